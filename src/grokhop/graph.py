@@ -1,7 +1,8 @@
 """The graph: atomic facts over entities and relations, with what is known about each fact, and its folder.
 
-Entities and relations are numbered; a fact (h, r, t) is a row of three numbers. Two entities with one label are
-told apart by their keys (a Wikidata id, say), which never change; labels are what people and the model read.
+Entities and relations are numbered; a fact (h, r, t) is a row of three numbers. Two entities with one label
+are told apart by their keys (a Wikidata id, say), which never change; labels are what people and the model
+read.
 
 Sources fill a `GraphBuilder`. What may never be trained in a composition is fixed when the graph is built
 (`grokhop.holdout`) and stored with each fact, so that no later stage can choose differently.
@@ -73,8 +74,8 @@ class Graph:
         head, relation, tail: (F,) int32 ids.
         part: (F,) int8, a `Part`: TRAIN, or the part for which the fact is held out.
         source: (F,) int16, an index into `sources`.
-        sources: name of each source; `observed` says which of them hold facts that somebody observed, in contrast
-            to facts that an augmentation made.
+        sources: name of each source; `observed` says which of them hold facts that somebody observed, in
+            contrast to facts that an augmentation made.
         questions: kept with the facts that answer them; their queries are never trained.
         holdout: the settings that chose `part`, as recorded in the manifest.
     """
@@ -96,7 +97,7 @@ class Graph:
 
     @cached_property
     def pair(self) -> NDArray[np.int64]:
-        """(F,) one number for each subject and relation: head * R + relation. Facts of one pair are one query."""
+        """(F,) one number for each subject and relation: head * R + relation. Its facts answer one query."""
         return self.head.astype(np.int64) * len(self.relations) + self.relation
 
     @cached_property
@@ -140,7 +141,8 @@ class Graph:
         source: str,
         labels: Mapping[str, str] | None = None,
     ) -> "Graph":
-        """Number millions of facts at once: three Arrow columns of keys, and labels for the keys that have one.
+        """Number millions of facts at once: three Arrow columns of keys, and labels for the keys that have
+        one.
 
         Ids follow the order in which a key first occurs, heads before tails; a fact given twice is one fact.
         """
@@ -213,7 +215,9 @@ class Graph:
         fact_type = pa.list_(pa.list_(pa.int32()))
         questions = pa.table(
             {
-                **{n: pa.array([getattr(q, n) for q in self.questions], pa.string()) for n in _QUESTION_TEXTS},
+                **{
+                    n: pa.array([getattr(q, n) for q in self.questions], pa.string()) for n in _QUESTION_TEXTS
+                },
                 "facts": pa.array([[list(f) for f in q.facts] for q in self.questions], fact_type),
             }
         )
@@ -266,7 +270,7 @@ _QUESTION_TEXTS = ("id", "type", "text", "answer")
 
 
 def _codes(column: "pa.ChunkedArray") -> tuple[Ints, list[str]]:
-    """Number the texts of a column in the order in which they first occur; return the numbers and the texts."""
+    """Number the texts of a column as they first occur; return the numbers and the texts."""
     encoded = column.combine_chunks().dictionary_encode()
     return encoded.indices.to_numpy().astype(np.int32), encoded.dictionary.to_pylist()
 
@@ -279,14 +283,18 @@ def _first_occurrences(head: Ints, relation: Ints, tail: Ints, *, n_relations: i
     return np.sort(order[new])
 
 
-def _entities(labels: Mapping[str, str], aliases: Mapping[str, Iterable[str]] | None = None) -> Iterator[Entity]:
-    """Make entities of label by key; where keys share a label, each label carries its key and is an alias too."""
+def _entities(
+    labels: Mapping[str, str], aliases: Mapping[str, Iterable[str]] | None = None
+) -> Iterator[Entity]:
+    """Make entities of label by key; a label that several keys share carries the key, and is an alias."""
     shared = {label for label, n in Counter(labels.values()).items() if n > 1}
     for key, label in labels.items():
         unique = f"{label} ({key})" if label in shared and label != key else label
         others = () if aliases is None else aliases[key]
         yield Entity(
-            key=key, label=unique, aliases=tuple(dict.fromkeys([*([label] if unique != label else []), *others]))
+            key=key,
+            label=unique,
+            aliases=tuple(dict.fromkeys([*([label] if unique != label else []), *others])),
         )
 
 
@@ -303,7 +311,7 @@ class GraphBuilder:
         self._questions: list[Question] = []
 
     def entity(self, key: str, *, label: str | None = None, aliases: Iterable[str] = ()) -> int:
-        """Return the id of the entity `key`, made at first sight; its first label stays, others become aliases."""
+        """Return the id of the entity `key`, made at first sight; its first label stays, others are aliases."""
         if key not in self._entity_id:
             self._entity_id[key] = len(self._entity_id)
             self._labels[key] = label or key
@@ -330,7 +338,9 @@ class GraphBuilder:
             InputError: no fact was added.
         """
         if not self._facts:
-            raise InputError(f"{self.source} holds no facts: give a file with at least one (head, relation, tail)")
+            raise InputError(
+                f"{self.source} holds no facts: give a file with at least one (head, relation, tail)"
+            )
         columns = np.array(list(self._facts), dtype=np.int32)
         return Graph(
             entities=tuple(_entities(self._labels, self._aliases)),

@@ -1,0 +1,378 @@
+"""Compositions: chains of facts, and the queries that ask for their ends.
+
+A *path* of k hops is k facts, each beginning where the one before ends; a *query* is what remains when the bridges
+are left out, `h r1 ... rk`, and is right when it is answered with the end of any of its paths. Training rows are
+paths over trainable facts alone. This file decides, for every query, whether it may be trained:
+
+- a path with a held-out fact is never a training row;
+- a query held out by hash, or asked by one of the graph's questions, is in no training row, neither as the whole
+  nor as a part of a longer chain;
+- a query of several paths is tested in a cell only when all its paths lie in that cell, so that no trainable road
+  to a right answer passes for generalisation over held-out facts.
+
+`check_leakage` proves this for the rows that were really made, by another road than the one that made them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grokhop.errors import InputError
+from grokhop.graph import Graph, Part
+
+Longs = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+ID_SHARE = 0.1
+"""Share of the trainable queries of each length that are held out for ID validation and test..."""
+ID_LIMIT = 3000
+"""...but not more than about this many, since more would sharpen no interval that matters."""
+NO_FACT = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queries:
+    """Q chain queries of k hops with every right answer.
+
+    Attributes:
+        head: (Q,) entity ids. relations: (Q, k) relation ids.
+        answers: (N,) entity ids, those of query q at `offsets[q]:offsets[q + 1]`, sorted.
+    """
+
+    head: Longs
+    relations: Longs
+    answers: Longs
+    offsets: Longs
+
+    def __len__(self) -> int:
+        return len(self.head)
+
+    @property
+    def hops(self) -> int:
+        return int(self.relations.shape[1])
+
+    def are_right(self, predicted: Longs) -> Mask:
+        """(Q,) whether each of the (Q,) predicted entities is a right answer."""
+        query = np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        span = 1 + max(int(self.answers.max(initial=0)), int(predicted.max(initial=0)))
+        return np.isin(np.arange(len(self)) * span + predicted, query * span + self.answers)
+
+    def where(self, keep: Mask | Longs) -> "Queries":
+        """The queries chosen by a mask or by indices."""
+        chosen = np.flatnonzero(keep) if keep.dtype == bool else keep
+        sizes = np.diff(self.offsets)[chosen]
+        rows = np.repeat(self.offsets[chosen] - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
+        return Queries(
+            head=self.head[chosen],
+            relations=self.relations[chosen],
+            answers=self.answers[rows + np.arange(sizes.sum())] if len(chosen) else self.answers[:0],
+            offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        )
+
+
+class Chaining:
+    """Finds the facts that continue a chain. All arrays of facts are indices into the graph's columns."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.by_head = np.argsort(graph.head, kind="stable")
+        self.by_pair = np.argsort(graph.pair, kind="stable")
+
+    @cached_property
+    def _sorted_heads(self) -> Longs:
+        return self.graph.head[self.by_head].astype(np.int64)
+
+    @cached_property
+    def _sorted_pairs(self) -> Longs:
+        return self.graph.pair[self.by_pair]
+
+    def facts_of_heads(self, entities: Longs) -> tuple[Longs, Longs]:
+        """All facts that begin at each entity: (row, fact), `row` an index into `entities`."""
+        return _expand(self._sorted_heads, self.by_head, entities)
+
+    def facts_of_pairs(self, heads: Longs, relations: Longs) -> tuple[Longs, Longs]:
+        """All facts of each (head, relation): (row, fact), `row` an index into the arguments."""
+        return _expand(self._sorted_pairs, self.by_pair, heads.astype(np.int64) * len(self.graph.relations) + relations)
+
+    def paths(self, steps: Sequence[Mask], *, limit: int, rng: np.random.Generator) -> Longs:
+        """(P, k) fact indices: every path whose i-th fact is in the (F,) mask `steps[i]`, or a sample of `limit`.
+
+        The sample is uniform over all such paths (each fact is drawn in proportion to the paths that go on from it)
+        and then freed of doubles, so it may be a little smaller than `limit`.
+        """
+        onward = self._onward_counts(steps)
+        if onward[0].sum() <= limit:
+            return self._all_paths(steps, onward)
+        columns = [rng.choice(len(self.graph), size=limit, p=onward[0] / onward[0].sum())]
+        for weights in onward[1:]:
+            columns.append(self._draw_next(columns[-1], weights, rng))
+        return np.unique(np.stack(columns, axis=1), axis=0)
+
+    def _onward_counts(self, steps: Sequence[Mask]) -> list[NDArray[np.float64]]:
+        """For each step the (F,) number of allowed paths from each fact to the last step."""
+        counts = [steps[-1].astype(float)]
+        for mask in reversed(steps[:-1]):
+            by_entity = np.bincount(self.graph.head, counts[0], minlength=len(self.graph.entities))
+            counts.insert(0, mask * by_entity[self.graph.tail])
+        return counts
+
+    def _all_paths(self, steps: Sequence[Mask], onward: Sequence[NDArray[np.float64]]) -> Longs:
+        paths = np.flatnonzero(onward[0])[:, None]
+        for weights in onward[1:]:
+            row, fact = self.facts_of_heads(self.graph.tail[paths[:, -1]].astype(np.int64))
+            keep = weights[fact] > 0
+            paths = np.column_stack([paths[row[keep]], fact[keep]])
+        return paths
+
+    def _draw_next(self, facts: Longs, weights: NDArray[np.float64], rng: np.random.Generator) -> Longs:
+        """Draw for each fact one that begins at its tail, in proportion to `weights`."""
+        total = np.concatenate([[0.0], np.cumsum(weights[self.by_head])])
+        tails = self.graph.tail[facts]
+        low = total[np.searchsorted(self._sorted_heads, tails, "left")]
+        high = total[np.searchsorted(self._sorted_heads, tails, "right")]
+        drawn = np.searchsorted(total, low + rng.random(len(facts)) * (high - low), "right") - 1
+        return self.by_head[drawn]
+
+    def queries(self, paths: Longs) -> tuple[Queries, Mask]:
+        """The distinct queries of (P, k) paths, and the (Q,) mask of those whose facts at each hop share one part."""
+        facts = np.unique(np.column_stack([self.graph.head[paths[:, 0]], self.graph.relation[paths]]), axis=0)
+        head, relations = facts[:, 0].astype(np.int64), facts[:, 1:].astype(np.int64)
+        query, entity, pure = np.arange(len(head)), head, np.ones(len(head), bool)
+        for hop in range(relations.shape[1]):
+            row, fact = self.facts_of_pairs(entity, relations[query, hop])
+            query, entity = query[row], self.graph.tail[fact].astype(np.int64)
+            part = self.graph.part[fact]
+            first = np.full(len(head), -1, np.int8)
+            first[query] = part
+            pure[query[part != first[query]]] = False
+            query, entity = np.unique(np.stack([query, entity]), axis=1)
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(query, minlength=len(head)))]).astype(np.int64)
+        return Queries(head=head, relations=relations, answers=entity, offsets=offsets), pure
+
+
+def _expand(sorted_keys: Longs, order: Longs, wanted: Longs) -> tuple[Longs, Longs]:
+    low, high = (np.searchsorted(sorted_keys, wanted, side) for side in ("left", "right"))
+    sizes = high - low
+    row = np.repeat(np.arange(len(wanted)), sizes)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return row, order[low[row] + within]
+
+
+class QueryParts:
+    """Decides what a query over trainable facts is for, from its numbers alone: the same in every stage and order."""
+
+    def __init__(self, graph: Graph, *, id_share: float) -> None:
+        self.id_share = id_share
+        self._entities = len(graph.entities)
+        self._asked = np.unique(
+            np.array([self._code(*path) for q in graph.questions if (path := q.path)], np.uint64)
+        )
+
+    def of(self, head: Longs, relations: Longs) -> NDArray[np.int8]:
+        """(Q,) the `Part` of each query; those that the graph's questions ask are for TEST and never trained."""
+        codes = self.codes(head, relations)
+        fraction = codes / 2.0**64
+        part = np.where(fraction < self.id_share / 3, Part.VALIDATION, Part.TEST)
+        part = np.where(fraction < self.id_share, part, Part.TRAIN)
+        return np.where(np.isin(codes, self._asked), Part.TEST, part).astype(np.int8)
+
+    def are_asked(self, queries: Queries) -> Mask:
+        """(Q,) whether one of the graph's questions asks the query."""
+        return np.isin(self.codes(queries.head, queries.relations), self._asked)
+
+    def codes(self, head: Longs, relations: Longs) -> NDArray[np.uint64]:
+        """(Q,) a 64-bit hash of each query (splitmix64 over its numbers)."""
+        code = _splitmix(head.astype(np.uint64))
+        for hop in range(relations.shape[1]):
+            code = _splitmix(code ^ relations[:, hop].astype(np.uint64))
+        return code
+
+    def _code(self, head: int, relations: Sequence[int]) -> int:
+        return int(self.codes(np.array([head]), np.array([relations]))[0])
+
+
+def _splitmix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """One step of splitmix64 (Steele, Lea and Flood, 2014), which mixes every bit into every other."""
+    with np.errstate(over="ignore"):
+        x = x + np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return x ^ (x >> np.uint64(31))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compositions:
+    """What is trained and what is asked.
+
+    Attributes:
+        chains: (C, K) fact indices of training paths of two to K hops, `NO_FACT` behind shorter ones.
+        atomic: (A,) facts that begin no chain and so are trained in rows of their own; held-out facts are among them.
+        cells: queries by part ("validation", "test"), hops and cell.
+        counts: what was made and left out, for the manifest and for people.
+    """
+
+    chains: Longs
+    atomic: Longs
+    cells: dict[str, dict[int, dict[str, Queries]]]
+    counts: dict[str, int]
+
+
+def compose(graph: Graph, *, hops: int = 2, limit: int = 1_000_000, cell_limit: int = 2000, seed: int = 0) -> Compositions:
+    """Make the training rows of up to `hops` hops, and the queries of 2 to `hops` + 1 hops that test them.
+
+    Args:
+        limit: of paths drawn for each length; a graph with fewer gives all of them.
+        cell_limit: of queries in each test cell (a quarter of it for validation).
+
+    Raises:
+        InputError: no two trainable facts form a path, or a row would leak.
+    """
+    chaining, rng = Chaining(graph), np.random.default_rng(seed)
+    trainable = graph.part == Part.TRAIN
+    by_length = {k: chaining.paths([trainable] * k, limit=limit, rng=rng) for k in range(hops, 1, -1)}
+    if not len(by_length[2]):
+        raise InputError(
+            "the graph has no compositions: no trainable fact ends where another begins; "
+            "see 'grokhop phi', then add facts with 'grokhop augment'"
+        )
+    share = min(ID_SHARE, ID_LIMIT / len(by_length[2]))
+    parts = QueryParts(graph, id_share=share)
+    kept = {k: paths[_may_be_trained(graph, paths, parts)] for k, paths in by_length.items()}
+    chains = _without_prefixes(kept, hops)
+    atomic = np.setdiff1d(np.arange(len(graph)), chains[:, 0])
+    cells = _cells(chaining, parts, hops, cell_limit, rng, by_length)
+    counts = {
+        "paths": sum(map(len, by_length.values())),
+        "chains": len(chains),
+        "atomic_rows": len(atomic),
+        "held_out_facts": int((~trainable).sum()),
+        **{f"{part}_queries": sum(len(q) for by in sets.values() for q in by.values()) for part, sets in cells.items()},
+    }
+    made = Compositions(chains=chains, atomic=atomic, cells=cells, counts=counts)
+    counts.update(check_leakage(graph, made))
+    return made
+
+
+def _may_be_trained(graph: Graph, paths: Longs, parts: QueryParts) -> Mask:
+    """(P,) whether no part of the path, two hops or longer, is a query that is held out."""
+    allowed = np.ones(len(paths), bool)
+    for start, stop in _spans(paths.shape[1]):
+        piece = paths[:, start:stop]
+        allowed &= parts.of(graph.head[piece[:, 0]].astype(np.int64), graph.relation[piece]) == Part.TRAIN
+    return allowed
+
+
+def _spans(hops: int) -> list[tuple[int, int]]:
+    return [(i, j) for i in range(hops) for j in range(i + 2, hops + 1)]
+
+
+def _without_prefixes(paths: dict[int, Longs], hops: int) -> Longs:
+    """Stack paths of all lengths; one that begins a longer row is left out, since the row supervises it already."""
+    rows = [paths[hops]]
+    for k in range(hops - 1, 1, -1):
+        longer = np.concatenate([r[:, :k] for r in rows])
+        _, index = np.unique(np.concatenate([longer, paths[k]]), axis=0, return_index=True)
+        rows.append(paths[k][index[index >= len(longer)] - len(longer)])
+    padded = [np.pad(r, ((0, 0), (0, hops - r.shape[1])), constant_values=NO_FACT) for r in rows]
+    return np.concatenate(padded)
+
+
+def cell_name(out_of_distribution: Sequence[bool]) -> str:
+    """'II', 'IO', 'OI' or 'OO' for two hops; for more, the number of hops that are out of distribution."""
+    if len(out_of_distribution) == 2:
+        return "".join("O" if ood else "I" for ood in out_of_distribution)
+    return str(sum(out_of_distribution))
+
+
+def cell_names(hops: int) -> list[str]:
+    """All cells of `hops` hops, from fully in to fully out of distribution."""
+    return list(dict.fromkeys(cell_name(pattern) for pattern in product((False, True), repeat=hops)))
+
+
+def _cells(
+    chaining: Chaining, parts: QueryParts, hops: int, limit: int, rng: np.random.Generator, trained: dict[int, Longs]
+) -> dict[str, dict[int, dict[str, Queries]]]:
+    cells: dict[str, dict[int, dict[str, Queries]]] = {}
+    for part, most in ((Part.VALIDATION, limit // 4), (Part.TEST, limit)):
+        for k in range(2, hops + 2):
+            paths = {name: [] for name in cell_names(k)}
+            for pattern in product((False, True), repeat=k):
+                paths[cell_name(pattern)].append(_cell_paths(chaining, parts, pattern, part, most, rng, trained))
+            by_cell = cells.setdefault(part.name.lower(), {}).setdefault(k, {})
+            for name, found in paths.items():
+                by_cell[name] = _at_most(most, _testable(chaining, parts, np.concatenate(found)), rng)
+    return cells
+
+
+def _cell_paths(
+    chaining: Chaining,
+    parts: QueryParts,
+    pattern: Sequence[bool],
+    part: Part,
+    most: int,
+    rng: np.random.Generator,
+    trained: dict[int, Longs],
+) -> Longs:
+    """Paths of one cell. Those of trainable facts alone are the held-out ones, or any where that length is untrained."""
+    graph, k = chaining.graph, len(pattern)
+    if not any(pattern) and k in trained:
+        paths = trained[k]
+        return paths[parts.of(graph.head[paths[:, 0]].astype(np.int64), graph.relation[paths]) == part]
+    steps = [graph.part == (part if ood else Part.TRAIN) for ood in pattern]
+    return chaining.paths(steps, limit=4 * most, rng=rng)
+
+
+def _testable(chaining: Chaining, parts: QueryParts, paths: Longs) -> Queries:
+    """The queries of `paths` that lie in one cell with all their paths and are no question of the graph."""
+    found, pure = chaining.queries(paths)
+    return found.where(pure & ~parts.are_asked(found))
+
+
+def _at_most(most: int, queries: Queries, rng: np.random.Generator) -> Queries:
+    return queries if len(queries) <= most else queries.where(np.sort(rng.choice(len(queries), most, replace=False)))
+
+
+def check_leakage(graph: Graph, made: Compositions) -> dict[str, int]:
+    """Look for held-out facts and tested queries in the training rows, and return what was compared.
+
+    The comparison goes over the pairs and the exact numbers of queries, not over the masks and hashes that made them.
+
+    Raises:
+        InputError: one was found; nothing may be trained then.
+    """
+    in_chains = np.unique(graph.pair[made.chains[made.chains != NO_FACT]])
+    held_out = np.unique(graph.pair[graph.part != Part.TRAIN])
+    leaked_pairs = np.intersect1d(in_chains, held_out)
+    tested = [q for by_hops in made.cells.values() for by_cell in by_hops.values() for q in by_cell.values()]
+    compared = leaked_queries = 0
+    for k in range(2, made.chains.shape[1] + 1):
+        asked = [(path[0], *path[1]) for q in graph.questions if (path := q.path) and len(path[1]) == k]
+        rows = [np.column_stack([q.head, q.relations]) for q in tested if q.hops == k]
+        forbidden = np.unique(np.concatenate([*rows, np.array(asked, np.int64).reshape(-1, k + 1)]), axis=0)
+        pieces = _pieces(graph, made.chains, k)
+        compared += len(pieces)
+        leaked_queries += _count_common(pieces, forbidden)
+    if len(leaked_pairs) or leaked_queries:
+        raise InputError(
+            f"leakage: {len(leaked_pairs)} held-out facts and {leaked_queries} tested queries are in training rows; "
+            "nothing was trained, please report this"
+        )
+    return {"leak_checked_pieces": compared, "leaked_facts": len(leaked_pairs), "leaked_queries": leaked_queries}
+
+
+def _pieces(graph: Graph, chains: Longs, k: int) -> Longs:
+    """(N, k + 1) head and relations of every distinct piece of k hops in the chains."""
+    spans = [chains[:, i : i + k] for i in range(chains.shape[1] - k + 1)]
+    facts = np.concatenate(spans)
+    facts = facts[(facts != NO_FACT).all(axis=1)]
+    return np.unique(np.column_stack([graph.head[facts[:, 0]], graph.relation[facts]]), axis=0).astype(np.int64)
+
+
+def _count_common(a: Longs, b: Longs) -> int:
+    """How many rows two arrays of distinct rows share."""
+    both = np.concatenate([a, b])
+    return len(both) - len(np.unique(both, axis=0))

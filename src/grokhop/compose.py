@@ -96,7 +96,9 @@ class Chaining:
 
     def facts_of_pairs(self, heads: Longs, relations: Longs) -> tuple[Longs, Longs]:
         """All facts of each (head, relation): (row, fact), `row` an index into the arguments."""
-        return _expand(self._sorted_pairs, self.by_pair, heads.astype(np.int64) * len(self.graph.relations) + relations)
+        return _expand(
+            self._sorted_pairs, self.by_pair, heads.astype(np.int64) * len(self.graph.relations) + relations
+        )
 
     def paths(self, steps: Sequence[Mask], *, limit: int, rng: np.random.Generator) -> Longs:
         """(P, k) fact indices: every path whose i-th fact is in the (F,) mask `steps[i]`, or a sample of `limit`.
@@ -139,16 +141,22 @@ class Chaining:
 
     def queries(self, paths: Longs) -> tuple[Queries, Mask]:
         """The distinct queries of (P, k) paths, and the (Q,) mask of those whose facts at each hop share one part."""
-        facts = np.unique(np.column_stack([self.graph.head[paths[:, 0]], self.graph.relation[paths]]), axis=0)
-        head, relations = facts[:, 0].astype(np.int64), facts[:, 1:].astype(np.int64)
+        rows = np.unique(np.column_stack([self.graph.head[paths[:, 0]], self.graph.relation[paths]]), axis=0)
+        return self._follow(rows[:, 0].astype(np.int64), rows[:, 1:].astype(np.int64))
+
+    def answers(self, head: Longs, relations: Longs) -> Queries:
+        """The queries of (Q,) heads and (Q, k) relations, in the given order, with all their right answers."""
+        return self._follow(head, relations)[0]
+
+    def _follow(self, head: Longs, relations: Longs) -> tuple[Queries, Mask]:
         query, entity, pure = np.arange(len(head)), head, np.ones(len(head), bool)
         for hop in range(relations.shape[1]):
             row, fact = self.facts_of_pairs(entity, relations[query, hop])
             query, entity = query[row], self.graph.tail[fact].astype(np.int64)
             part = self.graph.part[fact]
-            first = np.full(len(head), -1, np.int8)
-            first[query] = part
-            pure[query[part != first[query]]] = False
+            last_part = np.zeros(len(head), np.int8)
+            last_part[query] = part
+            pure[query[part != last_part[query]]] = False
             query, entity = np.unique(np.stack([query, entity]), axis=1)
         offsets = np.concatenate([[0], np.cumsum(np.bincount(query, minlength=len(head)))]).astype(np.int64)
         return Queries(head=head, relations=relations, answers=entity, offsets=offsets), pure
@@ -221,7 +229,9 @@ class Compositions:
     counts: dict[str, int]
 
 
-def compose(graph: Graph, *, hops: int = 2, limit: int = 1_000_000, cell_limit: int = 2000, seed: int = 0) -> Compositions:
+def compose(
+    graph: Graph, *, hops: int = 2, limit: int = 1_000_000, cell_limit: int = 2000, seed: int = 0
+) -> Compositions:
     """Make the training rows of up to `hops` hops, and the queries of 2 to `hops` + 1 hops that test them.
 
     Args:
@@ -250,7 +260,10 @@ def compose(graph: Graph, *, hops: int = 2, limit: int = 1_000_000, cell_limit: 
         "chains": len(chains),
         "atomic_rows": len(atomic),
         "held_out_facts": int((~trainable).sum()),
-        **{f"{part}_queries": sum(len(q) for by in sets.values() for q in by.values()) for part, sets in cells.items()},
+        **{
+            f"{part}_queries": sum(len(q) for by in sets.values() for q in by.values())
+            for part, sets in cells.items()
+        },
     }
     made = Compositions(chains=chains, atomic=atomic, cells=cells, counts=counts)
     counts.update(check_leakage(graph, made))
@@ -294,14 +307,21 @@ def cell_names(hops: int) -> list[str]:
 
 
 def _cells(
-    chaining: Chaining, parts: QueryParts, hops: int, limit: int, rng: np.random.Generator, trained: dict[int, Longs]
+    chaining: Chaining,
+    parts: QueryParts,
+    hops: int,
+    limit: int,
+    rng: np.random.Generator,
+    trained: dict[int, Longs],
 ) -> dict[str, dict[int, dict[str, Queries]]]:
     cells: dict[str, dict[int, dict[str, Queries]]] = {}
     for part, most in ((Part.VALIDATION, limit // 4), (Part.TEST, limit)):
         for k in range(2, hops + 2):
             paths = {name: [] for name in cell_names(k)}
             for pattern in product((False, True), repeat=k):
-                paths[cell_name(pattern)].append(_cell_paths(chaining, parts, pattern, part, most, rng, trained))
+                paths[cell_name(pattern)].append(
+                    _cell_paths(chaining, parts, pattern, part, most, rng, trained)
+                )
             by_cell = cells.setdefault(part.name.lower(), {}).setdefault(k, {})
             for name, found in paths.items():
                 by_cell[name] = _at_most(most, _testable(chaining, parts, np.concatenate(found)), rng)
@@ -333,7 +353,11 @@ def _testable(chaining: Chaining, parts: QueryParts, paths: Longs) -> Queries:
 
 
 def _at_most(most: int, queries: Queries, rng: np.random.Generator) -> Queries:
-    return queries if len(queries) <= most else queries.where(np.sort(rng.choice(len(queries), most, replace=False)))
+    return (
+        queries
+        if len(queries) <= most
+        else queries.where(np.sort(rng.choice(len(queries), most, replace=False)))
+    )
 
 
 def check_leakage(graph: Graph, made: Compositions) -> dict[str, int]:
@@ -361,7 +385,11 @@ def check_leakage(graph: Graph, made: Compositions) -> dict[str, int]:
             f"leakage: {len(leaked_pairs)} held-out facts and {leaked_queries} tested queries are in training rows; "
             "nothing was trained, please report this"
         )
-    return {"leak_checked_pieces": compared, "leaked_facts": len(leaked_pairs), "leaked_queries": leaked_queries}
+    return {
+        "leak_checked_pieces": compared,
+        "leaked_facts": len(leaked_pairs),
+        "leaked_queries": leaked_queries,
+    }
 
 
 def _pieces(graph: Graph, chains: Longs, k: int) -> Longs:
@@ -369,7 +397,9 @@ def _pieces(graph: Graph, chains: Longs, k: int) -> Longs:
     spans = [chains[:, i : i + k] for i in range(chains.shape[1] - k + 1)]
     facts = np.concatenate(spans)
     facts = facts[(facts != NO_FACT).all(axis=1)]
-    return np.unique(np.column_stack([graph.head[facts[:, 0]], graph.relation[facts]]), axis=0).astype(np.int64)
+    return np.unique(np.column_stack([graph.head[facts[:, 0]], graph.relation[facts]]), axis=0).astype(
+        np.int64
+    )
 
 
 def _count_common(a: Longs, b: Longs) -> int:

@@ -40,7 +40,9 @@ def new_folder(path: Path, *, kind: str, manifest: dict[str, Any], force: bool =
     scratch.chmod(0o755)
     try:
         yield scratch
-        write_json(scratch / MANIFEST, {"kind": kind, "schema_version": SCHEMA_VERSION, **manifest, **conditions()})
+        write_json(
+            scratch / MANIFEST, {"kind": kind, "schema_version": SCHEMA_VERSION, **manifest, **conditions()}
+        )
         if path.exists():
             shutil.rmtree(path)
         scratch.rename(path)
@@ -60,7 +62,9 @@ def refuse_to_overwrite(path: Path, *, kind: str, force: bool) -> None:
     if not force:
         raise InputError(f"{path} exists: choose another name with -o, or replace it with --force")
     if not path.is_dir() or (any(path.iterdir()) and not _is_kind(path, kind)):
-        raise InputError(f"{path} is not a grokhop {kind} folder, so --force does not replace it: choose another name")
+        raise InputError(
+            f"{path} is not a grokhop {kind} folder, so --force does not replace it: choose another name"
+        )
 
 
 def _is_kind(path: Path, kind: str) -> bool:
@@ -80,7 +84,9 @@ def read_manifest(path: Path, *, kind: str) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"{path} does not exist: '{MADE_BY[kind]}' makes a {kind} folder")
     if not (path / MANIFEST).is_file():
-        raise InputError(f"{path} is not a grokhop {kind} folder (no {MANIFEST}): '{MADE_BY[kind]}' makes one")
+        raise InputError(
+            f"{path} is not a grokhop {kind} folder (no {MANIFEST}): '{MADE_BY[kind]}' makes one"
+        )
     try:
         manifest = json.loads((path / MANIFEST).read_text())
         found, version = manifest["kind"], int(manifest["schema_version"])
@@ -115,7 +121,11 @@ def sha256(path: Path) -> str:
 
 def conditions() -> dict[str, Any]:
     """Return when, with what and on what this was made: date, versions and hardware."""
-    return {"created": datetime.now(UTC).isoformat(timespec="seconds"), "versions": _versions(), "hardware": hardware()}
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": _versions(),
+        "hardware": hardware(),
+    }
 
 
 def hardware() -> dict[str, Any]:
@@ -128,7 +138,9 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )
 
 
 def _versions() -> dict[str, str]:

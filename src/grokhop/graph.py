@@ -311,7 +311,7 @@ class GraphBuilder:
         self._questions: list[Question] = []
 
     def entity(self, key: str, *, label: str | None = None, aliases: Iterable[str] = ()) -> int:
-        """Return the id of the entity `key`, made at first sight; its first label stays, others are aliases."""
+        """Return the id of the entity `key`, made at first sight; its first label stays, others join it."""
         if key not in self._entity_id:
             self._entity_id[key] = len(self._entity_id)
             self._labels[key] = label or key

@@ -45,7 +45,7 @@ def hold_out(graph: Graph, *, share: float, ood_questions: Collection[str] = ())
     missing = named - {q.id for q in graph.questions}
     if missing:
         raise InputError(
-            f"{len(missing)} of {len(named)} questions to hold out are not in the graph (first: {min(missing)}): "
+            f"{len(missing)} of {len(named)} named questions are not in the graph, {min(missing)} for one: "
             "ingest the file they are in too"
         )
     part = _parts_by_question(graph, share, named) if graph.questions else _parts_by_pair(graph, share)

@@ -53,7 +53,7 @@ def canonical(text: str) -> Date:
 
 
 def is_full_date(text: str) -> bool:
-    """Whether `text` is a date with a day or a month, which nothing else can be; a bare number may be a title."""
+    """Whether `text` is a date with a day or a month, which is nothing else; a number may be a title."""
     single = _single(" ".join(text.split()))
     return single is not None and not single[1].replace(" BC", "").isdecimal()
 

@@ -7,11 +7,13 @@ are one person because the question 'which film has the director who died earlie
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from typing import TypeVar
 
+from grokhop.sources import countries
 from grokhop.sources.names import clean, normal, similarity
 
 CHAINS = ("compositional", "inference")
@@ -102,23 +104,26 @@ def _aligned_ids(record: Record) -> list[tuple[str, str]]:
     """(head id, tail id) of each evidence.
 
     Where one thing has several objects, the file lists the evidences thing by thing and their ids in turns,
-    so that the i-th id is not always that of the i-th evidence: then both are grouped by what they are about.
+    so that the i-th id is not always that of the i-th evidence: both are grouped by what they are about, and
+    among the objects of one thing a country's name goes to the country's id.
     """
     if len(record.evidence_ids) != len(record.evidences):
         return []
     ids = [(head, tail) for head, _, tail in record.evidence_ids]
     labels = [normal(head) for head, _, _ in record.evidences]
-    one_id_a_label = len(set(zip(labels, (head for head, _ in ids), strict=True))) == len(set(labels))
     label_order, id_order = list(dict.fromkeys(labels)), list(dict.fromkeys(head for head, _ in ids))
-    if one_id_a_label or len(label_order) != len(id_order):
+    id_of = dict(zip(label_order, id_order, strict=False))
+    if len(label_order) != len(id_order) or Counter(id_of[label] for label in labels) != Counter(
+        h for h, _ in ids
+    ):
         return ids
-    by_head = {
-        label: [pair for pair in ids if pair[0] == head]
-        for label, head in zip(label_order, id_order, strict=True)
-    }
-    if any(len(by_head[label]) != labels.count(label) for label in label_order):
-        return ids
-    return [by_head[label].pop(0) for label in labels]
+    aligned = []
+    for head, _, tail in record.evidences:
+        of_head = [pair for pair in ids if pair[0] == id_of[normal(head)]]
+        country = countries.ids().get(normal(tail))
+        aligned.append(next((pair for pair in of_head if pair[1] == country), of_head[0]))
+        ids.remove(aligned[-1])
+    return aligned
 
 
 def _give_titles(nodes: Sequence[Node], titles: Sequence[str]) -> None:

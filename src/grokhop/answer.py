@@ -1,0 +1,41 @@
+"""Answering: encoded rows through a model in batches, and how many of the answers are right."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from grokhop.compose import Longs, Mask, Queries
+from grokhop.encode import GIVEN, Rows, Vocabulary, encode_queries
+from grokhop.model import Hops, LoopTransformer
+
+BATCH_ROWS = 1024
+
+
+def answer(model: LoopTransformer, rows: Rows) -> Hops:
+    """The hop trace of every row: (N, T) entities and probabilities."""
+    tokens, due = torch.from_numpy(rows.tokens), torch.from_numpy(rows.due)
+    traces = [
+        model.hops(t, d)
+        for t, d in zip(tokens.split(BATCH_ROWS), due.split(BATCH_ROWS), strict=True)
+        if len(t)
+    ]
+    if not traces:
+        return Hops(torch.empty(tokens.shape, dtype=torch.long), torch.empty(tokens.shape))
+    return Hops(torch.cat([t.entity for t in traces]), torch.cat([t.probability for t in traces]))
+
+
+def are_right(model: LoopTransformer, vocabulary: Vocabulary, queries: Queries) -> Mask:
+    """(Q,) whether the model answers each query with one of its right answers."""
+    return queries.are_right(last_answers(model, encode_queries(vocabulary, queries)))
+
+
+def last_answers(model: LoopTransformer, rows: Rows) -> Longs:
+    """(N,) the entity answered at the last position of each row; all rows must be of one length."""
+    return answer(model, rows).entity[:, -1].numpy()
+
+
+def share_trained(model: LoopTransformer, rows: Rows) -> float:
+    """The share of training rows whose every answer is the target."""
+    entity = answer(model, rows).entity.numpy()
+    return float(((entity == rows.targets) | (rows.due <= GIVEN)).all(axis=1).mean())

@@ -1,0 +1,73 @@
+"""Checkpoints: weights and the optimizers' state in one safetensors file, replaced in one move."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from grokhop.errors import InputError
+from grokhop.folder import write_bytes
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizers: list[Optimizer], where: dict[str, Any]) -> None:
+    """Write a checkpoint; `where` is what else a run needs to go on, as JSON."""
+    tensors = {}
+    for name, weight in model.named_parameters():
+        tensors[name] = weight.detach()
+        for optimizer in optimizers:
+            tensors.update({f"{name}/{key}": value for key, value in optimizer.state.get(weight, {}).items()})
+    write_bytes(path, save(tensors, metadata={"where": json.dumps(where)}))
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizers: list[Optimizer]) -> dict[str, Any]:
+    """Put weights and optimizer state back in place and return what was kept with them.
+
+    Raises:
+        InputError: the checkpoint is damaged or of another model.
+    """
+    weights = dict(model.named_parameters())
+    try:
+        with safe_open(path, framework="pt") as file:
+            where: dict[str, Any] = json.loads(file.metadata()["where"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
+        with torch.no_grad():
+            for name, weight in weights.items():
+                weight.copy_(tensors.pop(name))
+        for key, value in tensors.items():
+            name, _, entry = key.rpartition("/")
+            _owner(weights[name], optimizers).state[weights[name]][entry] = value
+    except Exception as error:
+        raise InputError(f"{path} cannot be resumed ({error}): train again with --force") from error
+    return where
+
+
+def _owner(weight: Tensor, optimizers: list[Optimizer]) -> Optimizer:
+    return next(
+        o for o in optimizers if any(weight is p for group in o.param_groups for p in group["params"])
+    )
+
+
+def save_weights(path: Path, model: nn.Module) -> None:
+    """Write the weights alone."""
+    write_bytes(path, save({name: weight.detach() for name, weight in model.named_parameters()}))
+
+
+def load_weights(path: Path, model: nn.Module) -> None:
+    """Read the weights that `save_weights` wrote.
+
+    Raises:
+        InputError: the file is missing, damaged or of another model.
+    """
+    from safetensors.torch import load_model
+
+    try:
+        load_model(model, path)
+    except Exception as error:
+        raise InputError(
+            f"{path} holds no weights of this model ({error}): train again with --force"
+        ) from error

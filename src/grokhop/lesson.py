@@ -1,0 +1,112 @@
+"""Lessons: which encoded rows are trained, and in which order.
+
+Every batch mixes chains with facts on their own (held-out facts, and facts that begin no chain). The order of rows
+follows from the seed and the number of the step alone, so that a stopped run goes on exactly.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grokhop.compose import NO_FACT, Compositions, Longs, Queries
+from grokhop.encode import Rows, Vocabulary, encode_paths
+from grokhop.graph import Graph
+
+PROBE_ROWS = 1000
+"""Training rows on which training accuracy is measured."""
+MOST_ATOMIC_SHARE = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """All that training reads: encoded rows and the validation queries.
+
+    Attributes:
+        rows: chains first, then the facts that are trained on their own.
+        chains: how many of `rows` are chains.
+        atomic_share: of each batch, the share of rows that are facts on their own.
+        probe: training rows on which training accuracy is measured.
+        validation: queries by hops and cell.
+    """
+
+    vocabulary: Vocabulary
+    rows: Rows
+    chains: int
+    atomic_share: float
+    probe: Rows
+    validation: dict[int, dict[str, Queries]]
+
+    @staticmethod
+    def of(graph: Graph, made: Compositions) -> "Lesson":
+        lonely = np.full((len(made.atomic), made.chains.shape[1]), NO_FACT)
+        lonely[:, 0] = made.atomic
+        paths = np.concatenate([made.chains, lonely])
+        probe = np.random.default_rng(0).permutation(len(paths))[:PROBE_ROWS]
+        return Lesson(
+            vocabulary=Vocabulary.of(graph),
+            rows=encode_paths(graph, paths),
+            chains=len(made.chains),
+            atomic_share=_atomic_share(made),
+            probe=encode_paths(graph, paths[probe]),
+            validation=made.cells["validation"],
+        )
+
+
+def _atomic_share(made: Compositions) -> float:
+    """The share of rows with which a fact on its own is looked up as often as a fact in chains is on average."""
+    in_chains = made.chains[made.chains != NO_FACT]
+    lookups = len(in_chains) / len(np.unique(in_chains))
+    weight = lookups * len(made.atomic)
+    return min(MOST_ATOMIC_SHARE, weight / (weight + len(made.chains)))
+
+
+class Shuffled:
+    """An endless stream of `n` row numbers, shuffled anew each epoch; any stretch of it can be had at any time."""
+
+    def __init__(self, first: int, n: int, seed: int) -> None:
+        self.first, self.n, self.seed = first, n, seed
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def take(self, start: int, count: int) -> Longs:
+        """Return the `count` row numbers from place `start` of the stream."""
+        pieces = []
+        while count:
+            epoch, place = divmod(start, self.n)
+            piece = self._of_epoch(epoch)[place : place + count]
+            pieces.append(piece)
+            start, count = start + len(piece), count - len(piece)
+        return np.concatenate(pieces) if pieces else self._order[:0]
+
+    def _of_epoch(self, epoch: int) -> Longs:
+        if epoch != self._epoch:
+            order = np.random.default_rng([self.seed, self.first, epoch]).permutation(self.n)
+            self._epoch, self._order = epoch, self.first + order
+        return self._order
+
+
+class Batches:
+    """The rows of each step: chains, and among them as many facts on their own as their share asks for."""
+
+    def __init__(self, lesson: Lesson, rows: int, seed: int) -> None:
+        atomic = len(lesson.rows) - lesson.chains
+        self.atomic_rows = round(rows * lesson.atomic_share) if atomic else 0
+        self.chain_rows = rows - self.atomic_rows
+        self.chains_per_epoch = lesson.chains
+        self._chains = Shuffled(0, lesson.chains, seed)
+        self._atomic = Shuffled(lesson.chains, atomic, seed)
+        self._columns = [
+            torch.from_numpy(c) for c in (lesson.rows.tokens, lesson.rows.due, lesson.rows.targets)
+        ]
+
+    def of_step(self, step: int) -> list[Tensor]:
+        """(B, T) tokens, due and targets of the `step`-th step, counted from 0."""
+        chains = self._chains.take(step * self.chain_rows, self.chain_rows)
+        atomic = self._atomic.take(step * self.atomic_rows, self.atomic_rows)
+        rows = torch.from_numpy(np.concatenate([chains, atomic]))
+        return [column[rows] for column in self._columns]
+
+    def epochs(self, steps: int) -> float:
+        """How often each chain was seen after so many steps."""
+        return steps * self.chain_rows / self.chains_per_epoch

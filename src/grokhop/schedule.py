@@ -1,0 +1,33 @@
+"""The learning rate over a run: it warms up, stays, and falls to zero when it is told to."""
+
+from dataclasses import dataclass
+
+from grokhop.settings import TrainSettings
+
+
+@dataclass(kw_only=True)
+class Schedule:
+    """The rate of each step as a share of its height, and when to stop."""
+
+    settings: TrainSettings
+    cooldown_from: int | None = None
+    cooldown_steps: int = 0
+
+    def rate(self, step: int) -> float:
+        """The share for the step numbered `step` from 0."""
+        warm = min(1.0, (step + 1) / self.settings.warmup_steps)
+        if self.cooldown_from is None:
+            return warm
+        return warm * max(0.0, 1 - (step - self.cooldown_from + 1) / (self.cooldown_steps + 1))
+
+    def cool_down(self, step: int) -> None:
+        """Let the rate fall from this step on; a second call changes nothing."""
+        if self.cooldown_from is None:
+            self.cooldown_from, self.cooldown_steps = step, self.length(step)
+
+    def length(self, step: int) -> int:
+        """Steps that a cool-down from `step` would take."""
+        return max(self.settings.cooldown_steps, int(step * self.settings.cooldown_share))
+
+    def is_over(self, step: int) -> bool:
+        return self.cooldown_from is not None and step >= self.cooldown_from + self.cooldown_steps

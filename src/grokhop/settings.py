@@ -1,0 +1,99 @@
+"""All that can be set about a training run, and the presets that name a choice of it."""
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from grokhop.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """The shape of a model, apart from its vocabulary."""
+
+    width: int = 128
+    heads: int = 4
+    layers: int = 1
+    """Layers in the block, which is applied as a whole in each loop."""
+    mlp_ratio: int = 4
+
+    def __post_init__(self) -> None:
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width must be a multiple of twice the heads ({self.heads}), not {self.width}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """How one model is trained. Counts are `int`, shares and rates are `float`."""
+
+    model: ModelSettings = field(default_factory=ModelSettings)
+    hops: int = 2
+    """Longest chain that is trained."""
+    batch_rows: int = 512
+    muon_rate: float = 0.02
+    """Learning rate of the matrices inside the block."""
+    adam_rate: float = 0.006
+    """Learning rate of embeddings and gains."""
+    muon_decay: float = 0.1
+    warmup_steps: int = 50
+    cooldown_share: float = 0.5
+    """The rate falls to zero over this share of the steps taken until then..."""
+    cooldown_steps: int = 100
+    """...but over at least so many."""
+    evaluate_every: int = 50
+    """Steps between looks at the validation queries."""
+    id_target: float = 0.99
+    ood_target: float = 0.97
+    """Validation accuracies that, reached together, begin the cool-down, after which training ends."""
+
+    def __post_init__(self) -> None:
+        for name in ("hops", "batch_rows", "evaluate_every", "cooldown_steps", "warmup_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+    @staticmethod
+    def from_record(record: dict[str, Any]) -> "TrainSettings":
+        """The settings that a manifest keeps as JSON."""
+        return TrainSettings(**{**record, "model": ModelSettings(**record["model"])})
+
+
+PRESETS = {
+    "loop": TrainSettings(),
+    "toy": TrainSettings(model=ModelSettings(width=64), batch_rows=256, evaluate_every=25, cooldown_steps=50),
+}
+
+
+def preset(name: str, *, hops: int | None = None) -> TrainSettings:
+    """Return the settings called `name`.
+
+    Raises:
+        InputError: there is no such preset, or no such number of hops.
+    """
+    if name not in PRESETS:
+        raise InputError(f"there is no preset {name!r}: choose one of {', '.join(PRESETS)}")
+    if hops is not None and hops < 2:
+        raise InputError(f"--hops counts the facts of a chain and is at least 2, not {hops}")
+    return PRESETS[name] if hops is None else replace(PRESETS[name], hops=hops)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """When training ends at the latest: after so many seconds, so many steps, or whichever comes first."""
+
+    seconds: float = float("inf")
+    steps: int = 10**9
+
+    @staticmethod
+    def parse(text: str) -> "Budget":
+        """Read '90s', '5m', '1h' or '2000 steps'.
+
+        Raises:
+            InputError: the text is none of these.
+        """
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|steps?)\s*", text)
+        if not match or float(match[1]) <= 0:
+            raise InputError(f"--budget {text!r} is no budget: write 90s, 5m, 1h or '2000 steps'")
+        amount, unit = float(match[1]), match[2]
+        if unit.startswith("step"):
+            return Budget(steps=max(1, int(amount)))
+        return Budget(seconds=amount * {"s": 1, "m": 60, "h": 3600}[unit])

@@ -1,0 +1,214 @@
+"""Training: steps over composed rows until the validation queries are answered and the rate has come to rest.
+
+The rate warms up, stays, and falls to zero. It begins to fall when the validation accuracies in and out of
+distribution have both reached their targets, or when the budget would not last longer; when it is at zero,
+training ends. Nothing here looks at a test query.
+
+Everything that happens at a step follows from the seed and the number of the step, so that a run which was stopped
+goes on exactly as it would have gone; on one thread a run is reproduced to the last digit.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import numpy as np
+import torch
+
+from grokhop.answer import are_right, share_trained
+from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from grokhop.compose import compose
+from grokhop.errors import InputError
+from grokhop.folder import new_folder, refuse_to_overwrite, write_json
+from grokhop.graph import Graph
+from grokhop.lesson import Batches, Lesson
+from grokhop.metrics import Look, append_look, id_accuracy, keep_looks, ood_accuracy, read_looks, summary
+from grokhop.model import LoopTransformer, loss
+from grokhop.muon import Muon
+from grokhop.phi import measure
+from grokhop.run import CHECKPOINT, GRAPH, PHI, SUMMARY, WEIGHTS, Run
+from grokhop.schedule import Schedule
+from grokhop.scores import Score
+from grokhop.settings import Budget, TrainSettings
+
+Notice = Callable[[int, Look], None]
+"""Told of each look at the validation queries, with the seed it belongs to."""
+
+
+def train(
+    graph_path: Path,
+    out: Path,
+    *,
+    settings: TrainSettings,
+    preset: str,
+    budget: Budget,
+    seeds: int = 1,
+    threads: int | None = None,
+    resume: bool = False,
+    force: bool = False,
+    notice: Notice = lambda _seed, _look: None,
+) -> Run:
+    """Train `seeds` models on the graph folder `graph_path` and return their run folder `out`.
+
+    Args:
+        budget: of each seed.
+        threads: that torch may use; all cores when None. On one thread a run is reproduced to the last digit.
+        resume: go on with the run folder `out`, with the settings it was begun with.
+
+    Raises:
+        InputError: the graph cannot be read or has no compositions, or `out` exists (or, to resume, does not).
+    """
+    torch.set_num_threads(threads or torch.get_num_threads())
+    if not (resume and out.exists()):
+        record = {"settings": asdict(settings), "preset": preset, "budget": asdict(budget), "seeds": seeds}
+        begin(
+            graph_path,
+            out,
+            hops=settings.hops,
+            record={**record, "threads": torch.get_num_threads()},
+            force=force,
+        )
+    run = Run.read(out)
+    lesson = Lesson.of(run.graph, compose(run.graph, hops=run.settings.hops))
+    for seed in range(max(seeds, run.manifest["seeds"])):
+        folder = run.seed_folder(seed)
+        if not (folder / SUMMARY).exists():
+            trainer = Trainer(lesson, run.settings, seed=seed, folder=folder)
+            trainer.resume()
+            trainer.run(budget, lambda look, seed=seed: notice(seed, look))  # type: ignore[misc]
+    return run
+
+
+def begin(graph_path: Path, out: Path, *, hops: int, record: dict[str, Any], force: bool) -> None:
+    """Make a run folder with its graph, phi and what will be composed, before any training."""
+    refuse_to_overwrite(out, kind="run", force=force)
+    graph = Graph.read(graph_path)
+    record = {**record, "composed": compose(graph, hops=hops).counts}
+    with new_folder(out, kind="run", manifest=record, force=force) as folder:
+        copytree(graph_path, folder / GRAPH)
+        write_json(folder / PHI, measure(graph))
+
+
+class Trainer:
+    """One model on its way, with what a checkpoint must hold to go on exactly."""
+
+    def __init__(self, lesson: Lesson, settings: TrainSettings, *, seed: int, folder: Path) -> None:
+        torch.manual_seed(seed)
+        folder.mkdir(exist_ok=True)
+        self.lesson, self.settings, self.folder = lesson, settings, folder
+        self.model = LoopTransformer(settings.model, vocabulary=lesson.vocabulary.size)
+        self.batches = Batches(lesson, settings.batch_rows, seed)
+        self.schedule = Schedule(settings=settings)
+        matrices = [p for p in self.model.layers.parameters() if p.ndim == 2]
+        others = [p for p in self.model.parameters() if not any(p is m for m in matrices)]
+        self.optimizers: list[torch.optim.Optimizer] = [
+            Muon(matrices, lr=settings.muon_rate, weight_decay=settings.muon_decay),
+            torch.optim.AdamW(others, lr=settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+        ]
+        self._heights = [o.param_groups[0]["lr"] for o in self.optimizers]
+        self.step, self.seconds = 0, 0.0
+        self.looks: list[Look] = []
+
+    def run(self, budget: Budget, notice: Callable[[Look], None] = lambda _: None) -> None:
+        """Train until the schedule is over; `notice` is called at each look at the validation queries."""
+        began = time.perf_counter() - self.seconds
+        losses: list[float] = []
+        while not self.schedule.is_over(self.step):
+            losses.append(self._take_step())
+            self.seconds = time.perf_counter() - began
+            if self._budget_presses(budget):
+                self.schedule.cool_down(self.step)
+            over = (
+                self.schedule.is_over(self.step) or self.seconds > budget.seconds or self.step >= budget.steps
+            )
+            if over or self.step % self.settings.evaluate_every == 0:
+                look = self._look(float(np.mean(losses)))
+                losses = []
+                self.seconds = time.perf_counter() - began
+                if self._has_reached_targets(look):
+                    self.schedule.cool_down(self.step)
+                self._keep(look)
+                notice(look)
+            if over:
+                break
+        self._finish()
+
+    def _take_step(self) -> float:
+        tokens, due, targets = self.batches.of_step(self.step)
+        rate = self.schedule.rate(self.step)
+        for optimizer, height in zip(self.optimizers, self._heights, strict=True):
+            optimizer.param_groups[0]["lr"] = height * rate
+        value = loss(self.model(tokens, due), targets)
+        value.backward()  # type: ignore[no-untyped-call]
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        self.step += 1
+        return float(value.detach())
+
+    def _budget_presses(self, budget: Budget) -> bool:
+        """Whether a cool-down must begin now to end within the budget."""
+        left = self.schedule.length(self.step)
+        return self.step + left >= budget.steps or self.seconds * (1 + left / self.step) >= budget.seconds
+
+    def _look(self, mean_loss: float) -> Look:
+        model, lesson = self.model, self.lesson
+        scores = {
+            hops: {cell: Score.of(are_right(model, lesson.vocabulary, q)) for cell, q in by_cell.items()}
+            for hops, by_cell in lesson.validation.items()
+        }
+        return Look(
+            step=self.step,
+            seconds=round(self.seconds, 2),
+            epochs=round(self.batches.epochs(self.step), 2),
+            loss=mean_loss,
+            rows_per_second=round(self.step * self.settings.batch_rows / self.seconds, 1),
+            train=share_trained(model, lesson.probe),
+            id=id_accuracy(scores, self.settings.hops),
+            ood=ood_accuracy(scores, self.settings.hops),
+            cells={str(k): {cell: s.accuracy for cell, s in by.items()} for k, by in scores.items()},
+            cooling=self.schedule.cooldown_from is not None,
+        )
+
+    def _has_reached_targets(self, look: Look) -> bool:
+        pairs = [(look.id, self.settings.id_target), (look.ood, self.settings.ood_target)]
+        known = [(accuracy, target) for accuracy, target in pairs if accuracy is not None]
+        known = known or [(look.train or 0.0, self.settings.id_target)]
+        return all(accuracy >= target for accuracy, target in known)
+
+    def _keep(self, look: Look) -> None:
+        """Add a line to the metrics and replace the checkpoint."""
+        self.looks.append(look)
+        append_look(self.folder, look)
+        where = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "cooldown_from": self.schedule.cooldown_from,
+            "cooldown_steps": self.schedule.cooldown_steps,
+        }
+        save_checkpoint(self.folder / CHECKPOINT, self.model, self.optimizers, where)
+
+    def resume(self) -> None:
+        """Go back to the last checkpoint, if there is one.
+
+        Raises:
+            InputError: the checkpoint is damaged or of another model.
+        """
+        if not (self.folder / CHECKPOINT).exists():
+            keep_looks(self.folder, [])
+            return
+        where = load_checkpoint(self.folder / CHECKPOINT, self.model, self.optimizers)
+        self.step, self.seconds = where["step"], where["seconds"]
+        self.schedule.cooldown_from, self.schedule.cooldown_steps = (
+            where["cooldown_from"],
+            where["cooldown_steps"],
+        )
+        self.looks = [look for look in read_looks(self.folder) if look.step <= self.step]
+        keep_looks(self.folder, self.looks)
+
+    def _finish(self) -> None:
+        save_weights(self.folder / WEIGHTS, self.model)
+        write_json(self.folder / SUMMARY, summary(self.looks))

@@ -1,0 +1,29 @@
+"""Where the tests find data that is not part of the project."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("GROKHOP_DATA", ROOT.parent / "shared" / "data"))
+
+
+def data_file(name: str) -> Path:
+    """Return a development file, or skip the test until GROKHOP_DATA names the folder that holds it."""
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"{name} is not in {DATA}: set GROKHOP_DATA to the folder of development data")
+    return path
+
+
+@pytest.fixture
+def two_wiki_sample() -> Path:
+    """368 records of the 2WikiMultiHopQA development set."""
+    return data_file("2wikimultihopqa/dev_sample.json")
+
+
+@pytest.fixture
+def codex() -> Path:
+    """The folder of CoDEx-S."""
+    return data_file("codex-s/train.txt").parent

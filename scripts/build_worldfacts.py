@@ -91,12 +91,8 @@ class Overrides:
     """The rows of worldfacts_overrides.tsv, and which of them have been of use."""
 
     def __init__(self) -> None:
-        self.names: dict[
-            str, str
-        ] = {}  # as the factbook writes it: as this graph does ("" drops what bears it)
-        self.objects: dict[
-            tuple[str, str], str
-        ] = {}  # (subject, relation): the right object ("" drops the fact)
+        self.names: dict[str, str] = {}  # as the factbook writes it: as this graph does ("" drops what bears it)
+        self.objects: dict[tuple[str, str], str] = {}  # (subject, relation): the right object ("" drops the fact)
         self.used: set[str | tuple[str, str]] = set()
 
     def name(self, written: str) -> str:
@@ -411,11 +407,7 @@ def rivers(country: Country) -> Iterator[tuple[str, str]]:
         head = re.sub(r"\(shared.*|\(mouth.*| - [\d,]+ km.*|\[.*", "", item)
         name = re.sub(r" river (source|mouth).*| river$|^River | River$", "", head.strip()).strip()
         english = re.search(r"\(([^()]+)\)$", name)  # the local name comes first: 'Donau (Danube)'
-        source = (
-            re.search(r"([A-Z][\w .]*?) ?\[s(?:/m)?\]", item.split("(shared")[-1])
-            if "(shared" in item
-            else None
-        )
+        source = re.search(r"([A-Z][\w .]*?) ?\[s(?:/m)?\]", item.split("(shared")[-1]) if "(shared" in item else None
         if source:
             ruler = source[1].removeprefix("with ").strip()
         elif "source" in item or "(shared" not in item:

@@ -69,9 +69,7 @@ def test_questions_aliases_and_made_facts_survive_the_folder(tmp_path: Path) -> 
     builder.entity("Q1", label="Ann", aliases=["Anne", "Annie"])
     facts = (builder.fact("Q1", "child", "Q2"), builder.fact("Q2", "child", "Q3"))
     builder.question(Question(id="1", type="compositional", text="Who?", answer="Q3", facts=facts))
-    graph = builder.build().extended(
-        [(0, 0, 3)], source="made", entities=[Entity(key="new", label="New", aliases=())]
-    )
+    graph = builder.build().extended([(0, 0, 3)], source="made", entities=[Entity(key="new", label="New", aliases=())])
     graph.write(tmp_path / "g", settings={"asked": 1})
     again = Graph.read(tmp_path / "g")
     assert_same(again, graph)

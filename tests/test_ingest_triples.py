@@ -65,9 +65,7 @@ def test_text_files_are_read_by_their_content(tmp_path: Path, content: bytes) ->
 
 
 @pytest.mark.parametrize("columns", [None, "0,1,2", "h,rel,t"])
-def test_parquet_is_read_by_names_and_positions_and_everything_is_text(
-    tmp_path: Path, columns: str | None
-) -> None:
+def test_parquet_is_read_by_names_and_positions_and_everything_is_text(tmp_path: Path, columns: str | None) -> None:
     path = tmp_path / "facts"
     pq.write_table(pa.table({"h": [1, 2], "rel": ["r", "r"], "t": [2, 3], "note": [None, "x"]}), path)
     assert facts_of(triples.read([path], columns=columns)) == [("1", "r", "2"), ("2", "r", "3")]
@@ -87,9 +85,7 @@ def test_a_first_line_that_is_no_usual_header_is_a_fact(tmp_path: Path) -> None:
     assert facts_of(triples.read([path])) == [("from", "how", "to")]
 
 
-@pytest.mark.parametrize(
-    "content", ['{"P1": "parent", "Q1": "Ann"}', "P1\tparent\nQ1\tAnn\n", "P1,parent\nQ1,Ann\n"]
-)
+@pytest.mark.parametrize("content", ['{"P1": "parent", "Q1": "Ann"}', "P1\tparent\nQ1\tAnn\n", "P1,parent\nQ1,Ann\n"])
 def test_labels_stand_for_keys_of_entities_and_relations(tmp_path: Path, content: str) -> None:
     (tmp_path / "facts.tsv").write_text("Q1\tP1\tQ2\n")
     (tmp_path / "labels").write_text(content)
@@ -118,9 +114,7 @@ _:b1 <http://x.org/p#child> <http://x.org/Eve> .
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_n_triples_have_iris_as_keys_and_labels_or_local_names_as_labels(
-    tmp_path: Path, packed: bool
-) -> None:
+def test_n_triples_have_iris_as_keys_and_labels_or_local_names_as_labels(tmp_path: Path, packed: bool) -> None:
     path = tmp_path / "facts"
     path.write_bytes(gzip.compress(NT.encode()) if packed else NT.encode())
     graph = triples.read([path])
@@ -203,9 +197,7 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
 
 
 def test_the_graph_folder_holds_what_was_read(codex: Path, tmp_path: Path) -> None:
-    graph = ingest_triples(
-        [codex / "valid.txt"], tmp_path / "graph", labels=codex / "relations.json", holdout=0.1
-    )
+    graph = ingest_triples([codex / "valid.txt"], tmp_path / "graph", labels=codex / "relations.json", holdout=0.1)
     again = Graph.read(tmp_path / "graph")
     assert facts_of(again) == facts_of(graph)
     assert again.part.tolist() == graph.part.tolist()

@@ -19,9 +19,7 @@ from grokhop.sources.names import normal
 Fact = tuple[str, str, str]
 
 
-def record(
-    kind: str, evidences: list[list[str]], ids: list[list[str]] | None = None, **more: Any
-) -> dict[str, Any]:
+def record(kind: str, evidences: list[list[str]], ids: list[list[str]] | None = None, **more: Any) -> dict[str, Any]:
     value = {
         "_id": f"{kind} {evidences}",
         "type": kind,
@@ -75,9 +73,7 @@ def sample(two_wiki_sample: Path) -> list[dict[str, Any]]:
 
 
 def test_compositional_and_inference_questions_of_the_sample_are_chains(two_wiki_sample: Path) -> None:
-    questions = [
-        q for q in two_wiki.read([two_wiki_sample]).questions if q.type in ("compositional", "inference")
-    ]
+    questions = [q for q in two_wiki.read([two_wiki_sample]).questions if q.type in ("compositional", "inference")]
     assert len(questions) == 203
     assert all(q.path is not None for q in questions)
 
@@ -304,9 +300,7 @@ def test_a_name_with_one_id_is_joined_and_a_name_with_two_is_not(tmp_path: Path)
         ("31 Octember 1900", "date:31 octember 1900", "31 Octember 1900"),
     ],
 )
-def test_a_date_is_one_entity_however_it_is_written(
-    tmp_path: Path, spelling: str, key: str, label: str
-) -> None:
+def test_a_date_is_one_entity_however_it_is_written(tmp_path: Path, spelling: str, key: str, label: str) -> None:
     graph = graph_of(tmp_path, record("comparison", [["A", "date of birth", spelling]]))
     assert entity(graph, key).label == label
     assert spelling in (label, *entity(graph, key).aliases)
@@ -377,9 +371,7 @@ GOOD = record("comparison", [["A", "inception", "1953"]])
         (json.dumps([GOOD, {**GOOD, "question": "Other?"}]).encode(), "record 2: another record has the id"),
     ],
 )
-def test_a_wrong_file_is_one_line_for_a_person_and_leaves_nothing(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
+def test_a_wrong_file_is_one_line_for_a_person_and_leaves_nothing(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "in.json").write_bytes(content)
     with pytest.raises(InputError, match=message) as caught:
         ingest_two_wiki([tmp_path / "in.json"], tmp_path / "graph")

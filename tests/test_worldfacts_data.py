@@ -109,9 +109,7 @@ def test_there_are_196_states_5166_facts_and_2942_entities(facts: list[Fact], en
     assert (len(objects(facts, "capital")), len(facts), len(entities)) == (196, 5166, 2942)
 
 
-def test_there_are_43904_two_hop_paths_and_phi_is_more_than_seven(
-    facts: list[Fact], entities: set[str]
-) -> None:
+def test_there_are_43904_two_hop_paths_and_phi_is_more_than_seven(facts: list[Fact], entities: set[str]) -> None:
     index = {name: number for number, name in enumerate(sorted(entities))}
     leaving = np.bincount([index[head] for head, _, _ in facts], minlength=len(index))
     paths = int(leaving[[index[tail] for _, _, tail in facts]].sum())
@@ -286,9 +284,7 @@ def test_capitals_are_those_of_geonames(facts: list[Fact]) -> None:
 
 
 def test_every_override_gives_a_reason_and_none_is_there_twice() -> None:
-    rows = list(
-        csv.reader(io.StringIO(OVERRIDES.read_text(encoding="utf-8")), delimiter="\t", quoting=csv.QUOTE_NONE)
-    )
+    rows = list(csv.reader(io.StringIO(OVERRIDES.read_text(encoding="utf-8")), delimiter="\t", quoting=csv.QUOTE_NONE))
     assert rows[0] == ["subject", "relation", "object", "reason"]
     assert all(len(row) == 4 and row[0] and row[3] for row in rows)
     assert all(row[1] in {*RELATIONS, "name"} for row in rows[1:])

@@ -15,11 +15,7 @@ BATCH_ROWS = 1024
 def answer(model: LoopTransformer, rows: Rows) -> Hops:
     """The hop trace of every row: (N, T) entities and probabilities."""
     tokens, due = torch.from_numpy(rows.tokens), torch.from_numpy(rows.due)
-    traces = [
-        model.hops(t, d)
-        for t, d in zip(tokens.split(BATCH_ROWS), due.split(BATCH_ROWS), strict=True)
-        if len(t)
-    ]
+    traces = [model.hops(t, d) for t, d in zip(tokens.split(BATCH_ROWS), due.split(BATCH_ROWS), strict=True) if len(t)]
     if not traces:
         return Hops(torch.empty(tokens.shape, dtype=torch.long), torch.empty(tokens.shape))
     return Hops(torch.cat([t.entity for t in traces]), torch.cat([t.probability for t in traces]))

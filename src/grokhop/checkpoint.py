@@ -47,9 +47,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizers: list[Optimizer]) -
 
 
 def _owner(weight: Tensor, optimizers: list[Optimizer]) -> Optimizer:
-    return next(
-        o for o in optimizers if any(weight is p for group in o.param_groups for p in group["params"])
-    )
+    return next(o for o in optimizers if any(weight is p for group in o.param_groups for p in group["params"]))
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
@@ -68,6 +66,4 @@ def load_weights(path: Path, model: nn.Module) -> None:
     try:
         load_model(model, path)
     except Exception as error:
-        raise InputError(
-            f"{path} holds no weights of this model ({error}): train again with --force"
-        ) from error
+        raise InputError(f"{path} holds no weights of this model ({error}): train again with --force") from error

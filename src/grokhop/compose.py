@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part
 
-Longs = NDArray[np.int64]
+Longs = NDArray[np.integer[Any]]
 Mask = NDArray[np.bool_]
 
 ID_SHARE = 0.1
@@ -96,9 +97,7 @@ class Chaining:
 
     def facts_of_pairs(self, heads: Longs, relations: Longs) -> tuple[Longs, Longs]:
         """All facts of each (head, relation): (row, fact), `row` an index into the arguments."""
-        return _expand(
-            self._sorted_pairs, self.by_pair, heads.astype(np.int64) * len(self.graph.relations) + relations
-        )
+        return _expand(self._sorted_pairs, self.by_pair, heads.astype(np.int64) * len(self.graph.relations) + relations)
 
     def paths(self, steps: Sequence[Mask], *, limit: int, rng: np.random.Generator) -> Longs:
         """(P, k) fact indices: every path whose i-th fact is in the (F,) mask `steps[i]`, or a sample of `limit`.
@@ -109,7 +108,7 @@ class Chaining:
         onward = self._onward_counts(steps)
         if onward[0].sum() <= limit:
             return self._all_paths(steps, onward)
-        columns = [rng.choice(len(self.graph), size=limit, p=onward[0] / onward[0].sum())]
+        columns: list[Longs] = [rng.choice(len(self.graph), size=limit, p=onward[0] / onward[0].sum())]
         for weights in onward[1:]:
             columns.append(self._draw_next(columns[-1], weights, rng))
         return np.unique(np.stack(columns, axis=1), axis=0)
@@ -176,9 +175,7 @@ class QueryParts:
     def __init__(self, graph: Graph, *, id_share: float) -> None:
         self.id_share = id_share
         self._entities = len(graph.entities)
-        self._asked = np.unique(
-            np.array([self._code(*path) for q in graph.questions if (path := q.path)], np.uint64)
-        )
+        self._asked = np.unique(np.array([self._code(*path) for q in graph.questions if (path := q.path)], np.uint64))
 
     def of(self, head: Longs, relations: Longs) -> NDArray[np.int8]:
         """(Q,) the `Part` of each query; those that the graph's questions ask are for TEST and never trained."""
@@ -260,10 +257,7 @@ def compose(
         "chains": len(chains),
         "atomic_rows": len(atomic),
         "held_out_facts": int((~trainable).sum()),
-        **{
-            f"{part}_queries": sum(len(q) for by in sets.values() for q in by.values())
-            for part, sets in cells.items()
-        },
+        **{f"{part}_queries": sum(len(q) for by in sets.values() for q in by.values()) for part, sets in cells.items()},
     }
     made = Compositions(chains=chains, atomic=atomic, cells=cells, counts=counts)
     counts.update(check_leakage(graph, made))
@@ -317,11 +311,9 @@ def _cells(
     cells: dict[str, dict[int, dict[str, Queries]]] = {}
     for part, most in ((Part.VALIDATION, limit // 4), (Part.TEST, limit)):
         for k in range(2, hops + 2):
-            paths = {name: [] for name in cell_names(k)}
+            paths: dict[str, list[Longs]] = {name: [] for name in cell_names(k)}
             for pattern in product((False, True), repeat=k):
-                paths[cell_name(pattern)].append(
-                    _cell_paths(chaining, parts, pattern, part, most, rng, trained)
-                )
+                paths[cell_name(pattern)].append(_cell_paths(chaining, parts, pattern, part, most, rng, trained))
             by_cell = cells.setdefault(part.name.lower(), {}).setdefault(k, {})
             for name, found in paths.items():
                 by_cell[name] = _at_most(most, _testable(chaining, parts, np.concatenate(found)), rng)
@@ -353,11 +345,7 @@ def _testable(chaining: Chaining, parts: QueryParts, paths: Longs) -> Queries:
 
 
 def _at_most(most: int, queries: Queries, rng: np.random.Generator) -> Queries:
-    return (
-        queries
-        if len(queries) <= most
-        else queries.where(np.sort(rng.choice(len(queries), most, replace=False)))
-    )
+    return queries if len(queries) <= most else queries.where(np.sort(rng.choice(len(queries), most, replace=False)))
 
 
 def check_leakage(graph: Graph, made: Compositions) -> dict[str, int]:
@@ -397,9 +385,7 @@ def _pieces(graph: Graph, chains: Longs, k: int) -> Longs:
     spans = [chains[:, i : i + k] for i in range(chains.shape[1] - k + 1)]
     facts = np.concatenate(spans)
     facts = facts[(facts != NO_FACT).all(axis=1)]
-    return np.unique(np.column_stack([graph.head[facts[:, 0]], graph.relation[facts]]), axis=0).astype(
-        np.int64
-    )
+    return np.unique(np.column_stack([graph.head[facts[:, 0]], graph.relation[facts]]), axis=0).astype(np.int64)
 
 
 def _count_common(a: Longs, b: Longs) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from grokhop.answer import answer, are_right
 from grokhop.checkpoint import load_weights
-from grokhop.compose import Chaining, Longs, Mask, Queries, cell_name, compose
+from grokhop.compose import Chaining, Longs, Mask, Queries, compose
 from grokhop.encode import Vocabulary, encode_queries
 from grokhop.folder import conditions, write_json
 from grokhop.graph import Graph, Part, Question
@@ -37,9 +37,7 @@ def evaluate(path: Path) -> dict[str, Any]:
     graph = run.graph
     models = [load_model(run, seed) for seed in seeds]
     cells = compose(graph, hops=run.settings.hops).cells["test"]
-    rights = {
-        k: {cell: _ask(models, graph, q) for cell, q in by_cell.items()} for k, by_cell in cells.items()
-    }
+    rights = {k: {cell: _ask(models, graph, q) for cell, q in by_cell.items()} for k, by_cell in cells.items()}
     summaries = [run.summary(seed) for seed in seeds]
     result = {
         "seeds": len(seeds),
@@ -79,9 +77,7 @@ def _atomic(models: list[LoopTransformer], graph: Graph) -> dict[str, Any]:
     return {name: over_seeds(_ask(models, graph, chaining.queries(facts)[0])) for name, facts in sets.items()}
 
 
-def _per_relation(
-    graph: Graph, cells: dict[str, Queries], rights: dict[str, list[Mask]]
-) -> list[dict[str, Any]]:
+def _per_relation(graph: Graph, cells: dict[str, Queries], rights: dict[str, list[Mask]]) -> list[dict[str, Any]]:
     """Two-hop scores of each relation as first and as last hop in each cell, hardest relation first."""
     rows = []
     for number, label in enumerate(graph.relations):
@@ -129,9 +125,7 @@ def _questions(models: list[LoopTransformer], graph: Graph) -> dict[str, Any]:
             if question.type == kind and question.path:
                 groups[question_cell(graph, question)].append(question)
         if groups:
-            result[kind] = {
-                cell: _score_questions(models, graph, found) for cell, found in sorted(groups.items())
-            }
+            result[kind] = {cell: _score_questions(models, graph, found) for cell, found in sorted(groups.items())}
     return result
 
 
@@ -144,9 +138,7 @@ def question_cell(graph: Graph, question: Question) -> str:
     return "id" if len(parts) == 1 else "mixed"
 
 
-def _score_questions(
-    models: list[LoopTransformer], graph: Graph, questions: list[Question]
-) -> dict[str, Any]:
+def _score_questions(models: list[LoopTransformer], graph: Graph, questions: list[Question]) -> dict[str, Any]:
     rights: list[list[bool]] = [[] for _ in models]
     misses = []
     for group in _by_length(graph, questions):
@@ -175,17 +167,13 @@ def _paths(questions: list[Question]) -> tuple[Longs, Longs]:
     return np.array([head for head, _ in paths]), np.array([relations for _, relations in paths])
 
 
-def _miss(
-    model: LoopTransformer, graph: Graph, question: Question, read: list[int], seed: int
-) -> dict[str, Any]:
+def _miss(model: LoopTransformer, graph: Graph, question: Question, read: list[int], seed: int) -> dict[str, Any]:
     """A question answered wrongly: what was read at each hop, and at which hop it went wrong and why."""
     chaining = Chaining(graph)
     heads = [question.facts[0][0], *read[:-1]]
     relations = [relation for _, relation, _ in question.facts]
     wrong = next(
-        i
-        for i, (h, r) in enumerate(zip(heads, relations, strict=True))
-        if not _follows(chaining, h, r, read[i])
+        i for i, (h, r) in enumerate(zip(heads, relations, strict=True)) if not _follows(chaining, h, r, read[i])
     )
     alone = chaining.answers(np.array([heads[wrong]]), np.array([[relations[wrong]]]))
     known = bool(are_right(model, Vocabulary.of(graph), alone)[0])

@@ -40,9 +40,7 @@ def new_folder(path: Path, *, kind: str, manifest: dict[str, Any], force: bool =
     scratch.chmod(0o755)
     try:
         yield scratch
-        write_json(
-            scratch / MANIFEST, {"kind": kind, "schema_version": SCHEMA_VERSION, **manifest, **conditions()}
-        )
+        write_json(scratch / MANIFEST, {"kind": kind, "schema_version": SCHEMA_VERSION, **manifest, **conditions()})
         if path.exists():
             shutil.rmtree(path)
         scratch.rename(path)
@@ -62,9 +60,7 @@ def refuse_to_overwrite(path: Path, *, kind: str, force: bool) -> None:
     if not force:
         raise InputError(f"{path} exists: choose another name with -o, or replace it with --force")
     if not path.is_dir() or (any(path.iterdir()) and not _is_kind(path, kind)):
-        raise InputError(
-            f"{path} is not a grokhop {kind} folder, so --force does not replace it: choose another name"
-        )
+        raise InputError(f"{path} is not a grokhop {kind} folder, so --force does not replace it: choose another name")
 
 
 def _is_kind(path: Path, kind: str) -> bool:
@@ -84,9 +80,7 @@ def read_manifest(path: Path, *, kind: str) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"{path} does not exist: '{MADE_BY[kind]}' makes a {kind} folder")
     if not (path / MANIFEST).is_file():
-        raise InputError(
-            f"{path} is not a grokhop {kind} folder (no {MANIFEST}): '{MADE_BY[kind]}' makes one"
-        )
+        raise InputError(f"{path} is not a grokhop {kind} folder (no {MANIFEST}): '{MADE_BY[kind]}' makes one")
     try:
         manifest = json.loads((path / MANIFEST).read_text())
         found, version = manifest["kind"], int(manifest["schema_version"])
@@ -110,7 +104,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` aside and rename it over `path`."""
     aside = path.with_name(f".{path.name}.aside")
     aside.write_bytes(data)
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def sha256(path: Path) -> str:
@@ -130,7 +124,11 @@ def conditions() -> dict[str, Any]:
 
 def hardware() -> dict[str, Any]:
     """Return the processor's name, the cores this process may use, and the system."""
-    return {"processor": _processor(), "cores": len(os.sched_getaffinity(0)), "system": platform.platform()}
+    return {"processor": _processor(), "cores": _cores(), "system": platform.platform()}
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:
@@ -138,9 +136,7 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
-    )
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _versions() -> dict[str, str]:

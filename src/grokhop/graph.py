@@ -215,9 +215,7 @@ class Graph:
         fact_type = pa.list_(pa.list_(pa.int32()))
         questions = pa.table(
             {
-                **{
-                    n: pa.array([getattr(q, n) for q in self.questions], pa.string()) for n in _QUESTION_TEXTS
-                },
+                **{n: pa.array([getattr(q, n) for q in self.questions], pa.string()) for n in _QUESTION_TEXTS},
                 "facts": pa.array([[list(f) for f in q.facts] for q in self.questions], fact_type),
             }
         )
@@ -283,9 +281,7 @@ def _first_occurrences(head: Ints, relation: Ints, tail: Ints, *, n_relations: i
     return np.sort(order[new])
 
 
-def _entities(
-    labels: Mapping[str, str], aliases: Mapping[str, Iterable[str]] | None = None
-) -> Iterator[Entity]:
+def _entities(labels: Mapping[str, str], aliases: Mapping[str, Iterable[str]] | None = None) -> Iterator[Entity]:
     """Make entities of label by key; a label that several keys share carries the key, and is an alias."""
     shared = {label for label, n in Counter(labels.values()).items() if n > 1}
     for key, label in labels.items():
@@ -338,9 +334,7 @@ class GraphBuilder:
             InputError: no fact was added.
         """
         if not self._facts:
-            raise InputError(
-                f"{self.source} holds no facts: give a file with at least one (head, relation, tail)"
-            )
+            raise InputError(f"{self.source} holds no facts: give a file with at least one (head, relation, tail)")
         columns = np.array(list(self._facts), dtype=np.int32)
         return Graph(
             entities=tuple(_entities(self._labels, self._aliases)),

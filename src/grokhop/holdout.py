@@ -77,21 +77,15 @@ def hold_out_marked(graph: Graph, marked: NDArray[np.bool_]) -> Graph:
         InputError: nothing is left on one side.
     """
     chosen = np.isin(graph.pair, graph.pair[marked])
-    return _divided(
-        graph, np.where(chosen, _parts_by_pair(graph, 1.0), Part.TRAIN), {"unit": "file"}, wanted=True
-    )
+    return _divided(graph, np.where(chosen, _parts_by_pair(graph, 1.0), Part.TRAIN), {"unit": "file"}, wanted=True)
 
 
 def _divided(graph: Graph, part: NDArray[np.integer[Any]], record: dict[str, Any], *, wanted: bool) -> Graph:
     held_out = int((part != Part.TRAIN).sum())
     if wanted and not held_out:
-        raise InputError(
-            "the hold-out is empty, the graph is small: raise --holdout, or use --holdout 0 for none"
-        )
+        raise InputError("the hold-out is empty, the graph is small: raise --holdout, or use --holdout 0 for none")
     if held_out == len(graph):
-        raise InputError(
-            "every fact is held out, nothing is left to train on: lower --holdout or name fewer questions"
-        )
+        raise InputError("every fact is held out, nothing is left to train on: lower --holdout or name fewer questions")
     return replace(graph, part=part.astype(np.int8), holdout=record)
 
 

@@ -96,9 +96,7 @@ class Batches:
         self.chains_per_epoch = lesson.chains
         self._chains = Shuffled(0, lesson.chains, seed)
         self._atomic = Shuffled(lesson.chains, atomic, seed)
-        self._columns = [
-            torch.from_numpy(c) for c in (lesson.rows.tokens, lesson.rows.due, lesson.rows.targets)
-        ]
+        self._columns = [torch.from_numpy(c) for c in (lesson.rows.tokens, lesson.rows.due, lesson.rows.targets)]
 
     def of_step(self, step: int) -> list[Tensor]:
         """(B, T) tokens, due and targets of the `step`-th step, counted from 0."""

@@ -70,7 +70,7 @@ def summary(looks: list[Look]) -> dict[str, Any]:
 def _first_time(looks: list[Look], name: str, threshold: float) -> dict[str, float] | None:
     reached = (look for look in looks if (getattr(look, name) or 0.0) >= threshold)
     look = next(reached, None)
-    return look and {"seconds": look.seconds, "steps": look.step, "epochs": look.epochs}
+    return None if look is None else {"seconds": look.seconds, "steps": look.step, "epochs": look.epochs}
 
 
 Scores = dict[int, dict[str, Score]]

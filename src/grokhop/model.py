@@ -40,12 +40,12 @@ class Hops(NamedTuple):
 class Attention(nn.Module):
     """Causal multi-head attention with rotary positions, asked at chosen positions only."""
 
+    frequency: Tensor
+
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
         self.heads = settings.heads
-        self.query, self.key, self.value, self.output = (
-            _linear(settings.width, settings.width) for _ in range(4)
-        )
+        self.query, self.key, self.value, self.output = (_linear(settings.width, settings.width) for _ in range(4))
         frequency = 10_000.0 ** -torch.linspace(0, 1, settings.width // settings.heads // 2 + 1)[:-1]
         self.register_buffer("frequency", frequency, persistent=False)
 
@@ -130,9 +130,7 @@ class LoopTransformer(nn.Module):
     def block(self, x_BTD: Tensor, row: Tensor, position: Tensor) -> Tensor:
         """One loop: all layers, of which only the last is confined to the due positions. Returns (N, D)."""
         B, T, D = x_BTD.shape
-        everywhere = (
-            torch.cartesian_prod(torch.arange(B), torch.arange(T)).unbind(1) if len(self.layers) > 1 else ()
-        )
+        everywhere = torch.cartesian_prod(torch.arange(B), torch.arange(T)).unbind(1) if len(self.layers) > 1 else ()
         for layer in self.layers[:-1]:
             x_BTD = layer(x_BTD, *everywhere).view(B, T, D)
         return self.layers[-1](x_BTD, row, position)

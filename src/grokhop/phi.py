@@ -47,9 +47,7 @@ def measure(graph: Graph, *, hops: int = 2, target: float = TARGET) -> dict[str,
     if hops < 2:
         raise InputError(f"--hops is {hops}, but an inferred fact needs at least 2 facts: give 2 or more")
     if not target > 0:
-        raise InputError(
-            f"--target is {target}, but phi is compared with a number above 0: give one, such as {TARGET}"
-        )
+        raise InputError(f"--target is {target}, but phi is compared with a number above 0: give one, such as {TARGET}")
     if not len(graph):
         raise InputError("the graph has no facts, so phi is not defined: ingest at least one fact")
     in_use = np.unique(graph.relation)
@@ -187,9 +185,7 @@ def _heads_and_shared(head: NDArray[np.int32], tail: NDArray[np.int32], bounds: 
     return found[0], found[1]
 
 
-def _avoiding(
-    steps: _Steps, head: NDArray[np.int32], tail: NDArray[np.int32], bounds: Longs, hops: int
-) -> Longs:
+def _avoiding(steps: _Steps, head: NDArray[np.int32], tail: NDArray[np.int32], bounds: Longs, hops: int) -> Longs:
     """For each relation the paths that never use it."""
     found = np.zeros(len(bounds) - 1, np.int64)
     for r, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
@@ -209,9 +205,7 @@ def _returning(matrix: sparse.csr_array, walks: list[Longs], hops: int) -> int:
     """
     there, back = hops - hops // 2, hops // 2
     backward = matrix.T.tocsr()
-    blocks = np.searchsorted(
-        np.cumsum(walks[there]), np.arange(_BLOCK_WALKS, walks[there].sum(), _BLOCK_WALKS)
-    )
+    blocks = np.searchsorted(np.cumsum(walks[there]), np.arange(_BLOCK_WALKS, walks[there].sum(), _BLOCK_WALKS))
     bounds = np.unique(np.concatenate([[0], blocks, [matrix.shape[0]]]))
     total = 0
     for start, stop in zip(bounds, bounds[1:], strict=False):

@@ -81,10 +81,6 @@ class Run:
             return dict(json.loads((self.path / name).read_text()))
         except FileNotFoundError as error:
             there = ", ".join(sorted(p.name for p in self.path.iterdir() if p.name != MANIFEST))
-            raise InputError(
-                f"{self.path} has no {name}: '{made_by}' makes it (there are: {there})"
-            ) from error
+            raise InputError(f"{self.path} has no {name}: '{made_by}' makes it (there are: {there})") from error
         except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self.path / name} is damaged ({error}): make it again with '{made_by}'"
-            ) from error
+            raise InputError(f"{self.path / name} is damaged ({error}): make it again with '{made_by}'") from error

@@ -21,7 +21,6 @@ import torch
 from grokhop.answer import are_right, share_trained
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from grokhop.compose import compose
-from grokhop.errors import InputError
 from grokhop.folder import new_folder, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
 from grokhop.lesson import Batches, Lesson
@@ -59,7 +58,8 @@ def train(
         resume: go on with the run folder `out`, with the settings it was begun with.
 
     Raises:
-        InputError: the graph cannot be read or has no compositions, or `out` exists (or, to resume, does not).
+        InputError: the graph cannot be read or has no compositions, or `out` exists and neither is to be resumed
+            nor replaced.
     """
     torch.set_num_threads(threads or torch.get_num_threads())
     if not (resume and out.exists()):
@@ -121,9 +121,7 @@ class Trainer:
             self.seconds = time.perf_counter() - began
             if self._budget_presses(budget):
                 self.schedule.cool_down(self.step)
-            over = (
-                self.schedule.is_over(self.step) or self.seconds > budget.seconds or self.step >= budget.steps
-            )
+            over = self.schedule.is_over(self.step) or self.seconds > budget.seconds or self.step >= budget.steps
             if over or self.step % self.settings.evaluate_every == 0:
                 look = self._look(float(np.mean(losses)))
                 losses = []

@@ -24,12 +24,7 @@ def labels() -> dict[str, str]:
 @cache
 def ids() -> dict[str, str]:
     """Wikidata id by name or adjective, the names as `names.normal` gives them."""
-    return {
-        normal(name): row["key"]
-        for row in _rows()
-        for name in (row["label"], *row["names"].split(";"))
-        if name
-    }
+    return {normal(name): row["key"] for row in _rows() for name in (row["label"], *row["names"].split(";")) if name}
 
 
 def _rows() -> list[dict[str, str]]:

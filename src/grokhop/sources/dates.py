@@ -73,11 +73,7 @@ def _forms(parts: dict[str, str | None]) -> tuple[str, str] | None:
     if month > 12 or day > 31:
         return None
     before = (parts.get("era") or "").upper().startswith(("B", "-"))
-    iso = (
-        f"{'-' if before else ''}{year:04d}"
-        + (f"-{month:02d}" if month else "")
-        + (f"-{day:02d}" if day else "")
-    )
+    iso = f"{'-' if before else ''}{year:04d}" + (f"-{month:02d}" if month else "") + (f"-{day:02d}" if day else "")
     words = [
         *([str(day)] if day else []),
         *([MONTHS[month - 1]] if month else []),

@@ -52,9 +52,7 @@ def text(path: Path) -> str:
     try:
         decoded = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8 text (byte {error.start}): give a text file, gzipped or not"
-        ) from error
+        raise InputError(f"{path} is not UTF-8 text (byte {error.start}): give a text file, gzipped or not") from error
     if not decoded.strip():
         raise InputError(f"{path} is empty: give a file with data")
     return decoded
@@ -99,7 +97,5 @@ def _lines(path: Path, content: str) -> list[Any]:
         try:
             values.append(json.loads(line))
         except ValueError as error:
-            raise InputError(
-                f"{path}, line {number} is not JSON ({error}): give a JSON array or JSON lines"
-            ) from error
+            raise InputError(f"{path}, line {number} is not JSON ({error}): give a JSON array or JSON lines") from error
     return values

@@ -99,15 +99,11 @@ def _items(path: Path) -> Iterator[_Item]:
         head, *relations = _tokens(text, "input_text", where)
         answer = _tokens(_text(value, "target_text", where), "target_text", where)[len(relations) + 1 :]
         if len(relations) not in (1, 2) or len(answer) != 2 or answer[1] != _END:
-            raise InputError(
-                f"{where}: not <head><relation>... with its answer and </a>: give composition data"
-            )
+            raise InputError(f"{where}: not <head><relation>... with its answer and </a>: give composition data")
         kind = value.get("type") or (FILES[path.name] if len(relations) == 2 else "id_or_ood_atomic")
         if kind not in (*_TYPES, "id_or_ood_atomic"):
             raise InputError(f"{where}: unknown type {kind!r}: expected one of {', '.join(_TYPES)}")
-        yield _Item(
-            where=where, text=text, type=kind, head=head, relations=tuple(relations), answer=answer[0]
-        )
+        yield _Item(where=where, text=text, type=kind, head=head, relations=tuple(relations), answer=answer[0])
 
 
 def _text(value: dict[str, Any], key: str, where: str) -> str:
@@ -132,9 +128,7 @@ def _paths(queries: Iterable[_Item], atomic: dict[Fact, None]) -> Iterator[tuple
         bridges = (b for b in tails.get((item.head, first), ()) if (b, second, item.answer) in atomic)
         bridge = next(bridges, None)
         if bridge is None:
-            raise InputError(
-                f"{item.where}: no atomic facts lead to the answer of {item.text}: give all of train.json"
-            )
+            raise InputError(f"{item.where}: no atomic facts lead to the answer of {item.text}: give all of train.json")
         yield item, ((item.head, first, bridge), (bridge, second, item.answer))
 
 
@@ -146,7 +140,5 @@ def _held_out(
         (out if item.type == "test_inferred_ood" else in_distribution).update(path)
     for item in items:
         if item.type in ("id_atomic", "ood_atomic"):
-            (out if item.type == "ood_atomic" else in_distribution).add(
-                (item.head, item.relations[0], item.answer)
-            )
+            (out if item.type == "ood_atomic" else in_distribution).add((item.head, item.relations[0], item.answer))
     return out | (atomic.keys() - in_distribution)

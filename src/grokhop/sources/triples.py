@@ -108,9 +108,7 @@ def _layout(path: Path, start: bytes, wanted: tuple[str, str, str]) -> _Layout:
     delimiter, quote = ("\t", "") if "\t" in lines[0] else (",", '"')
     first = lines[0].split("\t") if delimiter == "\t" else next(csv.reader([lines[0]]))
     if len(first) < 3:
-        raise InputError(
-            f"{path}, line 1: {len(first)} columns where three are needed, separated by tabs or commas"
-        )
+        raise InputError(f"{path}, line 1: {len(first)} columns where three are needed, separated by tabs or commas")
     positions = _positions(path, [name.strip() for name in first], wanted)
     usual = tuple(first[i].strip().lower() for i in positions) in USUAL_HEADERS
     return _Layout(
@@ -132,9 +130,7 @@ def _positions(path: Path, names: list[str], wanted: tuple[str, str, str]) -> tu
     else:
         unknown = [name for name in wanted if name not in names]
         if unknown:
-            raise InputError(
-                f"{path} has no column {unknown[0]!r}: choose three of {', '.join(names)} with --columns"
-            )
+            raise InputError(f"{path} has no column {unknown[0]!r}: choose three of {', '.join(names)} with --columns")
         positions = [names.index(name) for name in wanted]
     return positions[0], positions[1], positions[2]
 
@@ -154,9 +150,7 @@ def _delimited(path: Path, start: bytes, wanted: tuple[str, str, str]) -> "pa.Ta
     options = ", ".join(f"{name}=${name}" for name in settings)
     query = f"FROM read_csv($path, auto_detect=false, null_padding=false, {options})"
     try:
-        return _checked(
-            path, query, {"path": str(path), **settings}, layout.positions, first_line=1 + layout.header
-        )
+        return _checked(path, query, {"path": str(path), **settings}, layout.positions, first_line=1 + layout.header)
     except duckdb.Error as error:
         raise InputError(f"{path}{_where(error)}: {_why(error, layout.width)}") from error
 
@@ -185,16 +179,10 @@ def _parquet(path: Path, wanted: tuple[str, str, str]) -> "pa.Table":
         if len(names) < 3:
             raise InputError(f"{path}: {len(names)} columns where three are needed")
         chosen = _positions(path, names, wanted)
-        columns = ", ".join(
-            '"' + name.replace('"', '""') + f'"::VARCHAR AS c{i}' for i, name in enumerate(names)
-        )
-        return _checked(
-            path, f"FROM (SELECT {columns} FROM read_parquet($path))", {"path": str(path)}, chosen
-        )
+        columns = ", ".join('"' + name.replace('"', '""') + f'"::VARCHAR AS c{i}' for i, name in enumerate(names))
+        return _checked(path, f"FROM (SELECT {columns} FROM read_parquet($path))", {"path": str(path)}, chosen)
     except (OSError, pa.ArrowException, duckdb.Error) as error:
-        raise InputError(
-            f"{path} is damaged Parquet ({str(error).splitlines()[0]}): fetch it again"
-        ) from error
+        raise InputError(f"{path} is damaged Parquet ({str(error).splitlines()[0]}): fetch it again") from error
 
 
 def _checked(
@@ -204,9 +192,7 @@ def _checked(
     import duckdb
     import pyarrow.compute as pc
 
-    chosen = ", ".join(
-        f"c{i} AS {name}" for i, name in zip(positions, ("head", "relation", "tail"), strict=True)
-    )
+    chosen = ", ".join(f"c{i} AS {name}" for i, name in zip(positions, ("head", "relation", "tail"), strict=True))
     with duckdb.connect() as connection:
         table = connection.sql(f"SELECT {chosen} {query}", params=settings).to_arrow_table()
     for name in table.column_names:
@@ -214,9 +200,7 @@ def _checked(
         filled = pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(column), ""), False)
         row = pc.index(filled, False).as_py()
         if row >= 0:
-            raise InputError(
-                f"{path}, line {row + first_line}: the {name} is empty: fill it in or remove the line"
-            )
+            raise InputError(f"{path}, line {row + first_line}: the {name} is empty: fill it in or remove the line")
     return table
 
 
@@ -243,9 +227,7 @@ def _json_labels(path: Path, content: str) -> dict[str, str]:
         found: Mapping[str, Any] = json.loads(content)
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}): give a JSON object of key and label") from error
-    wrong = next(
-        (key for key, label in found.items() if not isinstance(label, str) or not label.strip()), None
-    )
+    wrong = next((key for key, label in found.items() if not isinstance(label, str) or not label.strip()), None)
     if wrong is not None:
         raise InputError(f"{path}: the label of {wrong!r} is not text: give a JSON object of key and label")
     return dict(found)

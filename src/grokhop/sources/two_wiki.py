@@ -54,10 +54,7 @@ def question_ids(file: Path | str) -> list[str]:
         InputError: the file is unreadable, or a record has no `_id`.
     """
     path = Path(file)
-    return [
-        _field(value, "_id", f"{path}, record {i}")
-        for i, value in enumerate(input_files.json_objects(path), 1)
-    ]
+    return [_field(value, "_id", f"{path}, record {i}") for i, value in enumerate(input_files.json_objects(path), 1)]
 
 
 def _records(paths: Sequence[Path]) -> dict[str, Record]:
@@ -67,9 +64,7 @@ def _records(paths: Sequence[Path]) -> dict[str, Record]:
             where = f"{path}, record {number}"
             record = _record(value, where)
             if found.setdefault(record.id, record) != record:
-                raise InputError(
-                    f"{where}: another record has the id {record.id}: give each question its own"
-                )
+                raise InputError(f"{where}: another record has the id {record.id}: give each question its own")
     return found
 
 
@@ -115,11 +110,7 @@ def _triples(rows: Any, key: str, where: str) -> tuple[tuple[str, str, str], ...
     if not isinstance(rows, list):
         raise InputError(f"{where}: {key!r} is not a list: give 2WikiMultiHopQA's official format")
     for number, row in enumerate(rows, 1):
-        if (
-            not isinstance(row, list)
-            or len(row) != 3
-            or not all(isinstance(x, str) and x.strip() for x in row)
-        ):
+        if not isinstance(row, list) or len(row) != 3 or not all(isinstance(x, str) and x.strip() for x in row):
             raise InputError(f"{where}: number {number} of {key!r} is not three texts: {str(row)[:60]}")
     return tuple((row[0], row[1].strip(), row[2]) for row in rows)
 

@@ -113,9 +113,7 @@ def _aligned_ids(record: Record) -> list[tuple[str, str]]:
     labels = [normal(head) for head, _, _ in record.evidences]
     label_order, id_order = list(dict.fromkeys(labels)), list(dict.fromkeys(head for head, _ in ids))
     id_of = dict(zip(label_order, id_order, strict=False))
-    if len(label_order) != len(id_order) or Counter(id_of[label] for label in labels) != Counter(
-        h for h, _ in ids
-    ):
+    if len(label_order) != len(id_order) or Counter(id_of[label] for label in labels) != Counter(h for h, _ in ids):
         return ids
     aligned = []
     for head, _, tail in record.evidences:
@@ -133,8 +131,7 @@ def _give_titles(nodes: Sequence[Node], titles: Sequence[str]) -> None:
 
     def fit(order: Sequence[str]) -> float:
         return sum(
-            max(similarity(title, label) for label in node.labels)
-            for node, title in zip(nodes, order, strict=True)
+            max(similarity(title, label) for label in node.labels) for node, title in zip(nodes, order, strict=True)
         )
 
     for node, title in zip(nodes, _best_order(titles, fit), strict=True):
@@ -145,9 +142,7 @@ def _best_order(given: Sequence[T], fit: Callable[[Sequence[T]], float]) -> Sequ
     """The order that fits best; the given one has an advantage, for names may be alike by chance."""
     if len(given) > _MOST_ORDERED:
         return given
-    return max(
-        permutations(given), key=lambda order: fit(order) + (_TRUST_IN_ORDER if order == tuple(given) else 0)
-    )
+    return max(permutations(given), key=lambda order: fit(order) + (_TRUST_IN_ORDER if order == tuple(given) else 0))
 
 
 def _join(record: Record, evidences: list[tuple[Node, str, Node]]) -> list[Node]:
@@ -218,9 +213,7 @@ def _alike(tail: Node, head: Node) -> float:
     return max(similarity(label, name) for label in tail.labels for name in names)
 
 
-def _in_hop_order(
-    starts: Sequence[Node], evidences: Sequence[tuple[Node, str, Node]]
-) -> list[tuple[Node, str, Node]]:
+def _in_hop_order(starts: Sequence[Node], evidences: Sequence[tuple[Node, str, Node]]) -> list[tuple[Node, str, Node]]:
     """Branch after branch, each from its start along its hops."""
     ordered: list[tuple[Node, str, Node]] = []
     for start in starts:

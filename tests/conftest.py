@@ -1,9 +1,14 @@
-"""Where the tests find data that is not part of the project."""
+"""Settings of all tests, and where they find data that is not part of the project."""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: two test processes with two threads each hinder one another
+settings.register_profile("grokhop", deadline=None)  # no test is about a time
+settings.load_profile("grokhop")
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("GROKHOP_DATA", ROOT.parent / "shared" / "data"))

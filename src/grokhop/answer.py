@@ -1,8 +1,5 @@
 """Answering: encoded rows through a model in batches, and how many of the answers are right."""
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 
 from grokhop.compose import Longs, Mask, Queries
@@ -15,9 +12,10 @@ BATCH_ROWS = 1024
 def answer(model: LoopTransformer, rows: Rows) -> Hops:
     """The hop trace of every row: (N, T) entities and probabilities."""
     tokens, due = torch.from_numpy(rows.tokens), torch.from_numpy(rows.due)
-    traces = [model.hops(t, d) for t, d in zip(tokens.split(BATCH_ROWS), due.split(BATCH_ROWS), strict=True) if len(t)]
-    if not traces:
-        return Hops(torch.empty(tokens.shape, dtype=torch.long), torch.empty(tokens.shape))
+    if not len(rows):
+        return Hops(tokens, torch.zeros(tokens.shape))
+    batches = [slice(start, start + BATCH_ROWS) for start in range(0, len(rows), BATCH_ROWS)]
+    traces = [model.hops(tokens[batch], due[batch]) for batch in batches]
     return Hops(torch.cat([t.entity for t in traces]), torch.cat([t.probability for t in traces]))
 
 

@@ -135,11 +135,12 @@ class Chaining:
         tails = self.graph.tail[facts]
         low = total[np.searchsorted(self._sorted_heads, tails, "left")]
         high = total[np.searchsorted(self._sorted_heads, tails, "right")]
-        drawn = np.searchsorted(total, low + rng.random(len(facts)) * (high - low), "right") - 1
+        place = np.minimum(low + rng.random(len(facts)) * (high - low), np.nextafter(high, low))
+        drawn = np.searchsorted(total, place, "right") - 1
         return self.by_head[drawn]
 
     def queries(self, paths: Longs) -> tuple[Queries, Mask]:
-        """The distinct queries of (P, k) paths, and the (Q,) mask of those whose facts at each hop share one part."""
+        """The distinct queries of (P, k) paths, and the (Q,) mask of those whose facts share one part at each hop."""
         rows = np.unique(np.column_stack([self.graph.head[paths[:, 0]], self.graph.relation[paths]]), axis=0)
         return self._follow(rows[:, 0].astype(np.int64), rows[:, 1:].astype(np.int64))
 
@@ -241,14 +242,14 @@ def compose(
     chaining, rng = Chaining(graph), np.random.default_rng(seed)
     trainable = graph.part == Part.TRAIN
     by_length = {k: chaining.paths([trainable] * k, limit=limit, rng=rng) for k in range(hops, 1, -1)}
-    if not len(by_length[2]):
-        raise InputError(
-            "the graph has no compositions: no trainable fact ends where another begins; "
-            "see 'grokhop phi', then add facts with 'grokhop augment'"
-        )
-    share = min(ID_SHARE, ID_LIMIT / len(by_length[2]))
+    share = min(ID_SHARE, ID_LIMIT / max(1, len(by_length[2])))
     parts = QueryParts(graph, id_share=share)
     kept = {k: paths[_may_be_trained(graph, paths, parts)] for k, paths in by_length.items()}
+    if not len(kept[2]):
+        raise InputError(
+            "the graph has no compositions to train: no trainable fact ends where another begins, or all that do are "
+            "asked by questions; see 'grokhop phi', then add facts with 'grokhop augment'"
+        )
     chains = _without_prefixes(kept, hops)
     atomic = np.setdiff1d(np.arange(len(graph)), chains[:, 0])
     cells = _cells(chaining, parts, hops, cell_limit, rng, by_length)
@@ -329,13 +330,15 @@ def _cell_paths(
     rng: np.random.Generator,
     trained: dict[int, Longs],
 ) -> Longs:
-    """Paths of one cell. Those of trainable facts alone are the held-out ones, or any where that length is untrained."""
+    """Paths of one cell; of trainable facts alone, those held out, or any where that length is untrained."""
     graph, k = chaining.graph, len(pattern)
-    if not any(pattern) and k in trained:
-        paths = trained[k]
-        return paths[parts.of(graph.head[paths[:, 0]].astype(np.int64), graph.relation[paths]) == part]
     steps = [graph.part == (part if ood else Part.TRAIN) for ood in pattern]
-    return chaining.paths(steps, limit=4 * most, rng=rng)
+    if any(pattern):
+        return chaining.paths(steps, limit=4 * most, rng=rng)
+    if k not in trained:
+        trained, parts = {k: chaining.paths(steps, limit=6 * most, rng=rng)}, QueryParts(graph, id_share=1.0)
+    paths = trained[k]
+    return paths[parts.of(graph.head[paths[:, 0]].astype(np.int64), graph.relation[paths]) == part]
 
 
 def _testable(chaining: Chaining, parts: QueryParts, paths: Longs) -> Queries:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from grokhop.answer import answer, are_right
 from grokhop.checkpoint import load_weights
@@ -26,7 +27,7 @@ QUESTION_TYPES = ("compositional", "inference")
 """Types whose facts form one chain."""
 
 
-def evaluate(path: Path) -> dict[str, Any]:
+def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
     """Ask all finished seeds of the run folder `path` all test queries; write and return `eval.json`.
 
     Raises:
@@ -34,6 +35,7 @@ def evaluate(path: Path) -> dict[str, Any]:
     """
     run = Run.read(path)
     seeds = run.finished_seeds()
+    torch.set_num_threads(threads or torch.get_num_threads())
     graph = run.graph
     models = [load_model(run, seed) for seed in seeds]
     cells = compose(graph, hops=run.settings.hops).cells["test"]

@@ -180,12 +180,23 @@ class Graph:
             "by_source": dict(by_source),
         }
 
-    def write(self, path: Path, *, force: bool = False, **record: Any) -> None:
+    def write(
+        self,
+        path: Path,
+        *,
+        force: bool = False,
+        extra_tables: "Mapping[str, pa.Table] | None" = None,
+        **record: Any,
+    ) -> None:
         """Write the graph folder `path`; `record` (source hashes, settings, ledger sizes) joins the manifest.
+
+        Each of `extra_tables` becomes one more Parquet file of that name.
 
         Raises:
             InputError: `path` exists and may not be replaced.
         """
+        import pyarrow.parquet as pq
+
         manifest = {
             "counts": self.counts(),
             "sources": [{"name": n, "observed": o} for n, o in zip(self.sources, self.observed, strict=True)],
@@ -194,6 +205,8 @@ class Graph:
         }
         with new_folder(path, kind="graph", manifest=manifest, force=force) as folder:
             self.write_tables(folder)
+            for name, table in (extra_tables or {}).items():
+                pq.write_table(table, folder / f"{name}.parquet")
 
     def write_tables(self, folder: Path) -> None:
         """Write the Parquet files of a graph into an existing folder."""

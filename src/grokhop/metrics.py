@@ -33,6 +33,8 @@ class Look:
     ood: float | None
     cells: dict[str, dict[str, float | None]] = field(default_factory=dict)
     cooling: bool = False
+    seconds_left: float | None = None
+    """At most; None where the budget sets no end."""
 
 
 def append_look(folder: Path, look: Look) -> None:

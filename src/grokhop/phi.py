@@ -10,6 +10,7 @@ Shapes: F facts, E entities, R relations, k hops.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,15 +32,16 @@ def measure(graph: Graph, *, hops: int = 2, target: float = TARGET) -> dict[str,
     """Return the phi of `graph` and of each of its relations, before and (under `trainable`) after hold-out.
 
     `branching` is b = |F|/|V| for the graph and, for a relation, its facts per distinct subject. The paper
-    (Abramov et al. 2025) leaves the definition for a relation open, so take these as reported numbers; what
-    passes or fails is decided by phi alone. `lemma_1_bound` is b^(k-1) (Lemma 1). It bounds phi asymptotically
-    and for evenly spread degrees only: a real graph with hubs has more paths. `lemma_2_holds` says that every
-    relation passes (Lemma 2: with one relation below, the graph as a whole cannot be fully generalised).
+    (Abramov et al. 2025, as reported) leaves the definition for a relation open, so nothing is decided by it:
+    what passes or fails is decided by phi alone. `lemma_1_bound` is b^(k-1) (Lemma 1). It bounds phi
+    asymptotically and for evenly spread degrees only: a real graph with hubs has more paths. `lemma_2_holds`
+    says that every relation passes (Lemma 2: with one relation below, the graph as a whole cannot be fully
+    generalised).
 
     Returns:
-        A dict for JSON; `per_relation` is in the order of relation ids and leaves out relations without facts.
+        A dict for JSON. `per_relation` is in the order of relation ids, without relations that have no fact.
         A path counts for a relation when it uses it at one hop or more; a relation with `never_bridge` is in
-        no path at all.
+        no path at all. A relation whose facts are all held out has phi 0 under `trainable`.
 
     Raises:
         InputError: hops < 2, target <= 0, no facts, or more paths than 64-bit integers hold.
@@ -47,10 +49,10 @@ def measure(graph: Graph, *, hops: int = 2, target: float = TARGET) -> dict[str,
     if hops < 2:
         raise InputError(f"--hops is {hops}, but an inferred fact needs at least 2 facts: give 2 or more")
     if not target > 0:
-        raise InputError(f"--target is {target}, but phi is compared with a number above 0: give one, such as {TARGET}")
+        raise InputError(f"--target is {target}, but phi needs a number above 0: give one, such as {TARGET}")
     if not len(graph):
         raise InputError("the graph has no facts, so phi is not defined: ingest at least one fact")
-    in_use = np.unique(graph.relation)
+    in_use = np.unique(graph.relation).tolist()
     whole = {"denominator": "all facts", **_measure(graph, in_use, hops, target)}
     trainable = graph.part == Part.TRAIN
     after = whole if trainable.all() else _measure(graph.where(trainable), in_use, hops, target)
@@ -61,11 +63,11 @@ def measure(graph: Graph, *, hops: int = 2, target: float = TARGET) -> dict[str,
     }
 
 
-def _measure(graph: Graph, in_use: Longs, hops: int, target: float) -> dict[str, Any]:
+def _measure(graph: Graph, in_use: list[int], hops: int, target: float) -> dict[str, Any]:
     counts = count_paths(graph, hops=hops)
     entities = len(np.union1d(graph.head, graph.tail))
     branching = len(graph) / entities if entities else 0.0
-    per_relation = [_relation(graph.relations[r], counts, int(r), target) for r in in_use]
+    per_relation = [_relation(graph.relations[r], counts, r, target) for r in in_use]
     failing = [row["relation"] for row in per_relation if not row["passes"]]
     return {
         "facts": len(graph),
@@ -175,9 +177,9 @@ def _sums(values: Longs, bounds: Longs) -> Longs:
 
 
 def _heads_and_shared(head: NDArray[np.int32], tail: NDArray[np.int32], bounds: Longs) -> tuple[Longs, Longs]:
-    """For each relation r its distinct heads and the two-hop paths r r: the sum of in_r * out_r at the bridges."""
+    """For each relation r its distinct heads, and the two-hop paths r r: the sum of in_r * out_r."""
     found = np.zeros((2, len(bounds) - 1), np.int64)
-    for r, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for r, (start, stop) in enumerate(pairwise(bounds)):
         heads, n_out = np.unique(head[start:stop], return_counts=True)
         tails, n_in = np.unique(tail[start:stop], return_counts=True)
         _, i, j = np.intersect1d(heads, tails, assume_unique=True, return_indices=True)
@@ -188,7 +190,7 @@ def _heads_and_shared(head: NDArray[np.int32], tail: NDArray[np.int32], bounds: 
 def _avoiding(steps: _Steps, head: NDArray[np.int32], tail: NDArray[np.int32], bounds: Longs, hops: int) -> Longs:
     """For each relation the paths that never use it."""
     found = np.zeros(len(bounds) - 1, np.int64)
-    for r, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for r, (start, stop) in enumerate(pairwise(bounds)):
         walks = np.ones(steps.matrix.shape[0], np.int64)
         for _ in range(hops):
             onward = walks[tail[start:stop]]
@@ -199,7 +201,7 @@ def _avoiding(steps: _Steps, head: NDArray[np.int32], tail: NDArray[np.int32], b
 
 
 def _returning(matrix: sparse.csr_array, walks: list[Longs], hops: int) -> int:
-    """The closed walks, trace(A^k): walks of i facts out of each entity that meet walks of k - i facts into it.
+    """The closed walks, trace(A^k): walks of i facts from an entity that meet walks of k - i facts to it.
 
     The sum of A^i * (A^(k-i))^T is taken over blocks of rows, so that memory stays bounded.
     """
@@ -208,7 +210,7 @@ def _returning(matrix: sparse.csr_array, walks: list[Longs], hops: int) -> int:
     blocks = np.searchsorted(np.cumsum(walks[there]), np.arange(_BLOCK_WALKS, walks[there].sum(), _BLOCK_WALKS))
     bounds = np.unique(np.concatenate([[0], blocks, [matrix.shape[0]]]))
     total = 0
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in pairwise(bounds):
         out, into = matrix[start:stop], backward[start:stop]
         for _ in range(there - 1):
             out = out @ matrix
@@ -222,10 +224,8 @@ def _verdict(after: dict[str, Any], hops: int, target: float) -> str:
     rows, n = after["per_relation"], after["relations"]
     relations = "relation" if n == 1 else "relations"
     if not after["paths"]:
-        return (
-            f"No fact ends where another begins{' in a chain of ' + str(hops) if hops > 2 else ''} after hold-out, "
-            "so there is nothing to infer: 'grokhop augment' can only add what the graph's kinds of entities allow."
-        )
+        chain = "no fact ends where another begins" if hops == 2 else f"no {hops} facts form a chain"
+        return f"After hold-out {chain}, so there is nothing to infer: see what 'grokhop augment' can add."
     below = [row for row in rows if not row["passes"]]
     if not below:
         return f"All {n} {relations} reach phi {target:g} after hold-out: nothing needs to be added."
@@ -234,6 +234,7 @@ def _verdict(after: dict[str, Any], hops: int, target: float) -> str:
     notes = [f"worst: {worst['relation']} at {worst['phi']:.1f}"] if worst else []
     notes += [f"{alone} in no path at all"] if alone else []
     return (
-        f"{len(below)} of {n} {relations} {'is' if len(below) == 1 else 'are'} below phi {target:g} after hold-out "
-        f"({'; '.join(notes)}), so the graph cannot be fully generalised: 'grokhop augment' adds what is missing."
+        f"{len(below)} of {n} {relations} {'is' if len(below) == 1 else 'are'} below phi {target:g} after "
+        f"hold-out ({'; '.join(notes)}), so the graph cannot be fully generalised: 'grokhop augment' adds what "
+        "is missing."
     )

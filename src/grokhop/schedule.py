@@ -29,5 +29,11 @@ class Schedule:
         """Steps that a cool-down from `step` would take."""
         return max(self.settings.cooldown_steps, int(step * self.settings.cooldown_share))
 
+    @property
+    def last_step(self) -> float:
+        """The step at which the rate is zero; infinite while nothing has begun to fall."""
+        return float("inf") if self.cooldown_from is None else self.cooldown_from + self.cooldown_steps
+
     def is_over(self, step: int) -> bool:
-        return self.cooldown_from is not None and step >= self.cooldown_from + self.cooldown_steps
+        """Whether nothing is left to learn at this rate."""
+        return step >= self.last_step

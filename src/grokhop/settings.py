@@ -81,7 +81,10 @@ class Budget:
     """When training ends at the latest: after so many seconds, so many steps, or whichever comes first."""
 
     seconds: float = float("inf")
-    steps: int = 10**9
+    steps: float = float("inf")
+
+    def __str__(self) -> str:
+        return f"{self.seconds:g} s" if self.steps == float("inf") else f"{self.steps:g} steps"
 
     @staticmethod
     def parse(text: str) -> "Budget":

@@ -11,6 +11,7 @@ goes on exactly as it would have gone; on one thread a run is reproduced to the 
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -123,7 +124,7 @@ class Trainer:
                 self.schedule.cool_down(self.step)
             over = self.schedule.is_over(self.step) or self.seconds > budget.seconds or self.step >= budget.steps
             if over or self.step % self.settings.evaluate_every == 0:
-                look = self._look(float(np.mean(losses)))
+                look = self._look(float(np.mean(losses)), budget)
                 losses = []
                 self.seconds = time.perf_counter() - began
                 if self._has_reached_targets(look):
@@ -152,7 +153,7 @@ class Trainer:
         left = self.schedule.length(self.step)
         return self.step + left >= budget.steps or self.seconds * (1 + left / self.step) >= budget.seconds
 
-    def _look(self, mean_loss: float) -> Look:
+    def _look(self, mean_loss: float, budget: Budget) -> Look:
         model, lesson = self.model, self.lesson
         scores = {
             hops: {cell: Score.of(are_right(model, lesson.vocabulary, q)) for cell, q in by_cell.items()}
@@ -169,7 +170,14 @@ class Trainer:
             ood=ood_accuracy(scores, self.settings.hops),
             cells={str(k): {cell: s.accuracy for cell, s in by.items()} for k, by in scores.items()},
             cooling=self.schedule.cooldown_from is not None,
+            seconds_left=self._seconds_left(budget),
         )
+
+    def _seconds_left(self, budget: Budget) -> float | None:
+        per_step = self.seconds / self.step
+        steps = min(budget.steps, self.schedule.last_step) - self.step
+        left = min(steps * per_step, budget.seconds - self.seconds)
+        return round(max(0.0, left), 1) if isfinite(left) else None
 
     def _has_reached_targets(self, look: Look) -> bool:
         pairs = [(look.id, self.settings.id_target), (look.ood, self.settings.ood_target)]

@@ -1,0 +1,5 @@
+"""`python -m grokhop`."""
+
+from grokhop.cli import main
+
+main()

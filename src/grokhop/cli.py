@@ -1,0 +1,228 @@
+"""The command line. Each command is one function of one stage; nothing is decided here.
+
+Everything that is heavy is imported by the command that needs it, so that help comes at once.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from grokhop.errors import InputError
+
+app = typer.Typer(
+    help="Turn a knowledge graph into a small transformer that answers multi-hop questions, and show that it reasons.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+ingest_app = typer.Typer(help="Read a graph and hold facts out of it.", no_args_is_help=True)
+app.add_typer(ingest_app, name="ingest")
+
+Graph = Annotated[Path, typer.Argument(help="A graph folder.", metavar="GRAPH", show_default=False)]
+Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN", show_default=False)]
+Out = Annotated[Path, typer.Option("--output", "-o", help="The folder to make.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(help="One file or several.", metavar="FILES", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Replace the folder if it exists.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Holdout = Annotated[float, typer.Option("--holdout", help="Share of facts held out of every composition.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; all cores if left out.")]
+
+
+@ingest_app.command("worldfacts")
+def ingest_worldfacts(out: Out, holdout: Holdout = 0.1, force: Force = False, as_json: Json = False) -> None:
+    """The built-in graph: 196 states and what belongs to them."""
+    from grokhop import ingest
+
+    _show_graph(out, ingest.ingest_worldfacts(out, holdout=holdout, force=force), as_json)
+
+
+@ingest_app.command("2wiki")
+def ingest_two_wiki(
+    files: Files,
+    out: Out,
+    holdout: Annotated[float, typer.Option("--holdout", help="Share of questions whose facts are held out.")] = 0.1,
+    ood_questions: Annotated[
+        Path | None, typer.Option(help="Hold out every fact that the questions of this file use.")
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """2WikiMultiHopQA's JSON (an array or lines, gzip too)."""
+    from grokhop import ingest
+
+    graph = ingest.ingest_two_wiki(files, out, holdout=holdout, ood_questions=ood_questions, force=force)
+    _show_graph(out, graph, as_json)
+
+
+@ingest_app.command("triples")
+def ingest_triples(
+    files: Files,
+    out: Out,
+    columns: Annotated[
+        str | None, typer.Option(help="Head, relation and tail by position ('0,1,2') or name ('s,p,o').")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="A file of keys and labels (TSV, CSV or JSON).")] = None,
+    holdout: Holdout = 0.1,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """TSV, CSV, Parquet or N-Triples (gzip too)."""
+    from grokhop import ingest
+
+    graph = ingest.ingest_triples(files, out, columns=columns, labels=labels, holdout=holdout, force=force)
+    _show_graph(out, graph, as_json)
+
+
+@ingest_app.command("osu")
+def ingest_osu(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A data folder of the GrokkedTransformer code.")],
+    out: Out,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """The JSON of Wang et al. (2024), with its own hold-out."""
+    from grokhop import ingest
+
+    _show_graph(out, ingest.ingest_osu(directory, out, force=force), as_json)
+
+
+@app.command()
+def phi(
+    graph: Graph,
+    hops: Annotated[int, typer.Option(help="Facts in a path.")] = 2,
+    target: Annotated[float, typer.Option(help="The phi that every relation should reach.")] = 6.25,
+    as_json: Json = False,
+) -> None:
+    """Measure, relation by relation, whether a graph holds enough inferred facts to be grokked."""
+    from grokhop import console
+    from grokhop.graph import Graph
+    from grokhop.phi import measure
+
+    measured = measure(Graph.read(graph), hops=hops, target=target)
+    _emit(measured, as_json, console.show_phi)
+
+
+@app.command()
+def augment(
+    graph: Graph,
+    out: Out,
+    target_phi: Annotated[float, typer.Option(help="The phi that every relation should reach.")] = 6.25,
+    seed: Annotated[int, typer.Option(help="Another seed adds other facts.")] = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Add facts until every relation passes, without touching what is held out."""
+    from grokhop import console
+    from grokhop.augment import augment_folder
+
+    report = augment_folder(graph, out, target_phi=target_phi, seed=seed, force=force)
+    _emit(report, as_json, console.show_augmentation)
+
+
+@app.command()
+def train(
+    graph: Graph,
+    out: Out,
+    preset: Annotated[str, typer.Option(help="loop or toy.")] = "loop",
+    hops: Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")] = None,
+    budget: Annotated[str, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'.")] = "5m",
+    seeds: Annotated[int, typer.Option(min=1, help="Models to train, with seeds 0, 1, ...")] = 1,
+    threads: Threads = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run folder stopped.")] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train until the validation queries are answered, or the budget is spent."""
+    from grokhop import console, settings
+
+    chosen, limit = settings.preset(preset, hops=hops), settings.Budget.parse(budget)
+    from grokhop.train import train as train_run
+
+    with console.training_display(chosen, limit) as notice:
+        run = train_run(
+            graph,
+            out,
+            settings=chosen,
+            preset=preset,
+            budget=limit,
+            seeds=seeds,
+            threads=threads,
+            resume=resume,
+            force=force,
+            notice=notice,
+        )
+    summaries = {"run": str(out), "seeds": [run.summary(seed) for seed in run.finished_seeds()]}
+    _emit(summaries, as_json, console.show_training)
+
+
+@app.command("eval")
+def evaluate(run: Run, threads: Threads = None, as_json: Json = False) -> None:
+    """Ask the finished models the test queries and questions."""
+    from grokhop import console
+    from grokhop.evaluate import evaluate as evaluate_run
+
+    _emit(evaluate_run(run, threads=threads), as_json, console.show_evaluation)
+
+
+@app.command()
+def report(run: Run, as_json: Json = False) -> None:
+    """Write RUN/report.html, one file with everything in it."""
+    from grokhop import console
+    from grokhop.report import report as write_report
+
+    _emit({"report": str(write_report(run))}, as_json, console.show_report)
+
+
+@app.command()
+def demo(
+    out: Out = Path("runs/demo"),
+    budget: Annotated[str, typer.Option(help="Training takes at most this.")] = "3m",
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """The whole flow on the built-in graph, to a report."""
+    from grokhop import console, settings
+
+    limit = settings.Budget.parse(budget)
+    from grokhop.demo import demo as run_demo
+
+    with console.demo_display(limit) as (stage, notice):
+        result = run_demo(out, budget=limit, threads=threads, force=force, stage=stage, notice=notice)
+    _emit(result, as_json, console.show_demo)
+
+
+def _show_graph(out: Path, graph: Any, as_json: bool) -> None:
+    from grokhop import console
+
+    _emit({"graph": str(out), **graph.counts()}, as_json, console.show_graph)
+
+
+def _emit(result: dict[str, Any], as_json: bool, show: Any) -> None:
+    """Print a result as JSON for programs, or through `show` for people."""
+    if as_json:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+    else:
+        show(result)
+
+
+def main() -> None:
+    """Run a command. Exit codes: 0 done, 1 the work failed, 2 the input or the usage is wrong."""
+    # Threads that wait by spinning slow a run by half and more when anything else wants their core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app()
+    except InputError as error:
+        sys.stderr.write(f"grokhop: {error}\n")
+        raise SystemExit(2) from error
+    except KeyboardInterrupt as error:
+        sys.stderr.write("grokhop: stopped; a run goes on with 'grokhop train ... --resume'\n")
+        raise SystemExit(130) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""What people see: results as tables on standard output, progress on standard error.
+
+On a terminal progress is a live display, elsewhere plain lines.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from grokhop.metrics import Look
+from grokhop.settings import Budget, TrainSettings
+
+out = Console(highlight=False)
+if not out.is_terminal:
+    out.width = 100  # a file or a pipe has no width of its own
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+LABEL_WIDTH = 25
+
+STAGES = {
+    "ingest": "Reading the built-in graph and holding facts out",
+    "phi": "Measuring phi: inferred facts for each atomic fact",
+    "augment": "Adding facts where a relation has too few",
+    "train": "Training until it groks",
+    "evaluate": "Asking the test queries",
+}
+
+
+def percent(share: float | None) -> str:
+    """A share as people read it; a dash where there is none."""
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+@contextmanager
+def training_display(settings: TrainSettings, budget: Budget) -> Iterator[Callable[[int, Look], None]]:
+    """Yield a function that shows each look at a run: a live table on a terminal, lines elsewhere."""
+    err.print(
+        f"training: {settings.model.width} wide, {settings.model.layers} layer in the loop, chains of {settings.hops}, "
+        f"until validation ID {percent(settings.id_target)} and OOD {percent(settings.ood_target)}, or {budget}"
+    )
+    if not err.is_terminal:
+        yield lambda seed, look: err.print(_line(seed, look))
+        return
+    looks: list[tuple[int, Look]] = []
+    with Live(console=err, refresh_per_second=4) as live:
+
+        def show(seed: int, look: Look) -> None:
+            looks.append((seed, look))
+            live.update(_looks_table(looks[-12:]))
+
+        yield show
+
+
+def _table(title: str, first: str, names: Sequence[str]) -> Table:
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
+    table.add_column(first, no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _short(label: str) -> Text:
+    """A label that leaves room for numbers on a terminal of 80 columns."""
+    return Text(label if len(label) <= LABEL_WIDTH else label[: LABEL_WIDTH - 1] + "…")
+
+
+def _line(seed: int, look: Look) -> str:
+    left = "" if look.seconds_left is None else f", at most {look.seconds_left:.0f} s left"
+    return (
+        f"seed {seed} step {look.step} {look.seconds:.0f} s loss {look.loss:.3f} train {percent(look.train)} "
+        f"ID {percent(look.id)} OOD {percent(look.ood)} ({look.rows_per_second:,.0f} rows/s"
+        f"{', cooling down' if look.cooling else ''}{left})"
+    )
+
+
+def _looks_table(looks: list[tuple[int, Look]]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("seed", "step", "seconds", "loss", "train", "ID", "OOD", "next hop, untrained", "rows/s", "left"):
+        table.add_column(name, justify="right")
+    for seed, look in looks:
+        untrained = look.cells[max(look.cells)].get("0") if look.cells else None
+        left = "" if look.seconds_left is None else f"≤ {look.seconds_left:.0f} s"
+        shares = (percent(s) for s in (look.train, look.id, look.ood, untrained))
+        numbers = (str(seed), str(look.step), f"{look.seconds:.0f}", f"{look.loss:.3f}")
+        style = "bold" if look.cooling else None
+        table.add_row(*numbers, *shares, f"{look.rows_per_second:,.0f}", left, style=style)
+    return table
+
+
+@contextmanager
+def demo_display(budget: Budget) -> Iterator[tuple[Callable[[str, Any], None], Callable[[int, Look], None]]]:
+    """Yield what shows the stages of the demo, and the looks of its training."""
+    from grokhop.settings import preset
+
+    shows = {"ingest": _say_counts, "phi": _say_phi, "augment": _say_augmentation}
+    displays: list[Any] = []
+    notices: list[Callable[[int, Look], None]] = []
+
+    def stage(name: str, result: dict[str, Any] | None) -> None:
+        if result is None:
+            err.print(f"\n[bold]{list(STAGES).index(name) + 1}/{len(STAGES)} {STAGES[name]}[/bold]")
+            if name == "train":
+                displays.append(training_display(preset("loop"), budget))
+                notices.append(displays[-1].__enter__())
+        elif name == "train":
+            displays.pop().__exit__(None, None, None)
+        elif name in shows:
+            shows[name](result)
+
+    try:
+        yield stage, lambda seed, look: notices[-1](seed, look)
+    finally:
+        for display in displays:
+            display.__exit__(None, None, None)
+
+
+def _say_counts(counts: dict[str, Any]) -> None:
+    err.print(
+        f"{counts['facts']:,} facts, {counts['entities']:,} entities, {counts['relations']} relations; "
+        f"{counts['held_out']:,} facts held out ({counts['held_out_validation']:,} for validation, "
+        f"{counts['held_out_test']:,} for test)"
+    )
+
+
+def _say_phi(measured: dict[str, Any]) -> None:
+    trainable = measured["trainable"]
+    err.print(
+        f"phi {measured['phi']:.2f} ({measured['paths']:,} paths of {measured['hops']} facts); "
+        f"after hold-out {trainable['phi']:.2f}. {measured['verdict']}"
+    )
+
+
+def _say_augmentation(report: dict[str, Any]) -> None:
+    err.print(
+        f"{report['added']:,} facts added, phi {report['phi_before']['phi']:.2f} to {report['phi_after']['phi']:.2f}"
+        + ("" if report["passes"] else "; not every relation passes")
+    )
+
+
+def show_graph(graph: dict[str, Any]) -> None:
+    """What was ingested and held out."""
+    _say_counts(graph)
+    out.print(f"graph folder: {graph['graph']}\nnext: grokhop phi {graph['graph']}", soft_wrap=True)
+
+
+def show_phi(measured: dict[str, Any]) -> None:
+    """A table with a row for each relation, before and after hold-out, and the verdict."""
+    after = {row["relation"]: row for row in measured["trainable"]["per_relation"]}
+    title = f"phi over paths of {measured['hops']} facts, target {measured['target']:g}"
+    names = ("facts", "first", "last hop", "paths", "b_r", "phi", "trainable", "ok")
+    table = _table(title, "relation", names)
+    for row in sorted(measured["per_relation"], key=lambda row: -row["phi"]):
+        counts = (f"{row[key]:,}" for key in ("facts", "first_hop_paths", "last_hop_paths", "paths"))
+        trainable = after[row["relation"]]
+        ratios = (f"{row['branching']:.2f}", f"{row['phi']:.2f}", f"{trainable['phi']:.2f}")
+        table.add_row(_short(row["relation"]), *counts, *ratios, "yes" if trainable["passes"] else "no")
+    out.print(table)
+    for name, part in (("all facts", measured), ("trainable facts", measured["trainable"])):
+        out.print(
+            f"{name}: {part['facts']:,} facts, {part['entities']:,} entities, {part['paths']:,} paths "
+            f"({part['paths_no_return']:,} that do not return to their head), phi {part['phi']:.2f} "
+            f"(Lemma 1, evenly spread: about {part['lemma_1_bound']:.2f})",
+            soft_wrap=True,
+        )
+    out.print(measured["verdict"], style="bold", soft_wrap=True, markup=False)
+
+
+def show_augmentation(report: dict[str, Any]) -> None:
+    """What was added and what it did to phi."""
+    before = {row["relation"]: row for row in report["phi_before"]["per_relation"]}
+    names = ("facts before", "after", "phi before", "after", "passes")
+    table = _table("phi of trainable facts", "relation", names)
+    for row in sorted(report["phi_after"]["per_relation"], key=lambda row: row["phi"]):
+        old = before.get(row["relation"], {"facts": 0, "phi": 0.0})
+        cells = (f"{old['facts']:,}", f"{row['facts']:,}", f"{old['phi']:.2f}", f"{row['phi']:.2f}")
+        table.add_row(_short(row["relation"]), *cells, "yes" if row["passes"] else "no")
+    out.print(table)
+    sources = ", ".join(f"{n:,} from {name}" for name, n in report["by_source"].items()) or "none needed"
+    out.print(f"added facts: {report['added']:,} ({sources}); no plan needs fewer than {report['lower_bound']:,}")
+    for missed in report["unreachable"]:
+        out.print(f"not reached: {missed['relation']}: {missed['reason']}", markup=False, soft_wrap=True)
+
+
+def show_training(result: dict[str, Any]) -> None:
+    """The three grokking times of each seed."""
+    names = ("training 99 %", "ID 95 %", "OOD 95 %", "end", "steps", "rows/s")
+    table = _table("seconds until", "seed", names)
+    for seed, summary in enumerate(result["seeds"]):
+        times = (f"{t['seconds']:.1f}" if t else "not reached" for t in summary["grok"].values())
+        end = (f"{summary['train_seconds']:.1f}", str(summary["steps"]), f"{summary['rows_per_second']:,.0f}")
+        table.add_row(str(seed), *times, *end)
+    out.print(table)
+    out.print(f"run folder: {result['run']}\nnext: grokhop eval {result['run']}", soft_wrap=True)
+
+
+def show_evaluation(result: dict[str, Any]) -> None:
+    """The cells, facts on their own, and the graph's questions."""
+    seeds = result["seeds"]
+    title = f"test accuracy, {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}, 95 % interval"
+    table = _table(title, "queries", ("accuracy", "low", "high", "spread", "n"))
+    _add_score(table, "facts alone", "all", result["atomic"])
+    _add_score(table, "facts alone", "held out", result["atomic_held_out"])
+    for hops, cells in result["cells"].items():
+        for cell, score in cells.items():
+            _add_score(table, f"{hops} hops", cell if hops == "2" else f"{cell} held out", score)
+    for kind, cells in result["questions"].items():
+        for cell, score in cells.items():
+            _add_score(table, f"{kind} questions", cell, score)
+    out.print(table)
+    misses = [miss for cells in result["questions"].values() for miss in cells.get("ood", {}).get("misses", [])]
+    for miss in misses:
+        out.print(f"missed (seed {miss['seed']}): {miss['question']} {miss['cause']}", markup=False, soft_wrap=True)
+
+
+def _add_score(table: Table, name: str, cell: str, score: dict[str, Any]) -> None:
+    shares = (percent(score[key]) for key in ("accuracy", "low", "high", "spread"))
+    table.add_row(f"{name}, {cell}", *shares, f"{score['n']:,}")
+
+
+def show_report(result: dict[str, Any]) -> None:
+    """Where the report is."""
+    out.print(f"report: {result['report']}", soft_wrap=True)
+
+
+def show_demo(result: dict[str, Any]) -> None:
+    """The table of accuracies and where the report is."""
+    show_evaluation(result["evaluation"])
+    show_report(result)

@@ -1,0 +1,66 @@
+"""The demo: every stage of the flow on the built-in graph, in order.
+
+worldfacts -> hold-out -> phi -> augment -> train -> evaluate -> report
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from grokhop.augment import augment_folder
+from grokhop.evaluate import evaluate
+from grokhop.folder import refuse_to_overwrite
+from grokhop.graph import Graph
+from grokhop.ingest import ingest_worldfacts
+from grokhop.phi import measure
+from grokhop.report import report
+from grokhop.settings import Budget, preset
+from grokhop.train import Notice, train
+
+Stage = Callable[[str, dict[str, Any] | None], None]
+"""Told of each stage when it begins (with None) and when it has ended (with its result)."""
+
+
+def demo(
+    out: Path,
+    *,
+    budget: Budget,
+    threads: int | None = None,
+    force: bool = False,
+    stage: Stage = lambda _name, _result: None,
+    notice: Notice = lambda _seed, _look: None,
+) -> dict[str, Any]:
+    """Run the whole flow into the folders `graph`, `augmented` and `run` under `out`.
+
+    Returns:
+        `evaluation` (as `grokhop eval`) and `report`, the path of the HTML file.
+
+    Raises:
+        InputError: a folder exists and `force` is off.
+    """
+    graph, augmented, run = out / "graph", out / "augmented", out / "run"
+    for path, kind in ((graph, "graph"), (augmented, "graph"), (run, "run")):
+        refuse_to_overwrite(path, kind=kind, force=force)
+
+    stage("ingest", None)
+    stage("ingest", ingest_worldfacts(graph, force=force).counts())
+    stage("phi", None)
+    stage("phi", measure(Graph.read(graph)))
+    stage("augment", None)
+    stage("augment", augment_folder(graph, augmented, force=force))
+    stage("train", None)
+    trained = train(
+        augmented,
+        run,
+        settings=preset("loop"),
+        preset="loop",
+        budget=budget,
+        threads=threads,
+        force=force,
+        notice=notice,
+    )
+    stage("train", trained.summary(0))
+    stage("evaluate", None)
+    evaluation = evaluate(run, threads=threads)
+    stage("evaluate", evaluation)
+    return {"evaluation": evaluation, "report": str(report(run))}

@@ -138,8 +138,9 @@ def _say_phi(measured: dict[str, Any]) -> None:
 
 def _say_augmentation(report: dict[str, Any]) -> None:
     err.print(
-        f"{report['added']:,} facts added, phi {report['phi_before']['phi']:.2f} to {report['phi_after']['phi']:.2f}"
-        + ("" if report["passes"] else "; not every relation passes")
+        "every relation passes, nothing is added"
+        if not report["added"]
+        else f"{report['added']:,} facts added, phi {report['phi_before']:.2f} to {report['phi_after']:.2f}"
     )
 
 
@@ -173,13 +174,11 @@ def show_phi(measured: dict[str, Any]) -> None:
 
 def show_augmentation(report: dict[str, Any]) -> None:
     """What was added and what it did to phi."""
-    before = {row["relation"]: row for row in report["phi_before"]["per_relation"]}
-    names = ("facts before", "after", "phi before", "after", "passes")
-    table = _table("phi of trainable facts", "relation", names)
-    for row in sorted(report["phi_after"]["per_relation"], key=lambda row: row["phi"]):
-        old = before.get(row["relation"], {"facts": 0, "phi": 0.0})
-        cells = (f"{old['facts']:,}", f"{row['facts']:,}", f"{old['phi']:.2f}", f"{row['phi']:.2f}")
-        table.add_row(_short(row["relation"]), *cells, "yes" if row["passes"] else "no")
+    names = ("facts", "added", "phi before", "after", "ok")
+    table = _table(f"phi of trainable facts, target {report['target']:g}", "relation", names)
+    for row in sorted(report["per_relation"], key=lambda row: row["phi_after"]):
+        ratios = (f"{row['phi_before']:.2f}", f"{row['phi_after']:.2f}", "yes" if row["passes"] else "no")
+        table.add_row(_short(row["relation"]), f"{row['facts']:,}", f"{row['added']:,}", *ratios)
     out.print(table)
     sources = ", ".join(f"{n:,} from {name}" for name, n in report["by_source"].items()) or "none needed"
     out.print(f"added facts: {report['added']:,} ({sources}); no plan needs fewer than {report['lower_bound']:,}")

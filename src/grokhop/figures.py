@@ -26,7 +26,6 @@ MOST_RELATIONS = 30
 WANG_TARGET = 3.6
 _MOST_POINTS = 600
 _LONGEST_LABEL = 34
-_INSIDE = {"insidetextfont": {"color": "#fff"}}
 _BAND = "rgba(128,128,128,0.10)"
 _ACCURACY_SCALE = [[0, "#d55e00"], [0.5, "#f6d8a8"], [0.8, "#a3cdea"], [1, "#1f83c6"]]
 
@@ -75,7 +74,7 @@ def curves(looks: dict[int, list[Look]], groks: dict[int, dict[str, Any]], *, un
     lines = [line for entry in series for line in _lines(looks, *entry)]
     dots = [_event_dots(groks, *event, row=len(_EVENTS) - i) for i, event in enumerate(_EVENTS)]
     traces = [*lines, *dots, _cooldowns(looks)]
-    views = [
+    views: list[Figure] = [
         {
             "label": unit,
             "data": {"x": [t["_views"][unit][0] for t in traces], "y": [t["_views"][unit][1] for t in traces]},
@@ -147,10 +146,10 @@ def _lines(
 def _mean_line(lines: Sequence[tuple[list[float], list[Any]]]) -> tuple[list[float], list[float]]:
     """The mean of lines seen at different places: from where all have begun, each kept at its end."""
     start = max(xs[0] for xs, _ in lines)
-    grid = np.unique(np.concatenate([xs for xs, _ in lines]))
+    grid: Floats = np.unique(np.concatenate([np.array(xs, float) for xs, _ in lines]))
     grid = grid[grid >= start]
-    values = np.mean([np.interp(grid, xs, ys) for xs, ys in lines], axis=0)
-    return grid.tolist(), np.round(values, 6).tolist()
+    values: Floats = np.mean([np.interp(grid, xs, ys) for xs, ys in lines], axis=0)
+    return [float(x) for x in grid], [round(float(value), 6) for value in values]
 
 
 def _event_dots(groks: dict[int, dict[str, Any]], key: str, name: str, colour: str, *, row: int) -> Figure:
@@ -190,14 +189,16 @@ def _marks(looks: dict[int, list[Look]], groks: dict[int, dict[str, Any]], unit:
     """Of the middle seed: its cool-down as a grey band, and a dotted line at the time of each event."""
     at = UNITS[unit][1]
     spans = [(at(begun), at(seen[-1])) for seen in looks.values() if (begun := _cooling_from(seen)) is not None]
-    band = {"fillcolor": _BAND, "line": {"width": 0}, "layer": "below"}
     lines = [
         _shape("line", when, when, line={"color": colour, "width": 1.2, "dash": "dot"})
         for key, _, colour in _EVENTS
         if (reached := [grok[key][unit] for grok in groks.values() if grok.get(key)])
         for when in [median(reached)]
     ]
-    return [*([_shape("rect", *map(median, zip(*spans, strict=True)), **band)] if spans else []), *lines]
+    if not spans:
+        return lines
+    start, stop = (median(edges) for edges in zip(*spans, strict=True))
+    return [_shape("rect", start, stop, fillcolor=_BAND, line={"width": 0}, layer="below"), *lines]
 
 
 def _shape(kind: str, x0: float, x1: float, **style: Any) -> Figure:
@@ -250,29 +251,26 @@ def phi_bars(rows: Sequence[dict[str, Any]], *, target: float) -> Figure:
     """
     ys = list(range(len(rows), 0, -1))
     labels = [safe(row["relation"], longest=200) for row in rows]
-    augmented = any(row["observed"] is not None for row in rows)
-    data = [
-        _bars(ys, labels, [r["after"] for r in rows], "with added facts" if augmented else "after hold-out", ID, 0.68)
-    ]
-    if augmented:
-        data.append(_bars(ys, labels, [r["observed"] for r in rows], "observed facts alone", TRAIN, 0.34))
+    after, observed = ([row[name] for row in rows] for name in ("after", "observed"))
+    if any(phi is not None for phi in observed):
+        width = 0.4
+        data = [
+            _bars([y + width / 2 for y in ys], labels, after, "with added facts", ID, width),
+            _bars([y - width / 2 for y in ys], labels, observed, "observed facts alone", TRAIN, width),
+        ]
+    else:
+        width = 0.68
+        data = [_bars([*ys], labels, after, "after hold-out", ID, width)]
     if any(row["before"] is not None for row in rows):
         data.append(_before_marks(ys, labels, [r["before"] for r in rows]))
     widest = max([target, *(r[k] for r in rows for k in ("after", "before", "observed") if r[k] is not None)])
     return {
         "data": data,
         "layout": {
-            "height": 92 + 24 * len(rows),
+            "height": 92 + round(16 / width) * len(rows),
             "margin": {"l": 8, "r": 16, "t": 56, "b": 44},
             "barmode": "overlay",
-            "legend": {
-                "orientation": "h",
-                "x": 1,
-                "xanchor": "right",
-                "y": 0.01,
-                "yanchor": "bottom",
-                "bgcolor": "rgba(0,0,0,0)",
-            },
+            "legend": {"x": 1, "xanchor": "right", "y": 0.01, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
             "xaxis": {"title": {"text": "phi: inferred facts for each atomic fact"}, "range": [0, widest * 1.09]},
             "yaxis": _labelled_axis([r["relation"] for r in rows], ys),
             "shapes": [_target_line(WANG_TARGET, "dot"), _target_line(target, "dash")],
@@ -284,7 +282,8 @@ def phi_bars(rows: Sequence[dict[str, Any]], *, target: float) -> Figure:
     }
 
 
-def _bars(ys: list[int], labels: list[str], xs: list[float], name: str, colour: str, width: float) -> Figure:
+def _bars(ys: list[float], labels: list[str], xs: list[Any], name: str, colour: str, width: float) -> Figure:
+    """Bars with their values as texts: inside where they fit, never shrunk."""
     return {
         "type": "bar",
         "orientation": "h",
@@ -295,17 +294,14 @@ def _bars(ys: list[int], labels: list[str], xs: list[float], name: str, colour: 
         "marker": {"color": colour},
         "customdata": labels,
         "hovertemplate": f"%{{customdata}}<br>{name}: phi %{{x:.2f}}<extra></extra>",
-        **(
-            {
-                "text": [f"{x:.1f}" for x in xs],
-                "textposition": "auto",
-                "insidetextanchor": "end",
-                "cliponaxis": False,
-                **_INSIDE,
-            }
-            if width > 0.5
-            else {}
-        ),
+        "text": ["" if x is None else f"{x:.1f}" for x in xs],
+        "textposition": "auto",
+        "insidetextanchor": "end",
+        "insidetextfont": {"color": "#fff", "size": 11},
+        "outsidetextfont": {"size": 11},
+        "constraintext": "none",
+        "textangle": 0,
+        "cliponaxis": False,
     }
 
 
@@ -343,15 +339,19 @@ def _target_label(x: float, text: str, anchor: str) -> Figure:
 
 
 def cell_dots(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Accuracy with its interval for each cell, and a small dot for each seed. Rows have `label`, `cell`, `hops` and a score."""
+    """Accuracy with its interval for each cell, and a small dot for each seed.
+
+    Args:
+        rows: `label`, `cell`, `hops` and the score of each; those without queries are left out.
+    """
     rows = [row for row in rows if row["n"]]
     ys = list(range(len(rows), 0, -1))
     colours = [cell_colour(row["cell"], row["hops"]) for row in rows]
     seeds = [
-        (a, y, c)
-        for row, y, c in zip(rows, ys, colours, strict=True)
-        for a in row["per_seed"]
+        (accuracy, y, colour)
+        for row, y, colour in zip(rows, ys, colours, strict=True)
         if len(row["per_seed"]) > 1
+        for accuracy in row["per_seed"]
     ]
     low = min((row["low"] for row in rows), default=0.0)
     intervals = [

@@ -107,21 +107,16 @@ def _render(evidence: Evidence) -> str:
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    folder = Path(__file__).parent / "templates"
     environment = Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(percent=percent, count=count, interval=interval, spread=spread)
-    parts = {
-        "phi": _phi(evidence),
-        "learning": _learning(evidence),
-        "cells": _cells(evidence),
-        "hardest": _hardest(evidence),
-    }
+    sections = {"phi": _phi, "learning": _learning, "cells": _cells, "hardest": _hardest}
+    parts: dict[str, Any] = {name: section(evidence) for name, section in sections.items()}
     return environment.get_template("report.html.j2").render(
         plotly=Markup(get_plotlyjs()),  # Plotly's own file, which holds no closing script tag
         title=_title(evidence),
@@ -199,7 +194,7 @@ def verdict(evidence: Evidence) -> str:
         parts.append(f"{percent(score_ood)} out of distribution")
     numbers = f"{' and '.join(parts)} on {of} queries{_over_seeds(evidence)}"
     if score_ood is None:
-        return f"{numbers}, after {_trained(evidence)}; out of distribution is not measured: no held-out fact can be asked about."
+        return f"{numbers}, after {_trained(evidence)}; no query over held-out facts measures out of distribution."
     if min(score_id if score_id is not None else 1.0, score_ood) < ENOUGH:
         return f"Not grokked: {numbers}, after {_trained(evidence)}."
     reached = _grok_seconds(evidence)
@@ -263,8 +258,8 @@ def notes(evidence: Evidence) -> list[str]:
         found.append(f"{EVAL} is of {plural(evidence.evaluation['seeds'], 'seed')}: 'grokhop eval {name}' asks all.")
     if not evidence.held_out:
         found.append(
-            "No fact was held out of the training chains, so nothing here tells reasoning out of distribution from recall: "
-            "'grokhop ingest ... --holdout 0.1' holds some out."
+            "No fact was held out of the training chains, so nothing here tells reasoning out of distribution from "
+            "recall: 'grokhop ingest ... --holdout 0.1' holds some out."
         )
     return found
 
@@ -282,15 +277,8 @@ def _tiles(evidence: Evidence) -> Rows:
     untrained = evidence.run.settings.hops + 1
     long = evidence.cells(untrained).get("0")
     if long and long["n"]:
-        note = _with_n(long)
-        tiles.append(
-            {
-                "name": f"{untrained} hops, never trained",
-                "value": percent(long["accuracy"]),
-                "kind": "untrained",
-                "note": note,
-            }
-        )
+        name = f"{untrained} hops, never trained"
+        tiles.append({"name": name, "value": percent(long["accuracy"]), "kind": "untrained", "note": _with_n(long)})
     reached = _grok_seconds(evidence)
     if reached:
         few = f"{duration(min(reached))} to {duration(max(reached))}; " if len(reached) > 1 else ""
@@ -309,29 +297,33 @@ def _facts(evidence: Evidence) -> list[tuple[str, str]]:
     counts, hardware = run.graph_manifest["counts"], run.manifest["hardware"]
     parameters = _parameters(run, [s for s in range(evidence.seeds) if s not in evidence.unfinished])
     size = f"{parameters:,} parameters; " if parameters else ""
-    versions = ", ".join(f"{name} {version}" for name, version in run.manifest["versions"].items())
+    preset_, threads = run.manifest["preset"], run.manifest.get("threads", hardware["cores"])
+    versions = [f"{name} {version}" for name, version in run.manifest["versions"].items()]
+    sizes = [
+        plural(counts["facts"], "fact"),
+        f"{counts['entities']:,} entities",
+        plural(counts["relations"], "relation"),
+    ]
+    shape = [
+        f"{plural(model.layers, 'layer')} in the looped block",
+        f"width {model.width}",
+        plural(model.heads, "head"),
+    ]
+    training = [
+        f"preset {preset_}",
+        plural(evidence.seeds, "seed"),
+        f"budget {_budget(run.manifest['budget'])} each",
+        f"batches of {settings.batch_rows} rows",
+        f"learning rates {settings.muon_rate:g} (Muon) and {settings.adam_rate:g} (AdamW)",
+    ]
     return [
-        (
-            "Graph",
-            f"{plural(counts['facts'], 'fact')}, {counts['entities']:,} entities, {plural(counts['relations'], 'relation')}",
-        ),
+        ("Graph", ", ".join(sizes)),
         ("Hold-out", _holdout(evidence)),
-        (
-            "Model",
-            f"{size}{plural(model.layers, 'layer')} in the looped block, width {model.width}, {plural(model.heads, 'head')}, "
-            f"trained on chains of up to {settings.hops} hops",
-        ),
-        (
-            "Training",
-            f"preset {run.manifest['preset']}, {plural(evidence.seeds, 'seed')}, budget {_budget(run.manifest['budget'])} each, "
-            f"batches of {settings.batch_rows} rows, Muon {settings.muon_rate:g}, AdamW {settings.adam_rate:g}",
-        ),
-        (
-            "Hardware",
-            f"{hardware['processor']}, {plural(run.manifest.get('threads', hardware['cores']), 'thread')}; {hardware['system']}",
-        ),
+        ("Model", f"{size}{', '.join(shape)}; trained on chains of up to {settings.hops} hops"),
+        ("Training", ", ".join(training)),
+        ("Hardware", f"{hardware['processor']}, {plural(threads, 'thread')}; {hardware['system']}"),
         ("Date", run.manifest["created"].replace("T", " ").replace("+00:00", " UTC")),
-        ("Versions", versions),
+        ("Versions", ", ".join(versions)),
     ]
 
 
@@ -341,10 +333,9 @@ def _holdout(evidence: Evidence) -> str:
     record, counts = evidence.run.graph_manifest["holdout"], evidence.run.graph_manifest["counts"]
     how = {"pair": "by (subject, relation) pair", "question": "by question", "file": "as the source files mark them"}
     share = f", share {record['share']:g}" if record.get("share") else ""
-    return (
-        f"{plural(evidence.held_out, 'fact')} ({percent(evidence.held_out / counts['facts'])}) {how.get(record.get('unit', ''), '')}"
-        f"{share}: {counts['held_out_validation']:,} for validation, {counts['held_out_test']:,} for test"
-    )
+    facts = f"{plural(evidence.held_out, 'fact')} ({percent(evidence.held_out / counts['facts'])})"
+    parts = f"{counts['held_out_validation']:,} for validation, {counts['held_out_test']:,} for test"
+    return f"{facts} {how.get(record.get('unit', ''), '')}{share}: {parts}"
 
 
 def _parameters(run: Run, finished: list[int]) -> int | None:
@@ -353,7 +344,8 @@ def _parameters(run: Run, finished: list[int]) -> int | None:
 
     try:
         with safe_open(run.seed_folder(finished[0]) / WEIGHTS, framework="numpy") as weights:
-            return sum(prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+            shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+            return sum(int(prod(shape)) for shape in shapes)
     except (IndexError, OSError, SafetensorError):
         return None
 
@@ -411,14 +403,15 @@ def _phi(evidence: Evidence) -> dict[str, Any]:
     measured = evidence.phi
     after, target = measured["trainable"], measured["target"]
     before = {row["relation"]: row["phi"] for row in measured["per_relation"]}
-    observed = _before_augmentation(evidence.run.graph_manifest)
+    augmentation = _augmentation(evidence.run.graph_manifest)
+    observed = {row["relation"]: row["phi_before"] for row in augmentation.get("per_relation", [])}
     used = sorted(after["per_relation"], key=lambda row: -row["facts"])[:MOST_RELATIONS]
     rows = [
         {
             "relation": row["relation"],
             "after": row["phi"],
-            "before": before.get(row["relation"]) if evidence.held_out else None,
-            "observed": observed.get(row["relation"], 0.0) if observed else None,
+            "before": before.get(row["relation"]) if evidence.held_out and not observed else None,
+            "observed": observed.get(row["relation"]),
         }
         for row in sorted(used, key=lambda row: -row["phi"])
     ]
@@ -427,7 +420,7 @@ def _phi(evidence: Evidence) -> dict[str, Any]:
         "after": after,
         "before": measured,
         "target": target,
-        "augmented": bool(observed),
+        "augmentation": augmentation,
         "shown": len(rows),
         "figure": figures.phi_bars(rows, target=target) if rows else None,
     }
@@ -437,17 +430,15 @@ def _phi_heading(after: dict[str, Any], target: float) -> str:
     rows, failing = after["per_relation"], after["failing"]
     if not failing:
         lowest = min(rows, key=lambda row: row["phi"])
-        return (
-            f"Every relation has enough to be learned from: phi is {lowest['phi']:.1f} or more, the target {target:g}"
-        )
-    return f"{len(failing)} of {plural(len(rows), 'relation')} {'stays' if len(failing) == 1 else 'stay'} below the target phi of {target:g}"
+        return f"Every relation reaches the target phi of {target:g}: the lowest has {lowest['phi']:.1f}"
+    stay = "stays" if len(failing) == 1 else "stay"
+    return f"{len(failing)} of {plural(len(rows), 'relation')} {stay} below the target phi of {target:g}"
 
 
-def _before_augmentation(manifest: dict[str, Any]) -> dict[str, float]:
-    """Phi of each relation before facts were added; empty for a graph that is as observed."""
-    before = manifest.get("augment", {}).get("phi_before", {})
-    rows = before.get("per_relation", []) if isinstance(before, dict) else []
-    return {row["relation"]: row["phi"] for row in rows}
+def _augmentation(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The report of the augmentation that made the graph; empty where no fact was added."""
+    record = manifest.get("augment") or {}
+    return dict(record) if record.get("added") else {}
 
 
 def _learning(evidence: Evidence) -> dict[str, Any] | None:
@@ -467,8 +458,7 @@ def _learning(evidence: Evidence) -> dict[str, Any] | None:
 
 def _learning_heading(evidence: Evidence) -> str:
     times = {
-        name: [grok[name]["seconds"] for grok in evidence.groks.values() if grok[name]]
-        for name in ("train_99", "id_95", "ood_95")
+        name: [grok[name]["seconds"] for grok in evidence.groks.values() if grok[name]] for name in ("id_95", "ood_95")
     }
     seeds = len(evidence.groks)
     if not times["ood_95"]:
@@ -526,7 +516,8 @@ def _cells_heading(rows: Rows, trained: int) -> str:
 def _questions(evidence: Evidence) -> dict[str, Any] | None:
     """Questions of the graph by type and cell, and those that were missed, with the seeds that missed them."""
     found = (evidence.evaluation or {}).get("questions") or {}
-    rows, misses = [], {}
+    rows: Rows = []
+    misses: dict[Any, dict[str, Any]] = {}
     for kind, by_cell in found.items():
         for cell, score in by_cell.items():
             rows.append({**score, "type": kind.replace("_", " "), "cell": cell})
@@ -607,32 +598,37 @@ def _leakage(evidence: Evidence) -> dict[str, Any]:
 
 def commands(run: Run) -> list[str]:
     """The commands that make this run, from what its manifests recorded; lines that begin with # are remarks."""
-    manifest, graph = run.manifest, run.graph_manifest
-    name, graph_name = run.path.name, "augmented" if "augment" in graph else "graph"
-    train = ["grokhop", "train", graph_name, "--preset", manifest["preset"]]
+    manifest, graph, name = run.manifest, run.graph_manifest, run.path.name
+    train = ["grokhop", "train", _graph_name(graph), "--preset", manifest["preset"]]
     if run.settings.hops != PRESETS.get(manifest["preset"], run.settings).hops:
         train += ["--hops", str(run.settings.hops)]
-    budget = manifest["budget"]
-    train += ["--budget", _budget(budget)] if _budget(budget) != "none" else []
+    budget = _budget(manifest["budget"])
+    train += ["--budget", budget] if budget != "none" else []
     train += ["--seeds", str(manifest["seeds"])]
     train += ["--threads", str(manifest["threads"])] if "threads" in manifest else []
     lines = [*_graph_commands(graph), shlex.join([*train, "-o", name])]
     if manifest["preset"] not in PRESETS or run.settings != preset(manifest["preset"], hops=run.settings.hops):
-        lines.append(
-            f"# the settings differ from those of preset {manifest['preset']} in this release: see manifest.json"
-        )
+        lines.append(f"# manifest.json has settings that preset {manifest['preset']} of this release has not")
     return [*lines, shlex.join(["grokhop", "eval", name]), shlex.join(["grokhop", "report", name])]
 
 
+def _graph_name(graph: dict[str, Any]) -> str:
+    return "augmented" if graph.get("stage") == "augment" else "graph"
+
+
 def _graph_commands(graph: dict[str, Any]) -> list[str]:
-    augment = graph.get("augment")
-    source = graph.get("ingest", graph)
-    lines = [_ingest_command(source)]
-    if augment is not None:
-        target = graph.get("settings", {}).get("target_phi")
-        options = ["--target-phi", f"{target:g}"] if target else []
-        lines.append(shlex.join(["grokhop", "augment", "graph", *options, "-o", "augmented"]))
-    return lines
+    if graph.get("stage") != "augment":
+        return [_ingest_command(graph)]
+    options = {k: v for k, v in graph.get("settings", {}).items() if k in ("target_phi", "seed") and v is not None}
+    augment = ["grokhop", "augment", "graph", *_flags(options), "-o", _graph_name(graph)]
+    return [_ingest_command(graph.get("ingest") or _ingest_of_built_in(graph)), shlex.join(augment)]
+
+
+def _ingest_of_built_in(graph: dict[str, Any]) -> dict[str, Any]:
+    """How the built-in graph was ingested before facts were added: its hold-out says all there is to say."""
+    if graph["sources"][0]["name"] != "worldfacts" or graph["holdout"].get("unit") != "pair":
+        return {}
+    return {"settings": {"source": "worldfacts", "holdout": graph["holdout"]["share"]}}
 
 
 def _ingest_command(manifest: dict[str, Any]) -> str:
@@ -644,8 +640,11 @@ def _ingest_command(manifest: dict[str, Any]) -> str:
         options["ood_questions"] = Path(options["ood_questions"]).name
     files = [f["name"] for f in manifest.get("inputs", []) if f["name"] not in options.values()]
     inputs = {"worldfacts": [], "osu": ["DIR"]}.get(settings["source"], files)
-    flags = [word for k, v in options.items() for word in (f"--{k.replace('_', '-')}", str(v))]
-    return shlex.join(["grokhop", "ingest", settings["source"], *inputs, *flags, "-o", "graph"])
+    return shlex.join(["grokhop", "ingest", settings["source"], *inputs, *_flags(options), "-o", "graph"])
+
+
+def _flags(options: dict[str, Any]) -> list[str]:
+    return [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def _budget(budget: dict[str, Any]) -> str:

@@ -40,11 +40,13 @@ def test_chains_keep_a_place_in_every_batch_however_few_they_are() -> None:
     assert Batches(Lesson.of(GRAPH, few), 20, seed=0).chain_rows == 2
 
 
-def test_the_probe_is_made_of_training_rows() -> None:
-    rows = {tuple(row) for row in np.column_stack([LESSON.rows.tokens, LESSON.rows.targets]).tolist()}
-    probe = np.column_stack([LESSON.probe.tokens, LESSON.probe.targets]).tolist()
-    assert {tuple(row) for row in probe} <= rows
-    assert len(probe) == min(1000, len(LESSON.rows))
+def test_the_probe_asks_queries_of_training_rows_and_no_others() -> None:
+    rows = {tuple(row) for row in LESSON.rows.tokens[:, : 1 + MADE.chains.shape[1]].tolist()}
+    prefixes = {row[:n] for row in rows for n in (2, 3)}
+    for queries in LESSON.probe:
+        asked = np.column_stack([queries.head, queries.relations + LESSON.vocabulary.entities]).tolist()
+        assert {tuple(row) for row in asked} <= prefixes
+    assert 0 < sum(map(len, LESSON.probe)) <= min(1000, len(LESSON.rows))
 
 
 def test_the_lesson_holds_the_validation_queries_and_no_test_query() -> None:

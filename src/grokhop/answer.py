@@ -3,7 +3,7 @@
 import torch
 
 from grokhop.compose import Longs, Mask, Queries
-from grokhop.encode import GIVEN, Rows, Vocabulary, encode_queries
+from grokhop.encode import Rows, Vocabulary, encode_queries
 from grokhop.model import Hops, LoopTransformer
 
 BATCH_ROWS = 1024
@@ -27,9 +27,3 @@ def are_right(model: LoopTransformer, vocabulary: Vocabulary, queries: Queries) 
 def last_answers(model: LoopTransformer, rows: Rows) -> Longs:
     """(N,) the entity answered at the last position of each row; all rows must be of one length."""
     return answer(model, rows).entity[:, -1].numpy()
-
-
-def share_trained(model: LoopTransformer, rows: Rows) -> float:
-    """The share of training rows whose every answer is the target."""
-    entity = answer(model, rows).entity.numpy()
-    return float(((entity == rows.targets) | (rows.due <= GIVEN)).all(axis=1).mean())

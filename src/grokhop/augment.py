@@ -7,17 +7,18 @@ are chosen.
 """
 
 from collections import Counter
-from math import ceil
+from math import ceil, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from grokhop.errors import InputError
-from grokhop.folder import refuse_to_overwrite, sha256
+from grokhop.folder import read_manifest, refuse_to_overwrite, sha256
 from grokhop.graph import Entity, Graph
-from grokhop.phi import TARGET, PathCounts, count_paths, measure
+from grokhop.phi import TARGET, count_paths, measure
 from grokhop.plan import Addition, Plan
+from grokhop.slots import Mask
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,6 +45,8 @@ def augment_folder(
     path, out = Path(path), Path(out)
     refuse_to_overwrite(out, kind="graph", force=force)
     graph = Graph.read(path)
+    manifest = read_manifest(path, kind="graph")
+    ingest = manifest.get("ingest") or {key: manifest.get(key) for key in ("stage", "inputs", "settings")}
     inputs = [{"name": path.name, "sha256": sha256(path / "facts.parquet")}]
     augmented, report, ledger = augment(graph, target_phi=target_phi, seed=seed, level=level)
     augmented.write(
@@ -54,6 +57,7 @@ def augment_folder(
         inputs=inputs,
         settings={"target_phi": target_phi, "seed": seed, "level": level},
         augment=report,
+        ingest=ingest,
     )
     return report
 
@@ -79,6 +83,8 @@ def augment(
         InputError: the target is no number above 0, takes more than `MOST_ADDED` times the facts there are, or
             relations are below it and none of them can be improved.
     """
+    if level is not None and level < 1:
+        raise InputError(f"--level is {level}, but an entity needs at least 1 fact in a direction: give 1 or more")
     before = measure(graph, target=target_phi)["trainable"]
     most = MOST_ADDED * len(graph)
     plan = Plan(
@@ -194,7 +200,7 @@ def ledger_table(graph: Graph, ledger: list[Addition]) -> "pa.Table":
     return pa.table(columns | {name: pa.array(texts, pa.string()) for name, texts in labels.items()})
 
 
-def lower_bound(graph: Graph, reachable: np.ndarray[Any, np.dtype[np.bool_]], target: float) -> int:
+def lower_bound(graph: Graph, reachable: Mask, target: float) -> int:
     """Return a number of facts that any plan must add at least, on hubs or not, to pass the reachable relations.
 
     Let m facts be added, none on a cycle. A new path holds an added fact. An added fact (h, r, t) and the facts
@@ -205,11 +211,11 @@ def lower_bound(graph: Graph, reachable: np.ndarray[Any, np.dtype[np.bool_]], ta
     missing now. The smallest such m is the bound.
     """
     trainable = graph.trainable
-    counts: PathCounts = count_paths(trainable)
+    counts = count_paths(trainable)
     missing = np.maximum(target * counts.facts - counts.using, 0)[reachable]
     needed = max(float(missing.sum()) / 2, float(missing.max(initial=0)))
     E = len(graph.entities)
     most = int(np.bincount(trainable.head, minlength=E).max() + np.bincount(trainable.tail, minlength=E).max())
     # The positive root of m^2 / 2 + (I + O - 1/2) m = needed, less a little for rounding.
     half = most - 0.5
-    return max(0, ceil((half**2 + 2 * needed) ** 0.5 - half - 1e-6))
+    return max(0, ceil(sqrt(half**2 + 2 * needed) - half - 1e-6))

@@ -29,7 +29,7 @@ Longs = NDArray[np.integer[Any]]
 Mask = NDArray[np.bool_]
 
 ID_SHARE = 0.1
-"""Share of the trainable queries of each length that are held out for ID validation and test..."""
+"""Share of the distinct trainable queries of each length that are held out for ID validation and test..."""
 ID_LIMIT = 3000
 """...but not more than about this many, since more would sharpen no interval that matters."""
 NO_FACT = -1
@@ -175,12 +175,13 @@ class QueryParts:
 
     def __init__(self, graph: Graph, *, id_share: float) -> None:
         self.id_share = id_share
-        self._entities = len(graph.entities)
-        self._asked = np.unique(np.array([self._code(*path) for q in graph.questions if (path := q.path)], np.uint64))
+        asked = [path for q in graph.questions if (path := q.path)]
+        codes = [query_codes(np.array([head]), np.array([relations])) for head, relations in asked]
+        self._asked = np.unique(np.concatenate([np.empty(0, np.uint64), *codes]))
 
     def of(self, head: Longs, relations: Longs) -> NDArray[np.int8]:
         """(Q,) the `Part` of each query; those that the graph's questions ask are for TEST and never trained."""
-        codes = self.codes(head, relations)
+        codes = query_codes(head, relations)
         fraction = codes / 2.0**64
         part = np.where(fraction < self.id_share / 3, Part.VALIDATION, Part.TEST)
         part = np.where(fraction < self.id_share, part, Part.TRAIN)
@@ -188,17 +189,15 @@ class QueryParts:
 
     def are_asked(self, queries: Queries) -> Mask:
         """(Q,) whether one of the graph's questions asks the query."""
-        return np.isin(self.codes(queries.head, queries.relations), self._asked)
+        return np.isin(query_codes(queries.head, queries.relations), self._asked)
 
-    def codes(self, head: Longs, relations: Longs) -> NDArray[np.uint64]:
-        """(Q,) a 64-bit hash of each query (splitmix64 over its numbers)."""
-        code = _splitmix(head.astype(np.uint64))
-        for hop in range(relations.shape[1]):
-            code = _splitmix(code ^ relations[:, hop].astype(np.uint64))
-        return code
 
-    def _code(self, head: int, relations: Sequence[int]) -> int:
-        return int(self.codes(np.array([head]), np.array([relations]))[0])
+def query_codes(head: Longs, relations: Longs) -> NDArray[np.uint64]:
+    """(Q,) a 64-bit hash of each query (splitmix64 over its numbers)."""
+    code = _splitmix(head.astype(np.uint64))
+    for hop in range(relations.shape[1]):
+        code = _splitmix(code ^ relations[:, hop].astype(np.uint64))
+    return code
 
 
 def _splitmix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -242,7 +241,9 @@ def compose(
     chaining, rng = Chaining(graph), np.random.default_rng(seed)
     trainable = graph.part == Part.TRAIN
     by_length = {k: chaining.paths([trainable] * k, limit=limit, rng=rng) for k in range(hops, 1, -1)}
-    share = min(ID_SHARE, ID_LIMIT / max(1, len(by_length[2])))
+    pairs = by_length[2]
+    distinct = len(np.unique(query_codes(graph.head[pairs[:, 0]], graph.relation[pairs])))
+    share = min(ID_SHARE, ID_LIMIT / max(1, distinct))
     parts = QueryParts(graph, id_share=share)
     kept = {k: paths[_may_be_trained(graph, paths, parts)] for k, paths in by_length.items()}
     if not len(kept[2]):

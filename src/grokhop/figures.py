@@ -267,10 +267,10 @@ def phi_bars(rows: Sequence[dict[str, Any]], *, target: float) -> Figure:
     return {
         "data": data,
         "layout": {
-            "height": 92 + round(16 / width) * len(rows),
-            "margin": {"l": 8, "r": 16, "t": 56, "b": 44},
+            "height": 126 + round(16 / width) * len(rows),
+            "margin": {"l": 8, "r": 16, "t": 56, "b": 78},
             "barmode": "overlay",
-            "legend": {"x": 1, "xanchor": "right", "y": 0.01, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+            "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
             "xaxis": {"title": {"text": "phi: inferred facts for each atomic fact"}, "range": [0, widest * 1.09]},
             "yaxis": _labelled_axis([r["relation"] for r in rows], ys),
             "shapes": [_target_line(WANG_TARGET, "dot"), _target_line(target, "dash")],
@@ -435,7 +435,7 @@ def pair_map(pairs: Sequence[dict[str, Any]], relations: Sequence[str]) -> Figur
             }
         ],
         "layout": {
-            "height": 200 + 24 * len(rows),
+            "height": max(400, 200 + 24 * len(rows)),
             "margin": {"l": 8, "r": 8, "t": 30, "b": 8},
             "xaxis": {**_labelled_axis(columns, xs), "tickangle": -50},
             "yaxis": {**_labelled_axis(rows, ys), "range": [len(rows) - 0.4, -0.6]},

@@ -93,7 +93,12 @@ def ingest_triples(
         lambda: hold_out(triples.read(files, columns=columns, labels=labels), share=holdout),
         out,
         inputs=[*files, *([labels] if labels else [])],
-        settings={"source": "triples", "columns": columns, "holdout": holdout},
+        settings={
+            "source": "triples",
+            "columns": columns,
+            "labels": Path(labels).name if labels else None,
+            "holdout": holdout,
+        },
         force=force,
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokhop.compose import NO_FACT, Compositions, Longs, Queries
+from grokhop.compose import NO_FACT, Chaining, Compositions, Longs, Queries
 from grokhop.encode import Rows, Vocabulary, encode_paths
 from grokhop.graph import Graph
 
@@ -27,7 +27,7 @@ class Lesson:
         rows: chains first, then the facts that are trained on their own.
         chains: how many of `rows` are chains.
         atomic_share: of each batch, the share of rows that are facts on their own.
-        probe: training rows on which training accuracy is measured.
+        probe: queries of training rows, by their hops, on which training accuracy is measured.
         validation: queries by hops and cell.
     """
 
@@ -35,7 +35,7 @@ class Lesson:
     rows: Rows
     chains: int
     atomic_share: float
-    probe: Rows
+    probe: list[Queries]
     validation: dict[int, dict[str, Queries]]
 
     @staticmethod
@@ -43,15 +43,20 @@ class Lesson:
         lonely = np.full((len(made.atomic), made.chains.shape[1]), NO_FACT)
         lonely[:, 0] = made.atomic
         paths = np.concatenate([made.chains, lonely])
-        probe = np.random.default_rng(0).permutation(len(paths))[:PROBE_ROWS]
         return Lesson(
             vocabulary=Vocabulary.of(graph),
             rows=encode_paths(graph, paths),
             chains=len(made.chains),
             atomic_share=_atomic_share(made),
-            probe=encode_paths(graph, paths[probe]),
+            probe=_probe(graph, paths),
             validation=made.cells["validation"],
         )
+
+
+def _probe(graph: Graph, paths: Longs) -> list[Queries]:
+    chosen = paths[np.random.default_rng(0).permutation(len(paths))[:PROBE_ROWS]]
+    hops = (chosen != NO_FACT).sum(axis=1)
+    return [Chaining(graph).queries(chosen[hops == k, :k])[0] for k in np.unique(hops)]
 
 
 def _atomic_share(made: Compositions) -> float:

@@ -288,5 +288,9 @@ class Plan:
                 "a subject that takes one, or closes a cycle"
             )
         most = int(self.most_out[self.object[r]])
-        ending = f"its objects can have at most {most} facts each" if most else "its objects have no facts of their own"
+        ending = (
+            f"its objects can have at most {most} fact{'s' * (most > 1)} each"
+            if most
+            else "its objects have no facts of their own"
+        )
         return f"no relation leads to its subjects, and {ending}"

@@ -281,9 +281,11 @@ def _tiles(evidence: Evidence) -> Rows:
         tiles.append({"name": name, "value": percent(long["accuracy"]), "kind": "untrained", "note": _with_n(long)})
     reached = _grok_seconds(evidence)
     if reached:
-        few = f"{duration(min(reached))} to {duration(max(reached))}; " if len(reached) > 1 else ""
-        time = {"name": "to 95 % ID and OOD", "value": duration(mean_of(reached) or 0), "kind": "time"}
-        tiles.append({**time, "note": f"{few}whole training {_trained(evidence)}"})
+        between = f" ({duration(min(reached))} to {duration(max(reached))})" if len(set(reached)) > 1 else ""
+        note = f"on validation queries{between}; whole training {_trained(evidence)}"
+        tiles.append(
+            {"name": "to 95 % ID and OOD", "value": duration(mean_of(reached) or 0), "kind": "time", "note": note}
+        )
     return tiles
 
 
@@ -469,9 +471,10 @@ def _learning_heading(evidence: Evidence) -> str:
     if len(times["id_95"]) < seeds:
         return f"95 % out of distribution came after {duration(ood)}"
     id_ = mean_of(times["id_95"]) or 0.0
-    order = "after" if ood > id_ else "before" if ood < id_ else "as soon as"
-    gap = "" if ood == id_ else f"{duration(abs(ood - id_))} "
-    return f"95 % out of distribution came at {duration(ood)}, {gap}{order} 95 % in distribution"
+    if ood == id_:
+        return f"95 % out of distribution came at {duration(ood)}, together with 95 % in distribution"
+    order = "after" if ood > id_ else "before"
+    return f"95 % out of distribution came at {duration(ood)}, {duration(abs(ood - id_))} {order} 95 % in distribution"
 
 
 def _cells(evidence: Evidence) -> dict[str, Any] | None:

@@ -76,10 +76,20 @@ def untouchable_pairs(graph: Graph) -> Longs:
     """Sorted pairs, numbered as in `Graph.pair`, that no fact may be added to.
 
     Those are the pairs held out, and those that a question asks for, held out or not: a second object would
-    give its query a second answer.
+    give its query a second answer. A chain asks for the pairs of every object it may pass, not only of those
+    that its own facts name.
     """
-    asked = [pair for question in graph.questions for pair in question_pairs(graph, question)]
-    return np.unique(np.concatenate([graph.pair[graph.part != Part.TRAIN], np.array(asked, np.int64)]))
+    asked = {pair for question in graph.questions for pair in question_pairs(graph, question)}
+    order = np.argsort(graph.pair, kind="stable")
+    pairs, tails = graph.pair[order], graph.tail[order].astype(np.int64)
+    for head, relations in {path for question in graph.questions if (path := question.path)}:
+        reached = np.array([head], np.int64)
+        for relation in relations:
+            wanted = reached * len(graph.relations) + relation
+            asked.update(wanted.tolist())
+            low, high = (np.searchsorted(pairs, wanted, side) for side in ("left", "right"))
+            reached = np.unique(np.concatenate([tails[i:j] for i, j in zip(low, high, strict=True)] or [tails[:0]]))
+    return np.unique(np.concatenate([graph.pair[graph.part != Part.TRAIN], np.array(sorted(asked), np.int64)]))
 
 
 def cycle_free_order(graph: Graph, rng: np.random.Generator) -> Longs:
@@ -94,7 +104,8 @@ def cycle_free_order(graph: Graph, rng: np.random.Generator) -> Longs:
     ends = np.unique(component[graph.head].astype(np.int64) * n + component[graph.tail])
     a, b = np.divmod(ends, n)
     a, b = a[a != b], b[a != b]
-    return _topological_ranks(a, b, rng.permutation(n))[component]
+    ranks: Longs = _topological_ranks(a, b, rng.permutation(n))[component]
+    return ranks
 
 
 def _topological_ranks(a: Longs, b: Longs, priority: Longs) -> Longs:

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from grokhop.answer import are_right, share_trained
+from grokhop.answer import are_right
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
-from grokhop.compose import compose
+from grokhop.compose import Queries, compose
 from grokhop.folder import new_folder, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
 from grokhop.lesson import Batches, Lesson
@@ -64,7 +64,8 @@ def train(
     """
     torch.set_num_threads(threads or torch.get_num_threads())
     if not (resume and out.exists()):
-        record = {"settings": asdict(settings), "preset": preset, "budget": asdict(budget), "seeds": seeds}
+        limits = {unit: most for unit, most in asdict(budget).items() if isfinite(most)}  # JSON knows no infinity
+        record = {"settings": asdict(settings), "preset": preset, "budget": limits, "seeds": seeds}
         begin(
             graph_path,
             out,
@@ -117,13 +118,12 @@ class Trainer:
         """Train until the schedule is over; `notice` is called at each look at the validation queries."""
         began = time.perf_counter() - self.seconds
         losses: list[float] = []
-        while not self.schedule.is_over(self.step):
+        while not self._is_over(budget):
             losses.append(self._take_step())
             self.seconds = time.perf_counter() - began
             if self._budget_presses(budget):
                 self.schedule.cool_down(self.step)
-            over = self.schedule.is_over(self.step) or self.seconds > budget.seconds or self.step >= budget.steps
-            if over or self.step % self.settings.evaluate_every == 0:
+            if self._is_over(budget) or self.step % self.settings.evaluate_every == 0:
                 look = self._look(float(np.mean(losses)), budget)
                 losses = []
                 self.seconds = time.perf_counter() - began
@@ -131,9 +131,11 @@ class Trainer:
                     self.schedule.cool_down(self.step)
                 self._keep(look)
                 notice(look)
-            if over:
-                break
         self._finish()
+
+    def _is_over(self, budget: Budget) -> bool:
+        spent = self.step >= budget.steps or self.seconds > budget.seconds
+        return spent or self.schedule.is_over(self.step)
 
     def _take_step(self) -> float:
         tokens, due, targets = self.batches.of_step(self.step)
@@ -154,10 +156,9 @@ class Trainer:
         return self.step + left >= budget.steps or self.seconds * (1 + left / self.step) >= budget.seconds
 
     def _look(self, mean_loss: float, budget: Budget) -> Look:
-        model, lesson = self.model, self.lesson
         scores = {
-            hops: {cell: Score.of(are_right(model, lesson.vocabulary, q)) for cell, q in by_cell.items()}
-            for hops, by_cell in lesson.validation.items()
+            hops: {cell: self._score(queries) for cell, queries in by_cell.items()}
+            for hops, by_cell in self.lesson.validation.items()
         }
         return Look(
             step=self.step,
@@ -165,13 +166,16 @@ class Trainer:
             epochs=round(self.batches.epochs(self.step), 2),
             loss=mean_loss,
             rows_per_second=round(self.step * self.settings.batch_rows / self.seconds, 1),
-            train=share_trained(model, lesson.probe),
+            train=sum(map(self._score, self.lesson.probe), Score(0, 0)).accuracy,
             id=id_accuracy(scores, self.settings.hops),
             ood=ood_accuracy(scores, self.settings.hops),
             cells={str(k): {cell: s.accuracy for cell, s in by.items()} for k, by in scores.items()},
             cooling=self.schedule.cooldown_from is not None,
             seconds_left=self._seconds_left(budget),
         )
+
+    def _score(self, queries: Queries) -> Score:
+        return Score.of(are_right(self.model, self.lesson.vocabulary, queries))
 
     def _seconds_left(self, budget: Budget) -> float | None:
         per_step = self.seconds / self.step

@@ -178,7 +178,6 @@ def _miss(model: LoopTransformer, graph: Graph, question: Question, read: list[i
         i for i, (h, r) in enumerate(zip(heads, relations, strict=True)) if not _follows(chaining, h, r, read[i])
     )
     alone = chaining.answers(np.array([heads[wrong]]), np.array([[relations[wrong]]]))
-    known = bool(are_right(model, Vocabulary.of(graph), alone)[0])
     label, relation = graph.entities[heads[wrong]].label, graph.relations[relations[wrong]]
     return {
         "seed": seed,
@@ -186,9 +185,17 @@ def _miss(model: LoopTransformer, graph: Graph, question: Question, read: list[i
         "question": question.text,
         "expected": question.answer,
         "read": [graph.entities[e].label if e < len(graph.entities) else "a relation" for e in read],
-        "cause": f"hop {wrong + 1}, {label} / {relation}: "
-        + ("answered when asked alone, not within the chain" if known else "the fact itself was not learned"),
+        "cause": f"hop {wrong + 1}, {label} / {relation}: {_cause(model, graph, alone)}",
     }
+
+
+def _cause(model: LoopTransformer, graph: Graph, alone: Queries) -> str:
+    """Why the one query `alone`, the first hop that went wrong in a chain, did so."""
+    if not len(alone.answers):
+        return "there is no such fact, the hop before led elsewhere"
+    if are_right(model, Vocabulary.of(graph), alone)[0]:
+        return "answered when asked alone, not within the chain"
+    return "the fact itself was not learned"
 
 
 def _follows(chaining: Chaining, head: int, relation: int, entity: int) -> bool:

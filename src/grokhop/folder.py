@@ -38,12 +38,14 @@ def new_folder(path: Path, *, kind: str, manifest: dict[str, Any], force: bool =
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     scratch.chmod(0o755)
+    replaced = scratch.with_name(f"{scratch.name}.replaced")
     try:
         yield scratch
         write_json(scratch / MANIFEST, {"kind": kind, "schema_version": SCHEMA_VERSION, **manifest, **conditions()})
         if path.exists():
-            shutil.rmtree(path)
+            path.rename(replaced)
         scratch.rename(path)
+        shutil.rmtree(replaced, ignore_errors=True)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
 
 from grokhop.answer import are_right
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
@@ -26,7 +28,7 @@ from grokhop.folder import new_folder, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
 from grokhop.lesson import Batches, Lesson
 from grokhop.metrics import Look, append_look, id_accuracy, keep_looks, ood_accuracy, read_looks, summary
-from grokhop.model import LoopTransformer, loss
+from grokhop.model import LoopTransformer, ReadOut, loss
 from grokhop.muon import Muon
 from grokhop.phi import measure
 from grokhop.run import CHECKPOINT, GRAPH, PHI, SUMMARY, WEIGHTS, Run
@@ -101,18 +103,30 @@ class Trainer:
         torch.manual_seed(seed)
         folder.mkdir(exist_ok=True)
         self.lesson, self.settings, self.folder = lesson, settings, folder
-        self.model = LoopTransformer(settings.model, vocabulary=lesson.vocabulary.size)
+        self.model = self.make_model()
         self.batches = Batches(lesson, settings.batch_rows, seed)
         self.schedule = Schedule(settings=settings)
-        matrices = [p for p in self.model.layers.parameters() if p.ndim == 2]
-        others = [p for p in self.model.parameters() if not any(p is m for m in matrices)]
-        self.optimizers: list[torch.optim.Optimizer] = [
-            Muon(matrices, lr=settings.muon_rate, weight_decay=settings.muon_decay),
-            torch.optim.AdamW(others, lr=settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
-        ]
+        self.optimizers = self.make_optimizers()
         self._heights = [o.param_groups[0]["lr"] for o in self.optimizers]
         self.step, self.seconds = 0, 0.0
         self.looks: list[Look] = []
+
+    def make_model(self) -> LoopTransformer:
+        """The model as it begins, from torch's random state."""
+        return LoopTransformer(self.settings.model, vocabulary=self.lesson.vocabulary.size)
+
+    def make_optimizers(self) -> list[Optimizer]:
+        """Muon for the matrices inside the block, AdamW for embeddings and gains."""
+        matrices = [p for p in self.model.layers.parameters() if p.ndim == 2]
+        others = [p for p in self.model.parameters() if not any(p is m for m in matrices)]
+        return [
+            Muon(matrices, lr=self.settings.muon_rate, weight_decay=self.settings.muon_decay),
+            AdamW(others, lr=self.settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+        ]
+
+    def loss(self, read_outs: list[ReadOut], targets: Tensor) -> Tensor:
+        """What a step makes smaller."""
+        return loss(read_outs, targets)
 
     def run(self, budget: Budget, notice: Callable[[Look], None] = lambda _: None) -> None:
         """Train until the schedule is over; `notice` is called at each look at the validation queries."""
@@ -142,7 +156,7 @@ class Trainer:
         rate = self.schedule.rate(self.step)
         for optimizer, height in zip(self.optimizers, self._heights, strict=True):
             optimizer.param_groups[0]["lr"] = height * rate
-        value = loss(self.model(tokens, due), targets)
+        value = self.loss(self.model(tokens, due), targets)
         value.backward()  # type: ignore[no-untyped-call]
         for optimizer in self.optimizers:
             optimizer.step()

@@ -1,0 +1,177 @@
+"""Train variants of the loop, one change each, on one graph and print a table: what each ingredient is worth.
+
+    python scripts/ablate.py GRAPH --seeds 3 --budget 90s --variants loop add carry adamw
+
+The numbers are test accuracies of held-out queries; every variant has the same data, seeds and budget.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
+
+from grokhop.answer import are_right
+from grokhop.compose import Compositions, cell_name, compose
+from grokhop.encode import NEVER_DUE
+from grokhop.graph import Graph
+from grokhop.lesson import Lesson
+from grokhop.metrics import GROKKED
+from grokhop.metrics import summary as summarize
+from grokhop.model import LoopTransformer, ReadOut
+from grokhop.settings import Budget, TrainSettings, preset
+from grokhop.train import Trainer
+
+
+class Added(LoopTransformer):
+    """The expected embedding is added to the relation's own instead of standing in its place."""
+
+    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
+        own_BTD = self.embedding(tokens)
+        x_BTD, read_outs = own_BTD, []
+        for loop in range(1, int(due.max()) + 1):
+            row, position = torch.nonzero(due == loop, as_tuple=True)
+            logits = self.read_out(self.block(x_BTD, row, position))
+            read_outs.append(ReadOut(loop, row, position, logits))
+            x_BTD = x_BTD.index_put((row, position), own_BTD[row, position] + self.re_embed(logits))
+        return read_outs
+
+
+class Carried(LoopTransformer):
+    """The block's output goes into the next loop as it is, without read-out and re-embedding."""
+
+    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
+        x_BTD, read_outs = self.embedding(tokens), []
+        for loop in range(1, int(due.max()) + 1):
+            row, position = torch.nonzero(due == loop, as_tuple=True)
+            state = self.block(x_BTD, row, position)
+            read_outs.append(ReadOut(loop, row, position, self.read_out(state)))
+            x_BTD = x_BTD.index_put((row, position), state)
+        return read_outs
+
+
+class Plain(LoopTransformer):
+    """Every position is due after the first loop: a plain decoder of as many layers as the block has."""
+
+    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
+        return super().forward(tokens, due.clamp(NEVER_DUE, 1))
+
+
+class AdamWTrainer(Trainer):
+    """AdamW for all weights, with the weight decay of the published recipe."""
+
+    def make_optimizers(self) -> list[Optimizer]:
+        inside = list(self.model.layers.parameters())
+        others = [p for p in self.model.parameters() if not any(p is i for i in inside)]
+        groups = [AdamW(g, lr=r, betas=(0.9, 0.95), weight_decay=0.1) for g, r in ((inside, 1e-3), (others, 3e-3))]
+        return list(groups)
+
+
+class LastOnlyTrainer(Trainer):
+    """Only the end of a chain is supervised, and facts on their own; prefixes are not."""
+
+    def loss(self, read_outs: list[ReadOut], targets: Tensor) -> Tensor:
+        length = (targets >= 0).sum(1)
+        terms = []
+        for read in read_outs:
+            last = length[read.row] == read.loop
+            if last.any():
+                wanted = targets[read.row, read.position][last]
+                terms.append(F.cross_entropy(read.logits[last], wanted))
+        return torch.stack(terms).sum()
+
+
+def _plain(layers: int) -> Callable[[TrainSettings], TrainSettings]:
+    return lambda s: replace(s, model=replace(s.model, layers=layers))
+
+
+Change = Callable[[TrainSettings], TrainSettings]
+VARIANTS: dict[str, tuple[str, type[Trainer], type[LoopTransformer], Change]] = {
+    "loop": ("the loop as it is", Trainer, LoopTransformer, lambda s: s),
+    "add": ("re-embedding added to the relation", Trainer, Added, lambda s: s),
+    "carry": ("no re-embedding: state carried on", Trainer, Carried, lambda s: s),
+    "last-only": ("no prefix supervision", LastOnlyTrainer, LoopTransformer, lambda s: s),
+    "adamw": ("AdamW alone, no Muon", AdamWTrainer, LoopTransformer, lambda s: s),
+    "plain-2": ("plain decoder, 2 layers, Muon", Trainer, Plain, _plain(2)),
+    "plain-8": ("plain decoder, 8 layers, Muon", Trainer, Plain, _plain(8)),
+    "plain-8-adamw": ("plain decoder, 8 layers, AdamW", AdamWTrainer, Plain, _plain(8)),
+    "early": ("cool-down from ID 97 %, OOD 93 %", Trainer, LoopTransformer,
+              lambda s: replace(s, id_target=0.97, ood_target=0.93)),
+    "muon-0.01": ("Muon rate 0.01", Trainer, LoopTransformer, lambda s: replace(s, muon_rate=0.01)),
+    "adam-0.003": ("AdamW rate 0.003 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_rate=0.003)),
+    "adam-0.01": ("AdamW rate 0.01 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_rate=0.01)),
+    "wide": ("192 wide", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, width=192))),
+    "narrow": ("64 wide", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, width=64))),
+}  # fmt: skip
+
+
+def run(name: str, lesson: Lesson, made: Compositions, seed: int, budget: Budget) -> dict[str, float | None]:
+    """Train one variant under one seed and return its test accuracies and times."""
+    _, trainer_class, model_class, change = VARIANTS[name]
+    settings = change(preset("loop"))
+
+    class Variant(trainer_class):  # type: ignore[valid-type, misc]  # one of the classes above
+        def make_model(self) -> LoopTransformer:
+            return model_class(self.settings.model, vocabulary=self.lesson.vocabulary.size)
+
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Variant(lesson, settings, seed=seed, folder=Path(folder))
+        trainer.run(budget)
+    summary = summarize(trainer.looks)
+    result: dict[str, float | None] = {
+        "train": summary["validation"]["train"],
+        "steps": summary["steps"],
+        "seconds": summary["train_seconds"],
+        **{time: (summary["grok"][time] or {}).get("seconds") for time in GROKKED},
+    }
+    for k, by_cell in made.cells["test"].items():
+        for pattern in ([False] * k, [True] * k):
+            right = are_right(trainer.model, lesson.vocabulary, by_cell[cell_name(pattern)])
+            result[f"{k} hops {'OOD' if pattern[0] else 'ID'}"] = float(np.mean(right)) if len(right) else None
+    return result
+
+
+def main() -> None:
+    """Print one line for each run as it ends, then the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("graph", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--budget", default="90s")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    graph = Graph.read(options.graph)
+    made = compose(graph)
+    lesson = Lesson.of(graph, made)
+    rows = []
+    for name in options.variants:
+        results = []
+        for seed in range(options.seeds):
+            results.append(run(name, lesson, made, seed, Budget.parse(options.budget)))
+            print(name, seed, results[-1], flush=True)
+        cells = [_cell([r[key] for r in results]) for key in results[0]]
+        rows.append(f"| {VARIANTS[name][0]} | {' | '.join(cells)} |")
+    print(f"\n| variant | {' | '.join(results[0])} |\n|{' --- |' * (len(results[0]) + 1)}")
+    print("\n".join(rows))
+
+
+def _cell(values: list[float | None]) -> str:
+    """Mean and standard deviation; how often it was reached where it was not always."""
+    known = [v for v in values if v is not None]
+    if not known:
+        return "never"
+    digits = 3 if max(known) <= 1 else 0
+    text = f"{mean(known):.{digits}f}" + (f" ± {stdev(known):.{digits}f}" if len(known) > 1 else "")
+    return text if len(known) == len(values) else f"{text} ({len(known)} of {len(values)})"
+
+
+if __name__ == "__main__":
+    main()

@@ -142,7 +142,7 @@ def train(
     chosen, limit = settings.preset(preset, hops=hops), settings.Budget.parse(budget)
     from grokhop.train import train as train_run
 
-    with console.training_display(chosen, limit) as notice:
+    with console.training_display(chosen, limit) as (begun, notice):
         run = train_run(
             graph,
             out,
@@ -153,6 +153,7 @@ def train(
             threads=threads,
             resume=resume,
             force=force,
+            begun=begun,
             notice=notice,
         )
     summaries = {"run": str(out), "seeds": [run.summary(seed) for seed in run.finished_seeds()]}
@@ -191,8 +192,8 @@ def demo(
     limit = settings.Budget.parse(budget)
     from grokhop.demo import demo as run_demo
 
-    with console.demo_display(limit) as (stage, notice):
-        result = run_demo(out, budget=limit, threads=threads, force=force, stage=stage, notice=notice)
+    with console.demo_display(limit) as watch:
+        result = run_demo(out, budget=limit, threads=threads, force=force, **watch)
     _emit(result, as_json, console.show_demo)
 
 

@@ -16,6 +16,9 @@ from rich.text import Text
 from grokhop.metrics import Look
 from grokhop.settings import Budget, TrainSettings
 
+Begun = Callable[[dict[str, int]], None]
+Notice = Callable[[int, Look], None]
+
 out = Console(highlight=False)
 if not out.is_terminal:
     out.width = 100  # a file or a pipe has no width of its own
@@ -38,14 +41,21 @@ def percent(share: float | None) -> str:
 
 
 @contextmanager
-def training_display(settings: TrainSettings, budget: Budget) -> Iterator[Callable[[int, Look], None]]:
-    """Yield a function that shows each look at a run: a live table on a terminal, lines elsewhere."""
-    err.print(
-        f"training: {settings.model.width} wide, {settings.model.layers} layer in the loop, chains of {settings.hops}, "
-        f"until validation ID {percent(settings.id_target)} and OOD {percent(settings.ood_target)}, or {budget}"
-    )
+def training_display(settings: TrainSettings, budget: Budget) -> Iterator[tuple[Begun, Notice]]:
+    """Yield what shows the beginning of a run and each look at it: a live table on a terminal, lines elsewhere."""
+
+    def begun(counts: dict[str, int]) -> None:
+        err.print(
+            f"{counts['chains']:,} chains and {counts['atomic_rows']:,} facts on their own to train; "
+            f"{counts['validation_queries']:,} validation and {counts['test_queries']:,} test queries\n"
+            f"leakage check: {counts['leak_checked_pieces']:,} trained queries compared, {counts['leaked_facts']} "
+            f"held-out facts and {counts['leaked_queries']} tested queries among them\n"
+            f"{settings.model.width} wide, {settings.model.layers} layer in the loop, chains of {settings.hops}, until "
+            f"validation ID {percent(settings.id_target)} and OOD {percent(settings.ood_target)}, or {budget}"
+        )
+
     if not err.is_terminal:
-        yield lambda seed, look: err.print(_line(seed, look))
+        yield begun, lambda seed, look: err.print(_line(seed, look))
         return
     looks: list[tuple[int, Look]] = []
     with Live(console=err, refresh_per_second=4) as live:
@@ -54,7 +64,7 @@ def training_display(settings: TrainSettings, budget: Budget) -> Iterator[Callab
             looks.append((seed, look))
             live.update(_looks_table(looks[-12:]))
 
-        yield show
+        yield begun, show
 
 
 def _table(title: str, first: str, names: Sequence[str]) -> Table:
@@ -94,30 +104,20 @@ def _looks_table(looks: list[tuple[int, Look]]) -> Table:
 
 
 @contextmanager
-def demo_display(budget: Budget) -> Iterator[tuple[Callable[[str, Any], None], Callable[[int, Look], None]]]:
-    """Yield what shows the stages of the demo, and the looks of its training."""
+def demo_display(budget: Budget) -> Iterator[dict[str, Any]]:
+    """Yield what shows the stages of the demo and its training, as keywords of `grokhop.demo.demo`."""
     from grokhop.settings import preset
 
-    shows = {"ingest": _say_counts, "phi": _say_phi, "augment": _say_augmentation}
-    displays: list[Any] = []
-    notices: list[Callable[[int, Look], None]] = []
+    says = {"ingest": _say_counts, "phi": _say_phi, "augment": _say_augmentation}
 
     def stage(name: str, result: dict[str, Any] | None) -> None:
         if result is None:
             err.print(f"\n[bold]{list(STAGES).index(name) + 1}/{len(STAGES)} {STAGES[name]}[/bold]")
-            if name == "train":
-                displays.append(training_display(preset("loop"), budget))
-                notices.append(displays[-1].__enter__())
-        elif name == "train":
-            displays.pop().__exit__(None, None, None)
-        elif name in shows:
-            shows[name](result)
+        elif name in says:
+            says[name](result)
 
-    try:
-        yield stage, lambda seed, look: notices[-1](seed, look)
-    finally:
-        for display in displays:
-            display.__exit__(None, None, None)
+    with training_display(preset("loop"), budget) as (begun, notice):
+        yield {"stage": stage, "begun": begun, "notice": notice}
 
 
 def _say_counts(counts: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from grokhop.ingest import ingest_worldfacts
 from grokhop.phi import measure
 from grokhop.report import report
 from grokhop.settings import Budget, preset
-from grokhop.train import Notice, train
+from grokhop.train import Begun, Notice, train
 
 Stage = Callable[[str, dict[str, Any] | None], None]
 """Told of each stage when it begins (with None) and when it has ended (with its result)."""
@@ -28,6 +28,7 @@ def demo(
     threads: int | None = None,
     force: bool = False,
     stage: Stage = lambda _name, _result: None,
+    begun: Begun = lambda _counts: None,
     notice: Notice = lambda _seed, _look: None,
 ) -> dict[str, Any]:
     """Run the whole flow into the folders `graph`, `augmented` and `run` under `out`.
@@ -57,6 +58,7 @@ def demo(
         budget=budget,
         threads=threads,
         force=force,
+        begun=begun,
         notice=notice,
     )
     stage("train", trained.summary(0))

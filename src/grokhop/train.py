@@ -36,6 +36,8 @@ from grokhop.schedule import Schedule
 from grokhop.scores import Score
 from grokhop.settings import Budget, TrainSettings
 
+Begun = Callable[[dict[str, int]], None]
+"""Told once, before the first step, what was composed and what the check for leakage compared."""
 Notice = Callable[[int, Look], None]
 """Told of each look at the validation queries, with the seed it belongs to."""
 
@@ -51,6 +53,7 @@ def train(
     threads: int | None = None,
     resume: bool = False,
     force: bool = False,
+    begun: Begun = lambda _counts: None,
     notice: Notice = lambda _seed, _look: None,
 ) -> Run:
     """Train `seeds` models on the graph folder `graph_path` and return their run folder `out`.
@@ -76,6 +79,7 @@ def train(
             force=force,
         )
     run = Run.read(out)
+    begun(run.manifest["composed"])
     lesson = Lesson.of(run.graph, compose(run.graph, hops=run.settings.hops))
     for seed in range(max(seeds, run.manifest["seeds"])):
         folder = run.seed_folder(seed)

@@ -72,7 +72,19 @@ def test_the_flow_from_facts_to_report_goes_through_the_command_line(graph: Path
     augmented, trained = tmp_path / "augmented", tmp_path / "run"
     report = json.loads(run("augment", graph, "--target-phi", "3", "-o", augmented, "--json").stdout)
     assert {"added", "by_source", "rejected", "lower_bound", "phi_before", "phi_after", "passes"} <= set(report)
-    words: list[str | Path] = ["train", augmented, "--preset", "toy", "--budget", "20 steps", "--threads", "1", "-o", trained, "--json"]
+    words: list[str | Path] = [
+        "train",
+        augmented,
+        "--preset",
+        "toy",
+        "--budget",
+        "20 steps",
+        "--threads",
+        "1",
+        "-o",
+        trained,
+        "--json",
+    ]
     trained_as_json = json.loads(run(*words).stdout)
     assert trained_as_json["seeds"][0]["steps"] == 20
     evaluation = json.loads(run("eval", trained, "--threads", "1", "--json").stdout)
@@ -90,7 +102,18 @@ def test_people_get_tables_on_standard_output_and_progress_on_standard_error(gra
 
 
 def test_a_run_that_was_stopped_is_resumed_by_name(graph: Path, tmp_path: Path) -> None:
-    words: list[str | Path] = ["train", graph, "--preset", "toy", "--threads", "1", "-o", tmp_path / "r", "--budget", "20 steps"]
+    words: list[str | Path] = [
+        "train",
+        graph,
+        "--preset",
+        "toy",
+        "--threads",
+        "1",
+        "-o",
+        tmp_path / "r",
+        "--budget",
+        "20 steps",
+    ]
     assert run(*words).returncode == 0
     again = run(*words)
     assert again.returncode == 2

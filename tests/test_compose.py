@@ -229,7 +229,7 @@ def test_a_query_over_trainable_facts_alone_is_either_trained_or_tested(seed: in
     assert not trained & held_out
     whole = {
         query_of(graph, path)
-        for k in range(2, hops + 1)
+        for k in range(2, hops + 2)
         for path in paths_by_force(graph, [graph.part == Part.TRAIN] * k)
     }
     pure = {query for query in whole if all(parts == {Part.TRAIN} for parts in parts_met(graph, query))}
@@ -237,6 +237,7 @@ def test_a_query_over_trainable_facts_alone_is_either_trained_or_tested(seed: in
     assert of_trained_length <= pure
     two_hops = {query for query in pure if len(query) == 3}
     assert two_hops <= trained | held_out
+    assert {query for query in pure if len(query) == hops + 2} <= held_out
     assert len(of_trained_length & two_hops) / len(two_hops) == pytest.approx(0.1, abs=0.06)
 
 

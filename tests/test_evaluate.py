@@ -12,11 +12,12 @@ from graphs import answers_by_force, parted, random_graph, rows_of, triples
 from torch import Tensor
 
 import grokhop.evaluate as evaluation
-from grokhop.compose import compose
+from grokhop.compose import Chaining, compose
 from grokhop.errors import InputError
-from grokhop.evaluate import evaluate, question_cell
+from grokhop.evaluate import evaluate
 from grokhop.graph import Graph, GraphBuilder, Part, Question
 from grokhop.model import Hops
+from grokhop.questions import question_cell
 from grokhop.run import SUMMARY, WEIGHTS
 from grokhop.settings import Budget, ModelSettings, TrainSettings
 from grokhop.train import train
@@ -194,7 +195,7 @@ def id_of(graph: Graph, label: str) -> int:
 
 def test_a_question_is_in_the_cell_of_its_facts() -> None:
     graph = asked_graph()
-    cells = {question.id: question_cell(graph, question) for question in graph.questions}
+    cells = {question.id: question_cell(Chaining(graph), question) for question in graph.questions}
     assert {name: cells[name] for name in CHAINS if name != "compared"} == {
         "in": "id",
         "out": "ood",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokhop.compose import NO_FACT, compose
-from grokhop.encode import NO_TARGET, encode_paths
+from grokhop.encode import GIVEN, NO_TARGET, encode_paths
 from grokhop.lesson import MOST_ATOMIC_SHARE, Batches, Lesson, Shuffled
 
 GRAPH = random_graph(entities=30, relations=6, degree=4, holdout=0.2)
@@ -89,22 +89,34 @@ def test_a_batch_depends_on_the_seed_and_the_step_only() -> None:
 
 def test_a_batch_has_the_size_and_the_share_of_facts_that_was_asked_for() -> None:
     batches = Batches(LESSON, 64, seed=0)
-    _, _, targets = batches.of_step(3)
-    assert len(targets) == 64
-    assert int((targets[:, 2] == NO_TARGET).sum()) == batches.atomic_rows == round(64 * LESSON.atomic_share)
+    _, due, _ = batches.of_step(3)
+    assert abs(batches.facts - 64 * LESSON.atomic_share) <= 1
+    assert batches.chain_rows + batches.facts == 64
+    assert len(due) == batches.chain_rows + batches.facts // 2
+
+
+def test_facts_on_their_own_stand_two_in_a_row_each_asked_of_a_named_entity() -> None:
+    batches = Batches(LESSON, 64, seed=0)
+    tokens, due, targets = (column[batches.chain_rows :].tolist() for column in batches.of_step(3))
+    alone = {(row[0], row[1], LESSON.rows.targets[i][1]) for i, row in enumerate(LESSON.rows.tokens)}
+    assert tokens
+    for row, when, answers in zip(tokens, due, targets, strict=True):
+        assert when == [GIVEN, 1, GIVEN, 1]
+        assert answers[0] == answers[2] == NO_TARGET
+        assert {(row[0], row[1], answers[1]), (row[2], row[3], answers[3])} <= alone
 
 
 def test_the_batches_of_an_epoch_show_each_chain_once() -> None:
     batches = Batches(LESSON, 64, seed=0)
     steps = -(-LESSON.chains // batches.chain_rows)
     shown = [row for step in range(steps) for row in places(batches, step)[: batches.chain_rows]]
-    chains = np.column_stack([LESSON.rows.tokens, LESSON.rows.due, LESSON.rows.targets])[: LESSON.chains]
-    assert sorted(shown[: LESSON.chains]) == sorted(map(tuple, chains.tolist()))
+    chains = np.column_stack([LESSON.rows.tokens, LESSON.rows.targets])[: LESSON.chains].tolist()
+    assert sorted((*row[:3], *row[8:11]) for row in shown[: LESSON.chains]) == sorted(map(tuple, chains))
     assert batches.epochs(steps) == len(shown) / LESSON.chains
 
 
 def test_a_lesson_without_facts_on_their_own_is_all_chains() -> None:
     chains_only = Lesson.of(GRAPH, replace(MADE, atomic=MADE.atomic[:0]))
     batches = Batches(chains_only, 16, seed=0)
-    assert batches.atomic_rows == 0
+    assert batches.facts == 0
     assert len(batches.of_step(0)[0]) == 16

@@ -20,6 +20,7 @@ from grokhop.compose import Compositions, Queries, compose
 from grokhop.errors import InputError
 from grokhop.evaluate import evaluate
 from grokhop.graph import Graph, Part
+from grokhop.lesson import Lesson
 from grokhop.metrics import Look, read_looks
 from grokhop.run import CHECKPOINT, SUMMARY, WEIGHTS, Run
 from grokhop.settings import Budget, ModelSettings, TrainSettings, preset
@@ -156,6 +157,16 @@ def test_seeds_give_different_models_and_the_first_is_the_one_trained_alone(
     assert Run.read(run).finished_seeds() == [0, 1]
     assert weights(run, 0) == weights(straight)
     assert weights(run, 1) != weights(run, 0)
+
+
+def test_the_seed_chooses_the_first_weights_and_the_order_of_the_rows(mini_graph: Path, tmp_path: Path) -> None:
+    graph = Graph.read(mini_graph)
+    lesson = Lesson.of(graph, compose(graph))
+    one, again, other = (training.Trainer(lesson, MINI, seed=seed, folder=tmp_path / "seed") for seed in (0, 0, 1))
+    assert torch.equal(one.model.embedding.weight, again.model.embedding.weight)
+    assert not torch.equal(one.model.embedding.weight, other.model.embedding.weight)
+    assert torch.equal(one.batches.of_step(0)[0], again.batches.of_step(0)[0])
+    assert not torch.equal(one.batches.of_step(0)[0], other.batches.of_step(0)[0])
 
 
 @pytest.mark.parametrize("stop", [10, 30, 50, STEPS], ids=lambda step: f"after step {step}")

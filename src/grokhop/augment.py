@@ -7,6 +7,7 @@ are chosen.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from math import ceil, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from grokhop.errors import InputError
 from grokhop.folder import read_manifest, refuse_to_overwrite, sha256
 from grokhop.graph import Entity, Graph
 from grokhop.phi import TARGET, count_paths, measure
-from grokhop.plan import Addition, Plan
+from grokhop.plan import Addition, Lack, Plan
 from grokhop.slots import Mask
 
 if TYPE_CHECKING:
@@ -87,12 +88,8 @@ def augment(
         raise InputError(f"--level is {level}, but an entity needs at least 1 fact in a direction: give 1 or more")
     before = measure(graph, target=target_phi)["trainable"]
     most = MOST_ADDED * len(graph)
-    plan = Plan(
-        graph,
-        target=target_phi,
-        level=ceil(min(target_phi, most)) if level is None else level,
-        rng=np.random.default_rng(seed),
-    )
+    level = ceil(min(target_phi, most)) if level is None else level
+    plan = _plan(graph, target_phi, seed, level, ())
     at_least = lower_bound(graph, plan.reachable, target_phi)
     if at_least > most:
         raise InputError(
@@ -101,11 +98,24 @@ def augment(
         )
     reachable = [graph.relations[r] for r in np.flatnonzero(plan.reachable)]
     if set(before["failing"]) & set(reachable):
-        plan.run(most=most)
+        plan = _run(plan, seed, level, most)
     if before["failing"] and not plan.additions and not _passing(before, reachable):
         raise _nothing_helps(graph, plan, before)
     augmented = _extended(graph, plan)
     return augmented, _report(graph, augmented, plan, before, at_least), plan.additions
+
+
+def _plan(graph: Graph, target: float, seed: int, level: int, given_up: Collection[Lack]) -> Plan:
+    return Plan(graph, target=target, level=level, rng=np.random.default_rng(seed), given_up=given_up)
+
+
+def _run(plan: Plan, seed: int, level: int, most: int) -> Plan:
+    """Run a plan; while it is stuck, begin again without what was missing most, so that nothing is added in vain."""
+    given_up: list[Lack] = []
+    while (lack := plan.run(most=most)) is not None:
+        given_up.append(lack)
+        plan = _plan(plan.graph, plan.target, seed, level, given_up)
+    return plan
 
 
 def _passing(measured: dict[str, Any], reachable: list[str]) -> bool:

@@ -80,8 +80,16 @@ class Chaining:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.by_head = np.argsort(graph.head, kind="stable")
-        self.by_pair = np.argsort(graph.pair, kind="stable")
+
+    @cached_property
+    def by_head(self) -> Longs:
+        """(F,) facts in the order of their heads."""
+        return np.argsort(self.graph.head, kind="stable")
+
+    @cached_property
+    def by_pair(self) -> Longs:
+        """(F,) facts in the order of their pairs."""
+        return np.argsort(self.graph.pair, kind="stable")
 
     @cached_property
     def _sorted_heads(self) -> Longs:

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from grokhop.compose import NO_FACT, Chaining, Compositions, Longs, Queries
-from grokhop.encode import Rows, Vocabulary, encode_paths
+from grokhop.encode import NEVER_DUE, NO_TARGET, Rows, Vocabulary, encode_paths
 from grokhop.graph import Graph
 
 PROBE_ROWS = 1000
 """Training rows on which training accuracy is measured."""
 MOST_ATOMIC_SHARE = 0.9
+FACT_TOKENS = 2
+PACKED_TOKENS = 2 * FACT_TOKENS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,24 +95,41 @@ class Shuffled:
 
 
 class Batches:
-    """The rows of each step: chains, and among them as many facts on their own as their share asks for."""
+    """The rows of each step: chains, and among them as many facts on their own as their share asks for.
+
+    Facts on their own stand two in a row, `h r g s`, each due after one loop. So a lookup is learned at two places
+    and beside tokens that have nothing to do with it, as it will have to work within a chain. Without this, a model
+    trained on few chains answers a fact alone and misses it as a second hop.
+    """
 
     def __init__(self, lesson: Lesson, rows: int, seed: int) -> None:
-        atomic = len(lesson.rows) - lesson.chains
-        self.atomic_rows = round(rows * lesson.atomic_share) if atomic else 0
-        self.chain_rows = rows - self.atomic_rows
+        alone = len(lesson.rows) - lesson.chains
+        self.facts = 2 * round(rows * lesson.atomic_share / 2) if alone else 0
+        self.chain_rows = rows - self.facts
         self.chains_per_epoch = lesson.chains
         self._chains = Shuffled(0, lesson.chains, seed)
-        self._atomic = Shuffled(lesson.chains, atomic, seed)
-        self._columns = [torch.from_numpy(c) for c in (lesson.rows.tokens, lesson.rows.due, lesson.rows.targets)]
+        self._alone = Shuffled(lesson.chains, alone, seed)
+        self._columns = [
+            (F.pad(torch.from_numpy(column), (0, max(0, PACKED_TOKENS - column.shape[1])), value=padding), padding)
+            for column, padding in (
+                (lesson.rows.tokens, 0),
+                (lesson.rows.due, NEVER_DUE),
+                (lesson.rows.targets, NO_TARGET),
+            )
+        ]
 
     def of_step(self, step: int) -> list[Tensor]:
-        """(B, T) tokens, due and targets of the `step`-th step, counted from 0."""
-        chains = self._chains.take(step * self.chain_rows, self.chain_rows)
-        atomic = self._atomic.take(step * self.atomic_rows, self.atomic_rows)
-        rows = torch.from_numpy(np.concatenate([chains, atomic]))
-        return [column[rows] for column in self._columns]
+        """(B, T) tokens, due and targets of the `step`-th step, counted from 0: chains, then pairs of facts."""
+        chains = torch.from_numpy(self._chains.take(step * self.chain_rows, self.chain_rows))
+        alone = torch.from_numpy(self._alone.take(step * self.facts, self.facts))
+        return [torch.cat([column[chains], _packed(column[alone], padding)]) for column, padding in self._columns]
 
     def epochs(self, steps: int) -> float:
         """How often each chain was seen after so many steps."""
         return steps * self.chain_rows / self.chains_per_epoch
+
+
+def _packed(alone: Tensor, padding: int) -> Tensor:
+    """(N, T) rows that begin with one fact to (N / 2, T) rows that begin with two."""
+    pairs = alone[:, :FACT_TOKENS].reshape(-1, PACKED_TOKENS)
+    return F.pad(pairs, (0, alone.shape[1] - PACKED_TOKENS), value=padding)

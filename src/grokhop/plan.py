@@ -16,6 +16,7 @@ Shapes: E entities (growing), R relations.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import ceil
 
@@ -24,15 +25,26 @@ from numpy.typing import NDArray
 
 from grokhop.errors import InputError
 from grokhop.graph import Graph
-from grokhop.slots import Longs, cycle_free_order, find_kinds, objects_limit, untouchable_pairs
+from grokhop.slots import (
+    Longs,
+    cycle_free_order,
+    find_kinds,
+    most_objects,
+    objects_limit,
+    sustainable,
+    untouchable_pairs,
+)
 
 ROLE_SHARE = 0.25
 """A relation that is used as first (or later) hop needs this part of the target as paths in that role."""
 MOST_CELLS = 10**8
 """Relations times entities above which the planner's tables would not fit into memory."""
-FIRST_HOP, LATER_HOP = "first hop", "later hop"
+PHI, FIRST_HOP, LATER_HOP = "phi", "first hop", "later hop"
+Lack = tuple[int, str]
+"""A relation and what it is short of: PHI, or paths in a role."""
 _BATCHES = 150  # A batch is about this part of what is missing: one fact at a time on graphs of a few thousand facts.
-_PATIENCE = 200  # Facts that may be added without coming closer before the level rises.
+_PATIENCE = 100  # Facts that may be added without coming closer before the level rises...
+_RISES = 6  # ...which it does at most this often, by half each time.
 
 Floats = NDArray[np.float64]
 
@@ -49,6 +61,16 @@ class Addition:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Counts:
+    """(R,) trainable facts, and trainable paths with the relation as first hop, as later hop, and in all."""
+
+    facts: Longs
+    first: Longs
+    later: Longs
+    paths: Longs
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Shortage:
     """What is missing. All arrays are (R,).
 
@@ -58,6 +80,7 @@ class _Shortage:
         spare: paths beyond those wanted.
         empty: whether the relation needs its first trainable fact.
         paths: missing in all.
+        worst: the relation that misses the largest part of what it needs, and what that is.
     """
 
     first: Longs
@@ -66,6 +89,7 @@ class _Shortage:
     spare: Floats
     empty: NDArray[np.bool_]
     paths: float
+    worst: Lack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +112,9 @@ class Plan:
         reachable: (R,) whether the relation can reach the target at all, see `reason`.
     """
 
-    def __init__(self, graph: Graph, *, target: float, level: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, graph: Graph, *, target: float, level: int, rng: np.random.Generator, given_up: Collection[Lack] = ()
+    ) -> None:
         R, E = len(graph.relations), len(graph.entities)
         if R * E > MOST_CELLS:
             raise InputError(
@@ -102,16 +128,13 @@ class Plan:
         self._read_kinds(cycle_free_order(graph, rng))
         self._count_facts()
         self.rejected = self._rejected_pairs()
-        self._find_roles()
+        self._find_goals(set(given_up))
 
     def _read_kinds(self, rank: Longs) -> None:
         kinds = find_kinds(self.graph)
         self.rank, self.subject, self.object = rank, kinds.subject, kinds.object
         self.members = [m[np.argsort(rank[m], kind="stable")] for m in kinds.members]
-        self.most_out = np.array([self.limit[kinds.subject == k].sum() for k in range(len(self.members))])
-        self.is_object = np.array([bool((kinds.object == k).any()) for k in range(len(self.members))])
-        used = kinds.subject >= 0
-        self.reachable = used & (self.is_object[kinds.subject] | (self.most_out[kinds.object] >= self.target))
+        self.kinds, self.most_out = kinds, most_objects(kinds, self.limit)
 
     def _count_facts(self) -> None:
         graph, R, E = self.graph, len(self.graph.relations), len(self.graph.entities)
@@ -142,27 +165,32 @@ class Plan:
             rejected["every object would close a cycle"] += int((last & ~full & ~closed).sum())
         return rejected
 
-    def _find_roles(self) -> None:
+    def _find_goals(self, given_up: set[Lack]) -> None:
         """A role counts when trainable paths or questions use it and the kinds of entities allow its share."""
-        used_first, used_later = self.into @ self.out.sum(0) > 0, self.out @ self.into.sum(0) > 0
+        R, counts = len(self.graph.relations), self._counts()
+        self.could_reach = sustainable(self.kinds, self.limit, counts.facts, counts.paths, self.target)
+        dropped = {what: np.array([(r, what) in given_up for r in range(R)]) for what in (PHI, FIRST_HOP, LATER_HOP)}
+        self.reachable = self.could_reach & ~dropped[PHI]
+        used_first, used_later = counts.first > 0, counts.later > 0
         for path in (question.path for question in self.graph.questions):
             if path:
                 used_first[path[1][0]] = True
                 used_later[list(path[1][1:])] = True
-        self.as_first = used_first & (self.most_out[self.object] >= ROLE_SHARE * self.target)
-        self.as_later = used_later & self.is_object[self.subject]
+        room_first = self.most_out[self.object] >= ROLE_SHARE * self.target
+        self.as_first = used_first & room_first & self.reachable & ~dropped[FIRST_HOP]
+        self.as_later = used_later & np.isin(self.subject, self.object) & self.reachable & ~dropped[LATER_HOP]
 
-    def run(self, *, most: int) -> None:
-        """Add facts until nothing is missing or nothing helps.
+    def run(self, *, most: int) -> Lack | None:
+        """Add facts until nothing is missing, and return None; or return what is missing most when nothing helps.
 
         Raises:
             InputError: more than `most` facts would be added.
         """
-        fewest_missing, added_then = np.inf, 0
+        fewest_missing, added_then, rises = np.inf, 0, 0
         while (shortage := self.shortage()) is not None:
             if shortage.paths < fewest_missing:
                 fewest_missing, added_then = shortage.paths, len(self.additions)
-            stalled = len(self.additions) - added_then > max(_PATIENCE, len(self.graph) // 2)
+            stalled = len(self.additions) - added_then > max(_PATIENCE, len(self.graph) // 4)
             choice = None if stalled else self._best(shortage)
             if choice is not None:
                 self._add(choice, shortage)
@@ -171,29 +199,43 @@ class Plan:
                         f"--target-phi {self.target:g} needs more than {most} added facts: lower it, or give a "
                         "graph with more facts per entity"
                     )
-            elif self.level > max(int(self.into.sum(0).max()), int(self.out.sum(0).max())):
-                return
+            elif rises == _RISES:
+                return shortage.worst
             else:
-                self.level, fewest_missing = ceil(1.25 * self.level), np.inf
+                self.level, fewest_missing, rises = ceil(1.5 * self.level), np.inf, rises + 1
+        return None
+
+    def _counts(self) -> _Counts:
+        first, later = self.into @ self.out.sum(0), self.out @ self.into.sum(0)
+        return _Counts(
+            facts=self.into.sum(1), first=first, later=later, paths=first + later - (self.into * self.out).sum(1)
+        )
 
     def shortage(self) -> _Shortage | None:
         """Return what is missing, or None when every reachable relation has its phi and its roles."""
-        facts, ends_in, starts = self.into.sum(1), self.into.sum(0), self.out.sum(0)
-        first, later = self.into @ starts, self.out @ ends_in
-        paths = first + later - (self.into * self.out).sum(1)
-        wanted = np.maximum(self.target * facts, 1.0)  # A relation that is wholly held out needs a path, too.
-        short = self.reachable & (paths < wanted)
-        more_first = short | (self.as_first & (first < ROLE_SHARE * self.target * facts))
-        more_later = short | (self.as_later & (later < ROLE_SHARE * self.target * facts))
-        if not (more_first | more_later).any():
+        n = self._counts()
+        wanted = np.maximum(self.target * n.facts, 1.0)  # A relation that is wholly held out needs a path, too.
+        share = ROLE_SHARE * wanted
+        missing = np.maximum(
+            [
+                np.where(self.reachable, wanted - n.paths, 0),
+                np.where(self.as_first, share - n.first, 0),
+                np.where(self.as_later, share - n.later, 0),
+            ],
+            0,
+        )
+        if not missing.any():
             return None
+        # What is missing in a role comes behind phi: it is smaller by its share.
+        what, r = np.unravel_index((missing / wanted).argmax(), missing.shape)
         return _Shortage(
-            first=more_first.astype(np.int64),
-            later=more_later.astype(np.int64),
-            relative=np.maximum(1 - paths / wanted, 0),
-            spare=paths - wanted,
-            empty=self.reachable & (facts == 0),
-            paths=float(np.maximum(wanted - paths, 0)[short].sum()),
+            first=((missing[0] > 0) | (missing[1] > 0)).astype(np.int64),
+            later=((missing[0] > 0) | (missing[2] > 0)).astype(np.int64),
+            relative=missing[0] / wanted,
+            spare=n.paths - wanted,
+            empty=self.reachable & (n.facts == 0),
+            paths=float(missing.sum()),
+            worst=(int(r), (PHI, FIRST_HOP, LATER_HOP)[what]),
         )
 
     def _best(self, shortage: _Shortage) -> _Choice | None:
@@ -282,15 +324,13 @@ class Plan:
 
     def reason(self, r: int) -> str:
         """Why relation `r` does not reach the target."""
-        if self.reachable[r]:
-            return (
-                "no room is left: every fact that would help is held out, asked by a question, a second object of "
-                "a subject that takes one, or closes a cycle"
-            )
         most = int(self.most_out[self.object[r]])
-        ending = (
-            f"its objects can have at most {most} fact{'s' * (most > 1)} each"
-            if most
-            else "its objects have no facts of their own"
-        )
-        return f"no relation leads to its subjects, and {ending}"
+        onward = f"at most {most} fact{'s' * (most > 1)} each" if most else "no facts of their own"
+        if self.could_reach[r]:
+            return (
+                "no plan was found: what would help is held out, asked by a question, a second object of a "
+                f"subject that takes one, or closes a cycle; its objects can have {onward}"
+            )
+        if not np.isin(self.subject[r], self.object):
+            return f"no relation leads to its subjects, and its objects can have {onward}"
+        return f"the relations that lead to its subjects fall short with it, and its objects can have {onward}"

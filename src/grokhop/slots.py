@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import optimize, sparse
 from scipy.sparse import csgraph
 
 from grokhop.graph import Graph, Part
@@ -70,6 +70,52 @@ def objects_limit(graph: Graph) -> Longs:
     for r in np.unique(relation):
         limit[r] = np.quantile(objects[relation == r], 1 - EXCEPTIONS, method="inverted_cdf")
     return limit
+
+
+def sustainable(kinds: Kinds, limit: Longs, facts: Longs, paths: Longs, target: float) -> Mask:
+    """(R,) which relations can all reach phi `target` at once, however many facts are added.
+
+    A fact of relation p makes at most limit_r paths p r with each relation r that goes on from its object, so
+    with n_p facts of each relation, relation r has at most n_r * (sum of the limits at its objects) first-hop
+    and limit_r * (sum of n_p over p that lead to its subjects) later-hop paths, besides what is observed. First
+    the relations fall out that fail with any n; then, while no n >= `facts` serves all the rest (a linear
+    programme), the one that misses most.
+
+    Args:
+        limit, facts, paths: (R,) see `objects_limit`; trainable facts; trainable paths.
+    """
+    used = kinds.subject >= 0
+    gain = np.where((kinds.object[None, :] == kinds.subject[:, None]) & used, limit[:, None], 0).astype(float)
+    most_out = most_objects(kinds, limit)[kinds.object]
+    # A path r r counts once for r: the fact that makes it a later hop is the one that makes it a first hop.
+    np.fill_diagonal(gain, most_out - target)
+    fed = (gain - np.diag(np.diag(gain)) > 0).any(axis=1)
+    wanted = np.maximum(target * facts, 1.0)
+    left: Mask = used & (fed | (most_out >= target) | (paths >= wanted))
+    while left.any():
+        missing = _least_missing(gain[left], np.maximum(facts, 1), paths[left], wanted[left])
+        if missing.max() < 1e-6:
+            break
+        left[np.flatnonzero(left)[missing.argmax()]] = False
+    return left
+
+
+def _least_missing(
+    gain: NDArray[np.float64], facts: Longs, paths: Longs, wanted: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """For each of the required relations the part of its paths that the best mix of facts still misses."""
+    n, R = gain.shape
+    cost = np.concatenate([np.zeros(R), 1 / wanted])
+    solved = optimize.linprog(
+        cost, A_ub=np.hstack([-gain, -np.eye(n)]), b_ub=paths, bounds=[*((f, None) for f in facts), *[(0, None)] * n]
+    )
+    missing: NDArray[np.float64] = solved.x[R:] / wanted
+    return missing
+
+
+def most_objects(kinds: Kinds, limit: Longs) -> Longs:
+    """(K,) how many facts an entity of each kind may be the subject of, over all relations."""
+    return np.array([limit[kinds.subject == k].sum() for k in range(len(kinds.members))], np.int64)
 
 
 def untouchable_pairs(graph: Graph) -> Longs:

@@ -220,7 +220,7 @@ def test_a_relation_beyond_the_facts_its_objects_can_have_is_reported_with_the_m
 def test_a_graph_in_which_no_relation_can_chain_is_refused_with_the_reason() -> None:
     builder = GraphBuilder(source="test")
     builder.fact("a", "r", "b")
-    with pytest.raises(InputError, match="no relation leads to its subjects, and its objects have no facts"):
+    with pytest.raises(InputError, match="no relation leads to its subjects, and its objects can have no facts"):
         augment(builder.build())
 
 
@@ -327,3 +327,28 @@ def test_two_wiki_reaches_the_published_phi_on_every_reachable_relation(two_wiki
     assert report["added"] < 4 * len(graph)
     untouchable = untouchable_pairs(graph)
     assert not np.isin(sources_added(graph, augmented).pair, untouchable).any()
+
+
+def families(people: int = 12) -> Graph:
+    """Everybody may have a father and a mother, and there are no other facts."""
+    builder = GraphBuilder(source="test")
+    for i in range(1, people):
+        builder.fact(f"person {i}", "father", f"person {i // 2}")
+        builder.fact(f"person {i}", "mother", f"person {i // 3}")
+    return builder.build()
+
+
+def test_a_functional_relation_that_only_follows_itself_is_refused_beyond_one_path_for_each_fact() -> None:
+    graph = families()
+    fathers = graph.where(graph.relation == graph.relations.index("father"))
+    with pytest.raises(InputError, match="the relations that lead to its subjects fall short with it"):
+        augment(fathers, target_phi=1.5)
+
+
+def test_a_relation_that_no_plan_was_found_for_fails_and_nothing_is_added_for_it() -> None:
+    graph = families()
+    _, report, ledger = augment(graph, target_phi=3.6)
+    given_up = [row for row in report["unreachable"] if "no plan was found" in row["reason"]]
+    assert len(given_up) == 1
+    assert not report["passes"]
+    assert given_up[0]["relation"] not in {graph.relations[a.for_relation] for a in ledger}

@@ -167,7 +167,7 @@ def _report(graph: Graph, augmented: Graph, plan: Plan, before: dict[str, Any], 
         row = {"relation": new["relation"], "facts": new["facts"], "added": added[r]}
         for name in ("phi", "first_hop_paths", "last_hop_paths"):
             row |= {f"{name}_before": old[name], f"{name}_after": new[name]}
-        per_relation.append({**row, "passes": new["passes"], "reachable": bool(plan.reachable[r])})
+        per_relation.append({**row, "passes": new["passes"], "reachable": bool(plan.could_reach[r])})
     return {
         "added": len(plan.additions),
         "by_source": {"graph": len(plan.additions)},

@@ -36,8 +36,10 @@ STAGES = {
 
 
 def percent(share: float | None) -> str:
-    """A share as people read it; a dash where there is none."""
-    return "–" if share is None else f"{100 * share:.1f} %"
+    """A share as people read it; a dash where there is none. It says 100.0 % only when it is all."""
+    if share is None:
+        return "–"
+    return f"{100.0 if share > 1 - 1e-9 else min(100 * share, 99.9):.1f} %"
 
 
 @contextmanager
@@ -137,10 +139,12 @@ def _say_phi(measured: dict[str, Any]) -> None:
 
 
 def _say_augmentation(report: dict[str, Any]) -> None:
+    failing = [row["relation"] for row in report["per_relation"] if not row["passes"]]
+    added = f"{report['added']:,} facts added, phi {report['phi_before']:.2f} to {report['phi_after']:.2f}"
     err.print(
-        "every relation passes, nothing is added"
-        if not report["added"]
-        else f"{report['added']:,} facts added, phi {report['phi_before']:.2f} to {report['phi_after']:.2f}"
+        (added if report["added"] else "nothing is added")
+        + ("; every relation passes" if not failing else f"; below the target: {', '.join(failing)}"),
+        markup=False,
     )
 
 

@@ -42,7 +42,7 @@ MOST_CELLS = 10**8
 PHI, FIRST_HOP, LATER_HOP = "phi", "first hop", "later hop"
 Lack = tuple[int, str]
 """A relation and what it is short of: PHI, or paths in a role."""
-_BATCHES = 150  # A batch is about this part of what is missing: one fact at a time on graphs of a few thousand facts.
+_BATCHES = 50  # A batch is about this part of what is missing: a few facts on graphs of a few thousand.
 _PATIENCE = 100  # Facts that may be added without coming closer before the level rises...
 _RISES = 6  # ...which it does at most this often, by half each time.
 

@@ -1,0 +1,73 @@
+"""The page: the sections of the report put into the template, and written in one move."""
+
+from pathlib import Path
+from typing import Any
+
+from grokhop.folder import write_bytes
+from grokhop.report.cells import cells_section
+from grokhop.report.conditions import conditions
+from grokhop.report.evidence import Evidence
+from grokhop.report.graph import graph_section
+from grokhop.report.headline import notes, tiles, verdict
+from grokhop.report.leakage import leakage_section
+from grokhop.report.learning import learning_section
+from grokhop.report.phi import phi_section
+from grokhop.report.questions import questions_section
+from grokhop.report.relations import relations_section
+from grokhop.report.reproduce import commands, inputs
+from grokhop.report.wording import count, interval, percent, spread
+from grokhop.run import REPORT, Run
+
+
+def report(path: Path) -> Path:
+    """Write `report.html` into the run folder `path` and return the file.
+
+    Raises:
+        InputError: there is no such run, it is of a newer schema version, or one of its files is damaged.
+    """
+    evidence = Evidence(Run.read(path))
+    page = _render(evidence)
+    out = evidence.run.path / REPORT
+    write_bytes(out, page.encode())
+    return out
+
+
+def _render(evidence: Evidence) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, count=count, interval=interval, spread=spread)
+    plotted: dict[str, Any] = {
+        "phi": phi_section(evidence),
+        "learning": learning_section(evidence),
+        "cells": cells_section(evidence),
+        "hardest": relations_section(evidence),
+    }
+    return environment.get_template("report.html.j2").render(
+        plotly=Markup(get_plotlyjs()),  # Plotly's own file, which holds no closing script tag
+        title=_title(evidence),
+        verdict=verdict(evidence),
+        notes=notes(evidence),
+        tiles=tiles(evidence),
+        facts=conditions(evidence),
+        graph=graph_section(evidence),
+        questions=questions_section(evidence),
+        leakage=leakage_section(evidence),
+        commands=commands(evidence.run),
+        inputs=inputs(evidence.run),
+        figures=[(name, part["figure"]) for name, part in plotted.items() if part and part.get("figure")],
+        **plotted,
+    )
+
+
+def _title(evidence: Evidence) -> str:
+    names = [s["name"] for s in evidence.run.graph_manifest["sources"] if s["observed"]]
+    return ", ".join(names) or evidence.run.path.name

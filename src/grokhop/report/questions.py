@@ -1,0 +1,29 @@
+"""The section on the graph's own questions, and what was missed of them."""
+
+from typing import Any
+
+from grokhop.report.evidence import Evidence, Row, pooled
+from grokhop.report.wording import percent, plural
+
+_MOST_MISSES = 40
+
+
+def questions_section(evidence: Evidence) -> dict[str, Any] | None:
+    """Questions of the graph by type and cell, and those that were missed, with the seeds that missed them."""
+    found = (evidence.evaluation or {}).get("questions") or {}
+    rows: list[Row] = []
+    misses: dict[Any, dict[str, Any]] = {}
+    for kind, by_cell in found.items():
+        for cell, score in by_cell.items():
+            rows.append({**score, "type": kind.replace("_", " "), "cell": cell})
+            for miss in score.get("misses", []):
+                key = (miss["id"], tuple(miss["read"]))
+                misses.setdefault(key, {**miss, "type": kind, "cell": cell, "seeds": []})["seeds"].append(miss["seed"])
+    if not rows:
+        return None
+    order = sorted(misses.values(), key=lambda miss: (miss["cell"] != "ood", -len(miss["seeds"])))
+    ood = pooled([row for row in rows if row["cell"] == "ood"])
+    heading = "Questions in words, asked by their path"
+    if ood["n"]:
+        heading = f"{percent(ood['accuracy'])} of {plural(ood['n'], 'real question')} over held-out facts were answered"
+    return {"heading": heading, "rows": rows, "misses": order[:_MOST_MISSES], "more": max(0, len(order) - _MOST_MISSES)}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,16 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grokhop import figures
 from grokhop.errors import InputError
 from grokhop.folder import write_json
 from grokhop.graph import GraphBuilder
 from grokhop.holdout import hold_out
 from grokhop.metrics import Look, keep_looks, summary
 from grokhop.phi import measure
-from grokhop.report import commands, duration, percent, report
+from grokhop.report import report
+from grokhop.report.curves import curves
+from grokhop.report.plot import MOST_RELATIONS
+from grokhop.report.reproduce import commands
+from grokhop.report.wording import duration, percent
 from grokhop.run import Run
 from grokhop.scores import over_seeds
+from grokhop.settings import Budget
 
 HOSTILE = "<script>alert('pwned')</script>"
 CLOSING = '</script><img src=x onerror="alert(1)">'
@@ -239,8 +244,8 @@ def test_every_figure_is_one_that_plotly_accepts(html: str) -> None:
 
 def test_hundreds_of_relations_are_cut_to_the_most_used_and_the_page_says_so(tmp_path: Path) -> None:
     html = page(make_run(tmp_path / "run", relations=200))
-    assert len(plotted(html)["phi"]["data"][0]["y"]) == figures.MOST_RELATIONS
-    assert len(plotted(html)["hardest"]["data"][0]["z"]) <= figures.MOST_RELATIONS
+    assert len(plotted(html)["phi"]["data"][0]["y"]) == MOST_RELATIONS
+    assert len(plotted(html)["hardest"]["data"][0]["z"]) <= MOST_RELATIONS
     assert "The 30 relations with the most facts, of 200" in html
     assert "30 most asked of 200 relations" in html
 
@@ -263,9 +268,66 @@ def test_the_commands_are_those_that_made_the_run(tmp_path: Path) -> None:
     ]
 
 
+def test_an_augmented_graph_is_made_again_from_the_ingest_that_it_keeps(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", augment={"added": 0})
+    files = [{"name": name, "sha256": name * 8} for name in ("dev.json", "other.json", "dev.json")]
+    settings = {"source": "2wiki", "holdout": 0.1, "ood_questions": "/somewhere/else/dev.json"}
+    change(run / "graph" / "manifest.json", ingest={"stage": "ingest", "inputs": files, "settings": settings})
+    assert commands(Run.read(run))[:3] == [
+        "grokhop ingest 2wiki dev.json other.json --holdout 0.1 --ood-questions dev.json -o graph",
+        "grokhop augment graph --target-phi 6.25 --seed 0 -o augmented",
+        "grokhop train augmented --preset toy --budget 5m --seeds 2 --threads 1 -o run",
+    ]
+    assert "other.jsonother.json" in page(run)
+
+
+def test_labels_are_an_option_and_no_file_of_facts(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    settings = {"source": "triples", "columns": "s,p,o", "labels": "names.tsv", "holdout": 0.3}
+    inputs = [{"name": name, "sha256": "0" * 64} for name in ("a.tsv", "names.tsv")]
+    change(run / "graph" / "manifest.json", settings=settings, inputs=inputs)
+    assert commands(Run.read(run))[0] == (
+        "grokhop ingest triples a.tsv --columns s,p,o --labels names.tsv --holdout 0.3 -o graph"
+    )
+
+
+@pytest.mark.parametrize(
+    "budget", [{}, {"seconds": 90.0}, {"seconds": 5400.0}, {"seconds": 1234567.5}, {"steps": 2000}, {"steps": 10**9}]
+)
+def test_the_budget_of_the_command_is_the_one_of_the_run(tmp_path: Path, budget: dict[str, float]) -> None:
+    run = make_run(tmp_path / "run")
+    change(run / "manifest.json", budget=budget)
+    words = shlex.split(commands(Run.read(run))[1])
+    parsed = Budget.parse(words[words.index("--budget") + 1])
+    assert parsed == Budget(**(budget or {"steps": 10**9}))
+    assert ("no budget" in without_plotly(page(run))) == (not budget or budget.get("steps") == 10**9)
+
+
+def test_where_questions_take_the_chains_of_held_out_facts_the_verdict_is_about_them(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    found = evaluation([HOSTILE], seeds=2, held_out=True)
+    found["cells"]["2"]["OO"] = score(0, 0, 2)
+    change(
+        run / "eval.json", cells=found["cells"], questions={"inference": {"ood": {**score(68, 68, 2), "misses": []}}}
+    )
+    html = without_plotly(page(run))
+    assert "99.95 % in distribution on 2,000 two-hop test queries and 100 % out of distribution on 68 questions" in html
+    assert "questions over held-out facts alone" in html
+    assert "No query is in cell OO" in html
+    assert "No misses" in html
+
+
+def test_a_graph_is_not_said_to_have_hubs(html: str) -> None:
+    assert "hubs" not in without_plotly(html)
+
+
+def change(path: Path, **values: Any) -> None:
+    write_json(path, {**json.loads(path.read_text()), **values})
+
+
 def test_the_mean_of_the_seeds_keeps_a_finished_seed_at_its_last_value() -> None:
     long, short = ([look(50 * i, i / 10, ood=0.5) for i in range(1, n)] for n in (5, 3))
-    figure = figures.curves({0: long, 1: short}, {0: summary(long)["grok"], 1: summary(short)["grok"]}, untrained=None)
+    figure = curves({0: long, 1: short}, {0: summary(long)["grok"], 1: summary(short)["grok"]}, untrained=None)
     mean = next(trace for trace in figure["data"] if trace["name"] == "training")
     assert mean["y"] == pytest.approx([0.1, 0.2, 0.25, 0.3])
     assert [view["label"] for view in figure["views"]] == ["seconds", "steps", "epochs"]

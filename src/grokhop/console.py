@@ -170,7 +170,8 @@ def show_phi(measured: dict[str, Any]) -> None:
         out.print(
             f"{name}: {part['facts']:,} facts, {part['entities']:,} entities, {part['paths']:,} paths "
             f"({part['paths_no_return']:,} that do not return to their head), phi {part['phi']:.2f} "
-            f"(Lemma 1, evenly spread: about {part['lemma_1_bound']:.2f})",
+            f"(Lemma 1, evenly spread: about {part['lemma_1_bound']:.2f}; "
+            f"Lemma 2, every relation passes: {'holds' if part['lemma_2_holds'] else 'does not hold'})",
             soft_wrap=True,
         )
     out.print(measured["verdict"], style="bold", soft_wrap=True, markup=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 from grokhop.report.evidence import Evidence, Row, pooled
 from grokhop.report.plot import ID, MIXED, OOD, Figure, labelled_axis, safe
-from grokhop.report.wording import percent, plural
+from grokhop.report.wording import count, percent, plural
 
 _MEANING = {
     "II": "both facts occur in training chains, this chain does not",
@@ -35,7 +35,25 @@ def cells_section(evidence: Evidence) -> dict[str, Any] | None:
     atomic = [
         {**evidence.evaluation[k], "label": a, "meaning": m} for k, (a, m) in extra.items() if k in evidence.evaluation
     ]
-    return {"heading": _cells_heading(rows, trained), "rows": rows, "atomic": atomic, "figure": cell_dots(rows)}
+    return {
+        "heading": _cells_heading(rows, trained),
+        "empty": _empty(evidence),
+        "rows": rows,
+        "atomic": atomic,
+        "figure": cell_dots(rows) if any(row["n"] for row in rows) else None,
+    }
+
+
+def _empty(evidence: Evidence) -> str | None:
+    """Why no query is in cell OO, where the graph's questions ask for chains of held-out facts."""
+    asked = pooled(evidence.questions("ood"))
+    if evidence.cells(2)["OO"]["n"] or not asked["n"]:
+        return None
+    return (
+        "No query is in cell OO: what a question of the graph asks is not asked again as a query. Out of distribution, "
+        f"the test is the {plural(asked['n'], 'question')} over held-out facts alone, further down: "
+        f"{percent(asked['accuracy'])}."
+    )
 
 
 def _cells_heading(rows: list[Row], trained: int) -> str:
@@ -45,14 +63,15 @@ def _cells_heading(rows: list[Row], trained: int) -> str:
     worst = min(known, key=lambda row: row["accuracy"])
     sizes = "two-hop" if trained == 2 else f"2- to {trained}-hop"
     if worst["accuracy"] == 1:
-        start = f"Every {sizes} test query was answered by every seed"
+        start = f"Every {sizes} test query was answered by every seed (n = {count(sum(row['n'] for row in known))})"
     else:
-        start = f"{percent(worst['accuracy'])} or more in every {sizes} cell"
+        empty = any(row["hops"] <= trained and not row["n"] for row in rows)
+        start = f"{percent(worst['accuracy'])} or more in every {sizes} cell{' that has queries' if empty else ''}"
     longer = [row for row in rows if row["n"] and row["hops"] > trained]
     if not longer:
         return start
     low = min(longer, key=lambda row: row["accuracy"])
-    return f"{start}; {low['hops']} hops, never trained, {percent(low['accuracy'])} or more"
+    return f"{start}; {low['hops']} hops, never trained, {percent(low['accuracy'])}{' or more' * (low['accuracy'] < 1)}"
 
 
 def cell_colour(cell: str, hops: int) -> str:

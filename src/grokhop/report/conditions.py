@@ -25,10 +25,11 @@ def conditions(evidence: Evidence) -> list[tuple[str, str]]:
         f"width {model.width}",
         plural(model.heads, "head"),
     ]
+    budget = budget_text(run.manifest["budget"])
     training = [
         f"preset {preset_}",
         plural(evidence.seeds, "seed"),
-        f"budget {_budget(run.manifest['budget'])} each",
+        f"budget {budget} each" if budget else "no budget",
         f"batches of {settings.batch_rows} rows",
         f"learning rates {settings.muon_rate:g} (Muon) and {settings.adam_rate:g} (AdamW)",
     ]

@@ -180,6 +180,8 @@ def _cooling_from(looks: list[Look]) -> Look | None:
 def _curves_layout(looks: dict[int, list[Look]]) -> Figure:
     last, first = max(seen[-1].step for seen in looks.values()), min(seen[0].step for seen in looks.values())
     logarithmic = last >= 200 * max(1, first)
+    losses = [look.loss for seen in looks.values() for look in seen if look.loss > 0] or [1.0]
+    decades = max(losses) >= 50 * min(losses)  # else a tick at each power of ten might be none
     percent = {"tickformat": ".0%", "range": [-0.02, 1.03], "dtick": 0.25}
     return {
         "height": 540,
@@ -201,5 +203,11 @@ def _curves_layout(looks: dict[int, list[Look]]) -> Figure:
             "fixedrange": True,
         },
         "yaxis": {"domain": [0.27, 0.79], "title": {"text": "validation accuracy"}, **percent},
-        "yaxis3": {"domain": [0, 0.2], "title": {"text": "loss"}, "type": "log", "nticks": 4, "tickformat": "~g"},
+        "yaxis3": {
+            "domain": [0, 0.2],
+            "title": {"text": "loss"},
+            "type": "log",
+            "tickformat": "~g",
+            **({"dtick": 1} if decades else {"nticks": 4}),
+        },
     }

@@ -1,7 +1,6 @@
 """The answer at a glance: the verdict, the notes on what is missing, and the tiles."""
 
 import shlex
-from typing import Any
 
 from grokhop.metrics import ENOUGH_OOD_QUERIES
 from grokhop.report.evidence import Evidence, Row, mean_of, pooled
@@ -10,19 +9,18 @@ from grokhop.run import EVAL
 
 ENOUGH = 0.95
 """Accuracy in and out of distribution from which on a run has grokked; the grokking times use the same."""
+QUERIES, QUESTIONS = "two-hop test queries", "questions"
 
 
 def verdict(evidence: Evidence) -> str:
     """One sentence: whether the run grokked, after how long, with what accuracies, over how many seeds."""
     if not evidence.looks:
         return "Not trained yet: no seed has taken a look at its validation queries."
-    score_id, score_ood, of = _headline(evidence)
+    in_, out = _headline(evidence)
+    score_id, score_ood = in_["accuracy"], out["accuracy"]
     if score_id is None and score_ood is None:
-        return f"Trained for {_trained(evidence)}; there are no {of} queries to measure generalisation with."
-    parts = [f"{percent(score_id)} in distribution"] if score_id is not None else []
-    if score_ood is not None:
-        parts.append(f"{percent(score_ood)} out of distribution")
-    numbers = f"{' and '.join(parts)} on {of} queries{_over_seeds(evidence)}"
+        return f"Trained for {_trained(evidence)}; there are no {in_['on']} to measure generalisation with."
+    numbers = f"{_numbers(in_, out)}{_over_seeds(evidence)}"
     if score_ood is None:
         return f"{numbers}, after {_trained(evidence)}; no query over held-out facts measures out of distribution."
     if min(score_id if score_id is not None else 1.0, score_ood) < ENOUGH:
@@ -33,27 +31,44 @@ def verdict(evidence: Evidence) -> str:
     return f"Grokked in {duration(mean_of(reached) or 0)}: {numbers}."
 
 
-def _headline(evidence: Evidence) -> tuple[float | None, float | None, str]:
-    """ID and OOD accuracy over two hops, and on which queries: test if they were asked, else validation."""
+def _headline(evidence: Evidence) -> tuple[Row, Row]:
+    """The score in and that out of distribution: of the test if it was asked, else of validation.
+
+    `on` says what was asked and `which` narrows it. Chains of held-out facts that a question of the graph asks are
+    in no cell, so where a cell has too few queries the questions with the same facts take its place.
+    """
     if evidence.evaluation is None:
         last = [found["validation"] for found in evidence.summaries.values()]
-        return mean_of(v["id"] for v in last), mean_of(v["ood"] for v in last), "validation"
+        in_, out = ({"accuracy": mean_of(v[name] for v in last), "on": "validation queries"} for name in ("id", "ood"))
+        return in_, out
     cells = evidence.cells(2)
-    return cells["II"]["accuracy"], _ood_score(cells)["accuracy"], "two-hop test"
+    any_held_out = pooled([cells[cell] for cell in ("IO", "OI", "OO")])
+    in_ = _first_with_enough(
+        {**cells["II"], "on": QUERIES, "which": ""},
+        {**pooled(evidence.questions("id")), "on": QUESTIONS, "which": "questions"},
+    )
+    questions = pooled(evidence.questions("ood") if evidence.held_out else [])
+    out = _first_with_enough(
+        {**cells["OO"], "on": QUERIES, "which": "both facts held out"},
+        {**questions, "on": QUESTIONS, "which": "questions over held-out facts alone"},
+        {**any_held_out, "on": QUERIES, "which": "any fact held out"},
+    )
+    return in_, out
 
 
-def _ood_score(cells: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The OO cell, or with few OO queries all that need any held-out fact, as in `metrics.ood_accuracy`."""
-    if cells["OO"]["n"] >= ENOUGH_OOD_QUERIES:
-        return {**cells["OO"], "which": "both facts held out"}
-    return {**pooled([cells[cell] for cell in ("IO", "OI", "OO")]), "which": "any fact held out"}
+def _first_with_enough(*scores: Row) -> Row:
+    """The first score of enough queries, or where none has enough the one of most."""
+    enough = (score for score in scores if score["n"] >= ENOUGH_OOD_QUERIES)
+    return next(enough, max(scores, key=lambda score: score["n"]))
 
 
-def pooled(scores: list[Row]) -> dict[str, Any]:
-    """The score of several sets of queries together."""
-    correct, n = sum(s["correct"] for s in scores), sum(s["n"] for s in scores)
-    low, high = wilson(correct, n) if n else (None, None)
-    return {"correct": correct, "n": n, "accuracy": correct / n if n else None, "low": low, "high": high}
+def _numbers(in_: Row, out: Row) -> str:
+    named = [(s, name) for s, name in ((in_, "in"), (out, "out of")) if s["accuracy"] is not None]
+    texts = [f"{percent(score['accuracy'])} {name} distribution" for score, name in named]
+    if len({score["on"] for score, _ in named}) == 1 and named[0][0]["on"] != QUESTIONS:
+        return f"{' and '.join(texts)} on {named[0][0]['on']}"
+    asked = [f"{text} on {count(score['n'])} {score['on']}" for text, (score, _) in zip(texts, named, strict=True)]
+    return " and ".join(asked)
 
 
 def _grok_seconds(evidence: Evidence) -> list[float]:
@@ -95,15 +110,15 @@ def notes(evidence: Evidence) -> list[str]:
 
 
 def tiles(evidence: Evidence) -> list[Row]:
-    score_id, score_ood, of = _headline(evidence)
     tiles = [
-        {"name": "in distribution", "value": percent(score_id), "kind": "id", "note": f"{of} queries"},
-        {"name": "out of distribution", "value": percent(score_ood), "kind": "ood", "note": f"{of} queries"},
+        {
+            "name": f"{name} distribution",
+            "value": percent(score["accuracy"]),
+            "kind": kind,
+            "note": "; ".join(filter(None, (with_n(score), score["which"]))) if "n" in score else score["on"],
+        }
+        for score, name, kind in zip(_headline(evidence), ("in", "out of"), ("id", "ood"), strict=True)
     ]
-    if evidence.evaluation is not None:
-        ood = _ood_score(evidence.cells(2))
-        tiles[0]["note"] = with_n(evidence.cells(2)["II"])
-        tiles[1]["note"] = f"{with_n(ood)}; {ood['which']}"
     untrained = evidence.run.settings.hops + 1
     long = evidence.cells(untrained).get("0")
     if long and long["n"]:

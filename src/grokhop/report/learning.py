@@ -14,6 +14,7 @@ def learning_section(evidence: Evidence) -> dict[str, Any] | None:
     return {
         "heading": _learning_heading(evidence),
         "seeds": len(evidence.looks),
+        "at_first_look": _at_first_look(evidence),
         "figure": curves(evidence.looks, evidence.groks, untrained=untrained),
         "times": [
             {"seed": seed, "finished": seed not in evidence.unfinished, **found}
@@ -39,3 +40,9 @@ def _learning_heading(evidence: Evidence) -> str:
         return f"95 % out of distribution came at {duration(ood)}, together with 95 % in distribution"
     order = "after" if ood > id_ else "before"
     return f"95 % out of distribution came at {duration(ood)}, {duration(abs(ood - id_))} {order} 95 % in distribution"
+
+
+def _at_first_look(evidence: Evidence) -> bool:
+    """Whether all times that were reached are those of a seed's first look, so that nothing tells how long it took."""
+    steps = {seed: {when["steps"] for when in grok.values() if when} for seed, grok in evidence.groks.items()}
+    return any(steps.values()) and all(found <= {evidence.looks[seed][0].step} for seed, found in steps.items())

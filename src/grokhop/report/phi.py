@@ -41,7 +41,7 @@ def _phi_heading(after: dict[str, Any], target: float) -> str:
     rows, failing = after["per_relation"], after["failing"]
     if not failing:
         lowest = min(rows, key=lambda row: row["phi"])
-        return f"Every relation reaches the target phi of {target:g}: the lowest has {lowest['phi']:.1f}"
+        return f"Every relation reaches the target phi of {target:g}: the lowest has {lowest['phi']:.2f}"
     stay = "stays" if len(failing) == 1 else "stay"
     return f"{len(failing)} of {plural(len(rows), 'relation')} {stay} below the target phi of {target:g}"
 
@@ -93,7 +93,7 @@ def phi_bars(rows: Sequence[dict[str, Any]], *, target: float) -> Figure:
 
 
 def _bars(ys: list[float], labels: list[str], xs: list[Any], name: str, colour: str, width: float) -> Figure:
-    """Bars with their values as texts: inside where they fit, never shrunk."""
+    """Bars with their values as texts: inside where they fit, away from the target lines, never shrunk."""
     return {
         "type": "bar",
         "orientation": "h",
@@ -104,9 +104,9 @@ def _bars(ys: list[float], labels: list[str], xs: list[Any], name: str, colour: 
         "marker": {"color": colour},
         "customdata": labels,
         "hovertemplate": f"%{{customdata}}<br>{name}: phi %{{x:.2f}}<extra></extra>",
-        "text": ["" if x is None else f"{x:.1f}" for x in xs],
+        "text": ["" if x is None else f"{x:.2f}" for x in xs],
         "textposition": "auto",
-        "insidetextanchor": "end",
+        "insidetextanchor": "start",
         "insidetextfont": {"color": "#fff", "size": 11},
         "outsidetextfont": {"size": 11},
         "constraintext": "none",

@@ -6,6 +6,13 @@ from grokhop.report.evidence import Evidence, Row, pooled
 from grokhop.report.wording import percent, plural
 
 _MOST_MISSES = 40
+_FACTS = {
+    "id": "in distribution",
+    "ood": "out of distribution",
+    "mixed": "some held out",
+    "validation": "held out, for validation",
+}
+_SHORT = {"id": "ID", "ood": "OOD"}
 
 
 def questions_section(evidence: Evidence) -> dict[str, Any] | None:
@@ -15,15 +22,22 @@ def questions_section(evidence: Evidence) -> dict[str, Any] | None:
     misses: dict[Any, dict[str, Any]] = {}
     for kind, by_cell in found.items():
         for cell, score in by_cell.items():
-            rows.append({**score, "type": kind.replace("_", " "), "cell": cell})
+            rows.append({**score, "type": kind.replace("_", " "), "cell": cell, "facts": _FACTS.get(cell, cell)})
             for miss in score.get("misses", []):
                 key = (miss["id"], tuple(miss["read"]))
-                misses.setdefault(key, {**miss, "type": kind, "cell": cell, "seeds": []})["seeds"].append(miss["seed"])
+                misses.setdefault(key, {**miss, "cell": cell, "facts": _SHORT.get(cell, cell), "seeds": []})
+                misses[key]["seeds"].append(miss["seed"])
     if not rows:
         return None
     order = sorted(misses.values(), key=lambda miss: (miss["cell"] != "ood", -len(miss["seeds"])))
-    ood = pooled([row for row in rows if row["cell"] == "ood"])
+    ood = pooled(evidence.questions("ood"))
     heading = "Questions in words, asked by their path"
     if ood["n"]:
         heading = f"{percent(ood['accuracy'])} of {plural(ood['n'], 'real question')} over held-out facts were answered"
-    return {"heading": heading, "rows": rows, "misses": order[:_MOST_MISSES], "more": max(0, len(order) - _MOST_MISSES)}
+    return {
+        "heading": heading,
+        "rows": rows,
+        "all_right": all(row["correct"] == row["n"] for row in rows),
+        "misses": order[:_MOST_MISSES],
+        "more": max(0, len(order) - _MOST_MISSES),
+    }

@@ -4,25 +4,50 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from grokhop.augment import SOURCE
 from grokhop.report.wording import budget_text
 from grokhop.run import Run
 from grokhop.settings import PRESETS, preset
 
+_ENDLESS = f"{10**9} steps"
+"""What `--budget` is given for a run without a limit: left out, it would be the command's own default."""
+_FILE_OPTIONS = ("labels", "ood_questions")
+"""Settings of an ingest that are files; the manifest lists such a file behind those that hold the facts."""
+
 
 def commands(run: Run) -> list[str]:
-    """The commands that make this run, from what its manifests recorded; lines that begin with # are remarks."""
-    manifest, graph, name = run.manifest, run.graph_manifest, run.path.name
-    train = ["grokhop", "train", _graph_name(graph), "--preset", manifest["preset"]]
+    """The commands that make this run; lines that begin with # are remarks."""
+    name = run.path.name
+    return [
+        *_graph_commands(run.graph_manifest),
+        *_train_commands(run),
+        shlex.join(["grokhop", "eval", name]),
+        shlex.join(["grokhop", "report", name]),
+    ]
+
+
+def inputs(run: Run) -> list[dict[str, Any]]:
+    """`{name, sha256}` of the files that the commands read."""
+    graph = run.graph_manifest
+    if graph.get("stage") != "augment":
+        return list(graph.get("inputs") or [])
+    facts = [{**file, "name": "graph/facts.parquet"} for file in graph.get("inputs") or []]
+    return [*((graph.get("ingest") or {}).get("inputs") or []), *facts]
+
+
+def _train_commands(run: Run) -> list[str]:
+    manifest, budget = run.manifest, run.manifest["budget"]
+    train = ["grokhop", "train", _graph_name(run.graph_manifest), "--preset", manifest["preset"]]
     if run.settings.hops != PRESETS.get(manifest["preset"], run.settings).hops:
         train += ["--hops", str(run.settings.hops)]
-    budget = _budget(manifest["budget"])
-    train += ["--budget", budget] if budget != "none" else []
-    train += ["--seeds", str(manifest["seeds"])]
+    train += ["--budget", budget_text(budget) or _ENDLESS, "--seeds", str(manifest["seeds"])]
     train += ["--threads", str(manifest["threads"])] if "threads" in manifest else []
-    lines = [*_graph_commands(graph), shlex.join([*train, "-o", name])]
+    lines = [shlex.join([*train, "-o", run.path.name])]
+    if "seconds" in budget and budget_text({**budget, "seconds": float("inf")}):
+        lines.append(f"# a seed also ended after {budget['steps']:.0f} steps, which --budget cannot say besides")
     if manifest["preset"] not in PRESETS or run.settings != preset(manifest["preset"], hops=run.settings.hops):
         lines.append(f"# manifest.json has settings that preset {manifest['preset']} of this release has not")
-    return [*lines, shlex.join(["grokhop", "eval", name]), shlex.join(["grokhop", "report", name])]
+    return lines
 
 
 def _graph_name(graph: dict[str, Any]) -> str:
@@ -32,26 +57,34 @@ def _graph_name(graph: dict[str, Any]) -> str:
 def _graph_commands(graph: dict[str, Any]) -> list[str]:
     if graph.get("stage") != "augment":
         return [_ingest_command(graph)]
-    options = {k: v for k, v in graph.get("settings", {}).items() if k in ("target_phi", "seed") and v is not None}
+    settings = graph.get("settings") or {}
+    options = {k: v for k, v in settings.items() if k in ("target_phi", "seed") and v is not None}
     augment = ["grokhop", "augment", "graph", *_flags(options), "-o", _graph_name(graph)]
-    return [_ingest_command(graph.get("ingest") or _ingest_of_built_in(graph)), shlex.join(augment)]
+    lines = [_ingest_command(graph.get("ingest") or _ingest_of_built_in(graph)), shlex.join(augment)]
+    if settings.get("level") is not None:
+        lines.append(f"# it was given level={settings['level']}, which only grokhop.augment.augment_folder takes")
+    if (times := sum(source["name"].startswith(SOURCE) for source in graph["sources"])) > 1:
+        lines.append(f"# facts were added {times} times, one after the other; only the last is recorded")
+    return lines
 
 
 def _ingest_of_built_in(graph: dict[str, Any]) -> dict[str, Any]:
-    """How the built-in graph was ingested before facts were added: its hold-out says all there is to say."""
+    """How the built-in graph was ingested, from a manifest that does not keep it: its hold-out says all there is."""
     if graph["sources"][0]["name"] != "worldfacts" or graph["holdout"].get("unit") != "pair":
         return {}
     return {"settings": {"source": "worldfacts", "holdout": graph["holdout"]["share"]}}
 
 
 def _ingest_command(manifest: dict[str, Any]) -> str:
-    settings = manifest.get("settings", {})
+    settings = manifest.get("settings") or {}
     if "source" not in settings:
         return "# the graph folder 'graph': its manifest does not say by which command it was made"
     options = {k: v for k, v in settings.items() if k != "source" and v is not None}
-    if "ood_questions" in options:
-        options["ood_questions"] = Path(options["ood_questions"]).name
-    files = [f["name"] for f in manifest.get("inputs", []) if f["name"] not in options.values()]
+    files = [file["name"] for file in manifest.get("inputs") or []]
+    for option in _FILE_OPTIONS:
+        if option in options:
+            options[option] = Path(options[option]).name
+            files = files[:-1] if files[-1:] == [options[option]] else files
     inputs = {"worldfacts": [], "osu": ["DIR"]}.get(settings["source"], files)
     return shlex.join(["grokhop", "ingest", settings["source"], *inputs, *_flags(options), "-o", "graph"])
 

@@ -288,11 +288,22 @@ def test_another_object_for_a_trainable_pair_moves_no_query_held_out_by_hash_int
     assert not pieces_of(larger, made) & {query for cell in cells for query in rows_of(cell)}
 
 
-def test_a_made_fact_of_a_held_out_pair_is_refused_as_leakage() -> None:
+def test_a_made_fact_of_a_held_out_pair_is_refused() -> None:
     graph = small()
     head, relation, tail = next(f for f, part in zip(triples(graph), graph.part, strict=True) if part)
+    with pytest.raises(InputError, match="held out"):
+        graph.extended([(head, relation, (tail + 1) % len(graph.entities))], source="made")
+
+
+def test_a_trainable_fact_that_shares_its_pair_with_a_held_out_one_is_refused_as_leakage() -> None:
+    graph = small()
+    held_out = int(np.flatnonzero(graph.part)[0])
+    head, relation = (np.append(column, column[held_out]) for column in (graph.head, graph.relation))
+    tail = np.append(graph.tail, (graph.tail[held_out] + 1) % len(graph.entities)).astype(np.int32)
+    part, source = (np.append(column, np.zeros(1, column.dtype)) for column in (graph.part, graph.source))
+    split = replace(graph, head=head, relation=relation, tail=tail, part=part, source=source)
     with pytest.raises(InputError, match="leakage"):
-        compose(graph.extended([(head, relation, (tail + 1) % len(graph.entities))], source="made"))
+        compose(split)
 
 
 def test_a_question_is_neither_trained_nor_in_a_cell() -> None:

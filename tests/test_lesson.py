@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokhop.compose import NO_FACT, compose
-from grokhop.encode import GIVEN, NO_TARGET, encode_paths
+from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, encode_paths
 from grokhop.lesson import MOST_ATOMIC_SHARE, Batches, Lesson, Shuffled
 
 GRAPH = random_graph(entities=30, relations=6, degree=4, holdout=0.2)
@@ -97,13 +97,29 @@ def test_a_batch_has_the_size_and_the_share_of_facts_that_was_asked_for() -> Non
 
 def test_facts_on_their_own_stand_two_in_a_row_each_asked_of_a_named_entity() -> None:
     batches = Batches(LESSON, 64, seed=0)
-    tokens, due, targets = (column[batches.chain_rows :].tolist() for column in batches.of_step(3))
     alone = {(row[0], row[1], LESSON.rows.targets[i][1]) for i, row in enumerate(LESSON.rows.tokens)}
-    assert tokens
-    for row, when, answers in zip(tokens, due, targets, strict=True):
-        assert when == [GIVEN, 1, GIVEN, 1]
-        assert answers[0] == answers[2] == NO_TARGET
-        assert {(row[0], row[1], answers[1]), (row[2], row[3], answers[3])} <= alone
+    for step in range(20):
+        rows = [column[batches.chain_rows :].tolist() for column in batches.of_step(step)]
+        for row, when, answers in zip(*rows, strict=True):
+            assert answers[0] == answers[2] == NO_TARGET
+            assert (row[0], row[1], answers[1]) in alone
+            if when != [GIVEN, 1, NEVER_DUE, NEVER_DUE]:
+                assert when == [GIVEN, 1, GIVEN, 1]
+                assert (row[2], row[3], answers[3]) in alone
+
+
+def test_two_facts_that_would_make_a_chain_are_never_side_by_side() -> None:
+    batches = Batches(LESSON, 64, seed=0)
+    left_out = 0
+    for step in range(200):
+        tokens, due, targets = (column[batches.chain_rows :] for column in batches.of_step(step))
+        both = due[:, 2] == GIVEN
+        assert not (both & (targets[:, 1] == tokens[:, 2])).any()
+        assert not (both & (targets[:, 3] == tokens[:, 0])).any()
+        assert (tokens[~both, 2:] == 0).all()
+        assert (targets[~both, 2:] == NO_TARGET).all()
+        left_out += int((~both).sum())
+    assert left_out > 0
 
 
 def test_the_batches_of_an_epoch_show_each_chain_once() -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +25,7 @@ from grokhop.lesson import Lesson
 from grokhop.metrics import Look, read_looks
 from grokhop.run import CHECKPOINT, SUMMARY, WEIGHTS, Run
 from grokhop.settings import Budget, ModelSettings, TrainSettings, preset
-from grokhop.train import train
+from grokhop.train import Trainer, train
 
 GOLDEN = Path(__file__).parent / "golden" / "toy_losses.txt"
 MINI = TrainSettings(
@@ -219,14 +220,39 @@ def test_a_finished_run_is_not_trained_further_and_may_be_given_another_seed(
     assert Run.read(run).finished_seeds() == [0, 1]
 
 
-def test_a_run_goes_on_with_the_settings_it_was_begun_with(mini_graph: Path, straight: Path, tmp_path: Path) -> None:
+def test_a_run_is_resumed_with_no_other_settings_and_no_other_graph(mini_graph: Path, tmp_path: Path) -> None:
     def interrupt(_seed: int, _look: Look) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         trained(mini_graph, tmp_path / "run", notice=interrupt)
     others = replace(MINI, batch_rows=8, model=ModelSettings(width=32))
-    assert_same_outcome(trained(mini_graph, tmp_path / "run", resume=True, settings=others), straight)
+    with pytest.raises(InputError, match="same --preset and --hops"):
+        trained(mini_graph, tmp_path / "run", resume=True, settings=others)
+    random_graph(entities=50, relations=10, degree=8, holdout=0.1).write(tmp_path / "graph")
+    with pytest.raises(InputError, match="another graph"):
+        trained(tmp_path / "graph", tmp_path / "run", resume=True)
+
+
+def test_a_run_inside_its_graph_is_refused(mini_graph: Path) -> None:
+    with pytest.raises(InputError, match="inside the graph folder"):
+        trained(mini_graph, mini_graph / "run")
+
+
+def test_training_warms_up_again_when_the_targets_did_not_hold(
+    mini_graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The targets are reached once, at the first look, and never again; what is left of the budget is used."""
+    folder = tmp_path / "seed-0"
+    graph = Graph.read(mini_graph)
+    lesson = Lesson.of(graph, compose(graph))
+    trainer = Trainer(lesson, replace(MINI, evaluate_every=5, cooldown_steps=5), seed=0, folder=folder)
+    reached = iter([True, *[False] * 100])
+    monkeypatch.setattr(trainer, "_has_reached_targets", lambda _look: next(reached))
+    trainer.run(Budget(steps=60))
+    assert trainer.step == 60
+    assert [look.cooling for look in trainer.looks[:4]] == [False, True, False, False]
+    assert trainer.looks[-1].cooling
 
 
 # When it stops.
@@ -407,9 +433,10 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(
     assert not (run / "seed-0" / SUMMARY).exists()
 
 
-def test_what_is_no_run_folder_is_not_resumed(mini_graph: Path) -> None:
+def test_what_is_no_run_folder_is_not_resumed(mini_graph: Path, tmp_path: Path) -> None:
+    copytree(mini_graph, tmp_path / "no run")
     with pytest.raises(InputError, match="not a run folder"):
-        trained(mini_graph, mini_graph, resume=True)
+        trained(mini_graph, tmp_path / "no run", resume=True)
 
 
 def test_the_held_out_facts_of_the_graph_are_those_of_the_run(mini_graph: Path, straight: Path) -> None:

@@ -156,7 +156,8 @@ def train(
             begun=begun,
             notice=notice,
         )
-    summaries = {"run": str(out), "seeds": [run.summary(seed) for seed in run.finished_seeds()]}
+    finished = run.finished_seeds()
+    summaries = {"run": str(out), "numbers": finished, "seeds": [run.summary(seed) for seed in finished]}
     _emit(summaries, as_json, console.show_training)
 
 
@@ -220,8 +221,14 @@ def main() -> None:
     except InputError as error:
         sys.stderr.write(f"grokhop: {error}\n")
         raise SystemExit(2) from error
+    except BrokenPipeError as error:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from error
+    except OSError as error:
+        sys.stderr.write(f"grokhop: {error.filename or 'a file'} cannot be read or written ({error.strerror})\n")
+        raise SystemExit(2) from error
     except KeyboardInterrupt as error:
-        sys.stderr.write("grokhop: stopped; a run goes on with 'grokhop train ... --resume'\n")
+        sys.stderr.write("grokhop: stopped; a training goes on with the same command and --resume\n")
         raise SystemExit(130) from error
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part
+from grokhop.holdout import VALIDATION_SHARE, question_pairs
 
 Longs = NDArray[np.integer[Any]]
 Mask = NDArray[np.bool_]
@@ -150,13 +151,14 @@ class Chaining:
     def queries(self, paths: Longs) -> tuple[Queries, Mask]:
         """The distinct queries of (P, k) paths, and the (Q,) mask of those whose facts share one part at each hop."""
         rows = np.unique(np.column_stack([self.graph.head[paths[:, 0]], self.graph.relation[paths]]), axis=0)
-        return self._follow(rows[:, 0].astype(np.int64), rows[:, 1:].astype(np.int64))
+        return self.follow(rows[:, 0].astype(np.int64), rows[:, 1:].astype(np.int64))
 
     def answers(self, head: Longs, relations: Longs) -> Queries:
         """The queries of (Q,) heads and (Q, k) relations, in the given order, with all their right answers."""
-        return self._follow(head, relations)[0]
+        return self.follow(head, relations)[0]
 
-    def _follow(self, head: Longs, relations: Longs) -> tuple[Queries, Mask]:
+    def follow(self, head: Longs, relations: Longs) -> tuple[Queries, Mask]:
+        """As `answers`, and the (Q,) mask of those whose facts share one part at each hop."""
         query, entity, pure = np.arange(len(head)), head, np.ones(len(head), bool)
         for hop in range(relations.shape[1]):
             row, fact = self.facts_of_pairs(entity, relations[query, hop])
@@ -179,25 +181,36 @@ def _expand(sorted_keys: Longs, order: Longs, wanted: Longs) -> tuple[Longs, Lon
 
 
 class QueryParts:
-    """Decides what a query over trainable facts is for, from its numbers alone: the same in every stage and order."""
+    """Decides from its numbers alone what a query over trainable facts is for; no query changes sides by its order."""
 
     def __init__(self, graph: Graph, *, id_share: float) -> None:
         self.id_share = id_share
-        asked = [path for q in graph.questions if (path := q.path)]
-        codes = [query_codes(np.array([head]), np.array([relations])) for head, relations in asked]
-        self._asked = np.unique(np.concatenate([np.empty(0, np.uint64), *codes]))
+        part_of = dict(zip(graph.pair.tolist(), graph.part.tolist(), strict=True))
+        by_part: dict[bool, list[NDArray[np.uint64]]] = {False: [], True: []}
+        for question in graph.questions:
+            if path := question.path:
+                parts = {part_of[pair] for pair in question_pairs(graph, question)}
+                code = query_codes(np.array([path[0]]), np.array([path[1]]))
+                by_part[parts == {Part.VALIDATION}].append(code)
+        none = np.empty(0, np.uint64)
+        self._reserved = np.unique(np.concatenate([none, *by_part[False]]))
+        self._asked = np.unique(np.concatenate([self._reserved, *by_part[True]]))
 
     def of(self, head: Longs, relations: Longs) -> NDArray[np.int8]:
-        """(Q,) the `Part` of each query; those that the graph's questions ask are for TEST and never trained."""
+        """(Q,) the `Part` of each query; those that the graph's questions ask are for TEST and never trained.
+
+        Whether a query is held out and for which part are drawn apart, so that a larger graph, of which a smaller
+        share is held out, never makes a validation query of a test query.
+        """
         codes = query_codes(head, relations)
-        fraction = codes / 2.0**64
-        part = np.where(fraction < self.id_share / 3, Part.VALIDATION, Part.TEST)
-        part = np.where(fraction < self.id_share, part, Part.TRAIN)
+        held_out = codes / 2.0**64 < self.id_share
+        for_validation = _splitmix(codes) / 2.0**64 < VALIDATION_SHARE
+        part = np.where(held_out, np.where(for_validation, Part.VALIDATION, Part.TEST), Part.TRAIN)
         return np.where(np.isin(codes, self._asked), Part.TEST, part).astype(np.int8)
 
-    def are_asked(self, queries: Queries) -> Mask:
-        """(Q,) whether one of the graph's questions asks the query."""
-        return np.isin(query_codes(queries.head, queries.relations), self._asked)
+    def are_reserved(self, queries: Queries) -> Mask:
+        """(Q,) whether a question asks the query, other than one whose facts are all held out for validation."""
+        return np.isin(query_codes(queries.head, queries.relations), self._reserved)
 
 
 def query_codes(head: Longs, relations: Longs) -> NDArray[np.uint64]:
@@ -351,9 +364,9 @@ def _cell_paths(
 
 
 def _testable(chaining: Chaining, parts: QueryParts, paths: Longs) -> Queries:
-    """The queries of `paths` that lie in one cell with all their paths and are no question of the graph."""
+    """The queries of `paths` that lie in one cell with all their paths and are asked by no test question."""
     found, pure = chaining.queries(paths)
-    return found.where(pure & ~parts.are_asked(found))
+    return found.where(pure & ~parts.are_reserved(found))
 
 
 def _at_most(most: int, queries: Queries, rng: np.random.Generator) -> Queries:

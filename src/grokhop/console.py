@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from grokhop.compose import cell_names
 from grokhop.metrics import Look
 from grokhop.settings import Budget, TrainSettings
 
@@ -84,21 +85,23 @@ def _short(label: str) -> Text:
 
 def _line(seed: int, look: Look) -> str:
     left = "" if look.seconds_left is None else f", at most {look.seconds_left:.0f} s left"
+    cells = ", ".join(f"{cell} {percent(share)}" for cell, share in look.cells["2"].items())
     return (
         f"seed {seed} step {look.step} {look.seconds:.0f} s loss {look.loss:.3f} train {percent(look.train)} "
-        f"ID {percent(look.id)} OOD {percent(look.ood)} ({look.rows_per_second:,.0f} rows/s"
+        f"ID {percent(look.id)} OOD {percent(look.ood)} ({cells}; {look.rows_per_second:,.0f} rows/s"
         f"{', cooling down' if look.cooling else ''}{left})"
     )
 
 
 def _looks_table(looks: list[tuple[int, Look]]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("seed", "step", "seconds", "loss", "train", "ID", "OOD", "next hop, untrained", "rows/s", "left"):
+    cells = cell_names(2)
+    for name in ("seed", "step", "seconds", "loss", "train", *cells, "one hop more", "rows/s", "left"):
         table.add_column(name, justify="right")
     for seed, look in looks:
         untrained = look.cells[max(look.cells)].get("0") if look.cells else None
         left = "" if look.seconds_left is None else f"≤ {look.seconds_left:.0f} s"
-        shares = (percent(s) for s in (look.train, look.id, look.ood, untrained))
+        shares = (percent(s) for s in (look.train, *(look.cells["2"][cell] for cell in cells), untrained))
         numbers = (str(seed), str(look.step), f"{look.seconds:.0f}", f"{look.loss:.3f}")
         style = "bold" if look.cooling else None
         table.add_row(*numbers, *shares, f"{look.rows_per_second:,.0f}", left, style=style)
@@ -151,7 +154,7 @@ def _say_augmentation(report: dict[str, Any]) -> None:
 def show_graph(graph: dict[str, Any]) -> None:
     """What was ingested and held out."""
     _say_counts(graph)
-    out.print(f"graph folder: {graph['graph']}\nnext: grokhop phi {graph['graph']}", soft_wrap=True)
+    out.print(f"graph folder: {graph['graph']}\nnext: grokhop phi {graph['graph']}", soft_wrap=True, markup=False)
 
 
 def show_phi(measured: dict[str, Any]) -> None:
@@ -195,12 +198,12 @@ def show_training(result: dict[str, Any]) -> None:
     """The three grokking times of each seed."""
     names = ("training 99 %", "ID 95 %", "OOD 95 %", "end", "steps", "rows/s")
     table = _table("seconds until", "seed", names)
-    for seed, summary in enumerate(result["seeds"]):
+    for seed, summary in zip(result["numbers"], result["seeds"], strict=True):
         times = (f"{t['seconds']:.1f}" if t else "not reached" for t in summary["grok"].values())
         end = (f"{summary['train_seconds']:.1f}", str(summary["steps"]), f"{summary['rows_per_second']:,.0f}")
         table.add_row(str(seed), *times, *end)
     out.print(table)
-    out.print(f"run folder: {result['run']}\nnext: grokhop eval {result['run']}", soft_wrap=True)
+    out.print(f"run folder: {result['run']}\nnext: grokhop eval {result['run']}", soft_wrap=True, markup=False)
 
 
 def show_evaluation(result: dict[str, Any]) -> None:
@@ -229,7 +232,7 @@ def _add_score(table: Table, name: str, cell: str, score: dict[str, Any]) -> Non
 
 def show_report(result: dict[str, Any]) -> None:
     """Where the report is."""
-    out.print(f"report: {result['report']}", soft_wrap=True)
+    out.print(f"report: {result['report']}", soft_wrap=True, markup=False)
 
 
 def show_demo(result: dict[str, Any]) -> None:

@@ -118,8 +118,16 @@ class Graph:
     def extended(
         self, facts: Sequence[tuple[int, int, int]], *, source: str, entities: Sequence[Entity] = ()
     ) -> "Graph":
-        """The graph with made facts of one new source, and the entities they need, added at its end."""
+        """The graph with made facts of one new source, and the entities they need, added at its end.
+
+        Raises:
+            InputError: a fact is about a pair that is held out.
+        """
         added = np.array(facts, dtype=np.int32).reshape(-1, 3)
+        pairs = added[:, 0].astype(np.int64) * len(self.relations) + added[:, 1]
+        held_out = np.isin(pairs, self.pair[self.part != Part.TRAIN])
+        if held_out.any():
+            raise InputError(f"{source} adds {held_out.sum()} facts about pairs that are held out: nothing was added")
         return replace(
             self,
             entities=(*self.entities, *entities),
@@ -248,36 +256,40 @@ class Graph:
 
         manifest = read_manifest(path, kind="graph")
         try:
-            tables = {n: pq.read_table(Path(path) / f"{n}.parquet") for n in _TABLES}
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{path} is damaged ({error}): make it again with 'grokhop ingest'") from error
-        facts = tables["facts"]
-        sources = tuple(s["name"] for s in manifest["sources"])
-        source_id = {name: i for i, name in enumerate(sources)}
-        part_id = {p.name.lower(): int(p) for p in Part}
-        return Graph(
-            entities=tuple(
-                Entity(key=row["key"], label=row["label"], aliases=tuple(row["aliases"]))
-                for row in tables["entities"].to_pylist()
-            ),
-            relations=tuple(tables["relations"]["label"].to_pylist()),
-            head=facts["head"].to_numpy(),
-            relation=facts["relation"].to_numpy(),
-            tail=facts["tail"].to_numpy(),
-            part=np.array([part_id[p] for p in facts["part"].to_pylist()], np.int8),
-            source=np.array([source_id[s] for s in facts["source"].to_pylist()], np.int16),
-            sources=sources,
-            observed=tuple(s["observed"] for s in manifest["sources"]),
-            questions=tuple(
-                Question(**{n: row[n] for n in _QUESTION_TEXTS}, facts=tuple(tuple(f) for f in row["facts"]))
-                for row in tables["questions"].to_pylist()
-            ),
-            holdout=manifest["holdout"],
-        )
+            return _from_tables({n: pq.read_table(Path(path) / f"{n}.parquet") for n in _TABLES}, manifest)
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, IndexError) as error:
+            what = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"{path} is damaged ({what}): make it again with 'grokhop ingest'") from error
 
 
 _TABLES = ("facts", "entities", "relations", "questions")
 _QUESTION_TEXTS = ("id", "type", "text", "answer")
+
+
+def _from_tables(tables: dict[str, "pa.Table"], manifest: dict[str, Any]) -> Graph:
+    facts = tables["facts"]
+    sources = tuple(s["name"] for s in manifest["sources"])
+    source_id = {name: i for i, name in enumerate(sources)}
+    part_id = {p.name.lower(): int(p) for p in Part}
+    return Graph(
+        entities=tuple(
+            Entity(key=row["key"], label=row["label"], aliases=tuple(row["aliases"]))
+            for row in tables["entities"].to_pylist()
+        ),
+        relations=tuple(tables["relations"]["label"].to_pylist()),
+        head=facts["head"].to_numpy(),
+        relation=facts["relation"].to_numpy(),
+        tail=facts["tail"].to_numpy(),
+        part=np.array([part_id[p] for p in facts["part"].to_pylist()], np.int8),
+        source=np.array([source_id[s] for s in facts["source"].to_pylist()], np.int16),
+        sources=sources,
+        observed=tuple(s["observed"] for s in manifest["sources"]),
+        questions=tuple(
+            Question(**{n: row[n] for n in _QUESTION_TEXTS}, facts=tuple(tuple(f) for f in row["facts"]))
+            for row in tables["questions"].to_pylist()
+        ),
+        holdout=manifest["holdout"],
+    )
 
 
 def _codes(column: "pa.ChunkedArray") -> tuple[Ints, list[str]]:

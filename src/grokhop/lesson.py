@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grokhop.compose import NO_FACT, Chaining, Compositions, Longs, Queries
-from grokhop.encode import NEVER_DUE, NO_TARGET, Rows, Vocabulary, encode_paths
+from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, Rows, Vocabulary, encode_paths
 from grokhop.graph import Graph
 
 PROBE_ROWS = 1000
@@ -99,12 +99,13 @@ class Batches:
 
     Facts on their own stand two in a row, `h r g s`, each due after one loop. So a lookup is learned at two places
     and beside tokens that have nothing to do with it, as it will have to work within a chain. Without this, a model
-    trained on few chains answers a fact alone and misses it as a second hop.
+    trained on few chains answers a fact alone and misses it as a second hop. Where one of two facts ends in the
+    entity that the other begins with, the second is left out: not even side by side are they shown.
     """
 
     def __init__(self, lesson: Lesson, rows: int, seed: int) -> None:
         alone = len(lesson.rows) - lesson.chains
-        self.facts = 2 * round(rows * lesson.atomic_share / 2) if alone else 0
+        self.facts = max(2, 2 * round(rows * lesson.atomic_share / 2)) if alone else 0
         self.chain_rows = rows - self.facts
         self.chains_per_epoch = lesson.chains
         self._chains = Shuffled(0, lesson.chains, seed)
@@ -122,7 +123,13 @@ class Batches:
         """(B, T) tokens, due and targets of the `step`-th step, counted from 0: chains, then pairs of facts."""
         chains = torch.from_numpy(self._chains.take(step * self.chain_rows, self.chain_rows))
         alone = torch.from_numpy(self._alone.take(step * self.facts, self.facts))
-        return [torch.cat([column[chains], _packed(column[alone], padding)]) for column, padding in self._columns]
+        tokens, due, targets = (
+            torch.cat([column[chains], _packed(column[alone], padding)]) for column, padding in self._columns
+        )
+        touching = (due[:, 2] == GIVEN) & ((targets[:, 1] == tokens[:, 2]) | (targets[:, 3] == tokens[:, 0]))
+        for column, (_, padding) in zip((tokens, due, targets), self._columns, strict=True):
+            column[touching, FACT_TOKENS:] = padding
+        return [tokens, due, targets]
 
     def epochs(self, steps: int) -> float:
         """How often each chain was seen after so many steps."""

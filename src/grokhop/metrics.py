@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grokhop.compose import cell_name
+from grokhop.errors import InputError
 from grokhop.folder import write_bytes
 from grokhop.scores import Score
 
@@ -49,11 +50,18 @@ def keep_looks(folder: Path, looks: list[Look]) -> None:
 
 
 def read_looks(folder: Path) -> list[Look]:
-    """The lines of a seed's metrics; a line that a stopped run left half-written is left out."""
+    """The lines of a seed's metrics; a line that a stopped run left half-written is left out.
+
+    Raises:
+        InputError: another line is damaged.
+    """
     if not (folder / METRICS).exists():
         return []
     lines = (folder / METRICS).read_text().split("\n")
-    return [Look(**json.loads(line)) for line in lines[:-1]]
+    try:
+        return [Look(**json.loads(line)) for line in lines[:-1]]
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{folder / METRICS} is damaged ({error}): train again with --force") from error
 
 
 def summary(looks: list[Look]) -> dict[str, Any]:

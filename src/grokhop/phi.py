@@ -48,7 +48,7 @@ def measure(graph: Graph, *, hops: int = 2, target: float = TARGET) -> dict[str,
     """
     if hops < 2:
         raise InputError(f"--hops is {hops}, but an inferred fact needs at least 2 facts: give 2 or more")
-    if not target > 0:
+    if not 0 < target < np.inf:
         raise InputError(f"--target is {target}, but phi needs a number above 0: give one, such as {TARGET}")
     if not len(graph):
         raise InputError("the graph has no facts, so phi is not defined: ingest at least one fact")

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.errors import InputError
-from grokhop.graph import Graph
+from grokhop.graph import Graph, Part
+from grokhop.holdout import question_pairs
 from grokhop.slots import (
     Longs,
     cycle_free_order,
@@ -166,14 +167,19 @@ class Plan:
         return rejected
 
     def _find_goals(self, given_up: set[Lack]) -> None:
-        """A role counts when trainable paths or questions use it and the kinds of entities allow its share."""
+        """A role counts when trainable paths or questions use it and the kinds of entities allow its share.
+
+        Questions held out for test have no say: what is added must not depend on what will be asked.
+        """
         R, counts = len(self.graph.relations), self._counts()
         self.could_reach = sustainable(self.kinds, self.limit, counts.facts, counts.paths, self.target)
         dropped = {what: np.array([(r, what) in given_up for r in range(R)]) for what in (PHI, FIRST_HOP, LATER_HOP)}
         self.reachable = self.could_reach & ~dropped[PHI]
         used_first, used_later = counts.first > 0, counts.later > 0
-        for path in (question.path for question in self.graph.questions):
-            if path:
+        test_pairs = set(self.graph.pair[self.graph.part == Part.TEST].tolist())
+        for question in self.graph.questions:
+            path = question.path
+            if path and test_pairs.isdisjoint(question_pairs(self.graph, question)):
                 used_first[path[1][0]] = True
                 used_later[list(path[1][1:])] = True
         room_first = self.most_out[self.object] >= ROLE_SHARE * self.target

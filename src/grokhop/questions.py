@@ -47,13 +47,20 @@ def score_questions(models: list[LoopTransformer], graph: Graph, *, seeds: list[
 
 
 def question_cell(chaining: Chaining, question: Question) -> str:
-    """'id', 'ood' (all facts held out for test), 'validation' (all held out, some for validation) or 'mixed'."""
-    heads, relations, _ = np.array(question.facts).T
-    _, facts = chaining.facts_of_pairs(heads, relations)
+    """'id', 'ood' (all facts held out for test), 'validation' (all held out, some for validation) or 'mixed'.
+
+    A question whose path forks into facts of several parts is 'mixed' too, since any of its ends is a right answer.
+    """
+    assert question.path is not None
+    head, relations = question.path
+    pure = chaining.follow(np.array([head]), np.array([relations]))[1][0]
+    _, facts = chaining.facts_of_pairs(*np.array(question.facts).T[:2])
     parts = set(chaining.graph.part[facts].tolist())
-    if Part.TRAIN not in parts:
-        return "ood" if parts == {Part.TEST} else "validation"
-    return "id" if len(parts) == 1 else "mixed"
+    if not pure or (Part.TRAIN in parts and len(parts) > 1):
+        return "mixed"
+    if parts == {Part.TRAIN}:
+        return "id"
+    return "ood" if parts == {Part.TEST} else "validation"
 
 
 def _score_group(

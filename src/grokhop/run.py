@@ -39,10 +39,17 @@ class Run:
         Raises:
             InputError: it is missing, damaged, of another kind or of a newer schema version.
         """
-        return Run(Path(path), read_manifest(path, kind="run"))
+        run = Run(Path(path), read_manifest(path, kind="run"))
+        try:
+            int(run.manifest["seeds"])
+            run.settings  # noqa: B018 - read once, so that damage is found here
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}/{MANIFEST} is damaged ({error}): train again with --force") from error
+        return run
 
-    @property
+    @cached_property
     def settings(self) -> TrainSettings:
+        """How its models are trained."""
         return TrainSettings.from_record(self.manifest["settings"])
 
     @cached_property
@@ -62,7 +69,7 @@ class Run:
         Raises:
             InputError: none has.
         """
-        seeds = sorted(int(p.parent.name.removeprefix("seed-")) for p in self.path.glob(f"seed-*/{SUMMARY}"))
+        seeds = sorted(int(p.parent.name.removeprefix("seed-")) for p in self.path.glob(f"seed-[0-9]*/{SUMMARY}"))
         if not seeds:
             raise InputError(f"no seed of {self.path} has finished: go on with 'grokhop train ... --resume'")
         return seeds

@@ -25,6 +25,10 @@ class Schedule:
         if self.cooldown_from is None:
             self.cooldown_from, self.cooldown_steps = step, self.length(step)
 
+    def warm_again(self) -> None:
+        """Go back to the full rate, after a cool-down that ended short of the targets."""
+        self.cooldown_from, self.cooldown_steps = None, 0
+
     def length(self, step: int) -> int:
         """Steps that a cool-down from `step` would take."""
         return max(self.settings.cooldown_steps, int(step * self.settings.cooldown_share))

@@ -57,6 +57,9 @@ class TrainSettings:
         return TrainSettings(**{**record, "model": ModelSettings(**record["model"])})
 
 
+MOST_HOPS = 8
+"""Cells are made for every pattern of held-out hops, of which there are two to the power of the hops."""
+
 PRESETS = {
     "loop": TrainSettings(),
     "toy": TrainSettings(model=ModelSettings(width=64), batch_rows=256, evaluate_every=25, cooldown_steps=50),
@@ -71,8 +74,8 @@ def preset(name: str, *, hops: int | None = None) -> TrainSettings:
     """
     if name not in PRESETS:
         raise InputError(f"there is no preset {name!r}: choose one of {', '.join(PRESETS)}")
-    if hops is not None and hops < 2:
-        raise InputError(f"--hops counts the facts of a chain and is at least 2, not {hops}")
+    if hops is not None and not 2 <= hops <= MOST_HOPS:
+        raise InputError(f"--hops counts the facts of a chain and is from 2 to {MOST_HOPS}, not {hops}")
     return PRESETS[name] if hops is None else replace(PRESETS[name], hops=hops)
 
 

@@ -24,6 +24,7 @@ from torch.optim import AdamW, Optimizer
 from grokhop.answer import are_right
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from grokhop.compose import Queries, compose
+from grokhop.errors import InputError
 from grokhop.folder import new_folder, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
 from grokhop.lesson import Batches, Lesson
@@ -61,14 +62,19 @@ def train(
     Args:
         budget: of each seed.
         threads: that torch may use; all cores when None. On one thread a run is reproduced to the last digit.
-        resume: go on with the run folder `out`, with the settings it was begun with.
+        resume: go on with the run folder `out`, which must have been begun with the same graph and settings. The
+            budget counts what was spent before.
 
     Raises:
         InputError: the graph cannot be read or has no compositions, or `out` exists and neither is to be resumed
             nor replaced.
     """
     torch.set_num_threads(threads or torch.get_num_threads())
-    if not (resume and out.exists()):
+    if out.resolve().is_relative_to(graph_path.resolve()):
+        raise InputError(f"{out} lies inside the graph folder {graph_path}: choose a name elsewhere with -o")
+    if resume and out.exists():
+        _refuse_another_run(Run.read(out), graph_path, settings)
+    else:
         limits = {unit: most for unit, most in asdict(budget).items() if isfinite(most)}  # JSON knows no infinity
         record = {"settings": asdict(settings), "preset": preset, "budget": limits, "seeds": seeds}
         begin(
@@ -90,6 +96,19 @@ def train(
     return run
 
 
+def _refuse_another_run(run: Run, graph_path: Path, settings: TrainSettings) -> None:
+    if settings != run.settings:
+        raise InputError(
+            f"{run.path} was begun with preset {run.manifest['preset']} and chains of {run.settings.hops}: "
+            "resume it with the same --preset and --hops, or choose another name with -o"
+        )
+    ours, theirs = (Graph.read(path) for path in (run.path / GRAPH, graph_path))
+    if ours.entities != theirs.entities or not all(
+        np.array_equal(getattr(ours, column), getattr(theirs, column)) for column in ("pair", "tail", "part")
+    ):
+        raise InputError(f"{run.path} was begun with another graph than {graph_path}: give that one, or another -o")
+
+
 def begin(graph_path: Path, out: Path, *, hops: int, record: dict[str, Any], force: bool) -> None:
     """Make a run folder with its graph, phi and what will be composed, before any training."""
     refuse_to_overwrite(out, kind="run", force=force)
@@ -98,6 +117,10 @@ def begin(graph_path: Path, out: Path, *, hops: int, record: dict[str, Any], for
     with new_folder(out, kind="run", manifest=record, force=force) as folder:
         copytree(graph_path, folder / GRAPH)
         write_json(folder / PHI, measure(graph))
+
+
+MEASURED_STEPS = 20
+"""Steps after which their mean time says how long others will take."""
 
 
 class Trainer:
@@ -145,11 +168,17 @@ class Trainer:
                 look = self._look(float(np.mean(losses)), budget)
                 losses = []
                 self.seconds = time.perf_counter() - began
-                if self._has_reached_targets(look):
-                    self.schedule.cool_down(self.step)
+                self._steer(look, budget)
                 self._keep(look)
                 notice(look)
         self._finish()
+
+    def _steer(self, look: Look, budget: Budget) -> None:
+        """Cool down once the targets are reached; warm up again where they did not hold and the budget allows it."""
+        if self._has_reached_targets(look):
+            self.schedule.cool_down(self.step)
+        elif self.schedule.is_over(self.step) and not self._budget_presses(budget):
+            self.schedule.warm_again()
 
     def _is_over(self, budget: Budget) -> bool:
         spent = self.step >= budget.steps or self.seconds > budget.seconds
@@ -171,7 +200,9 @@ class Trainer:
     def _budget_presses(self, budget: Budget) -> bool:
         """Whether a cool-down must begin now to end within the budget."""
         left = self.schedule.length(self.step)
-        return self.step + left >= budget.steps or self.seconds * (1 + left / self.step) >= budget.seconds
+        seconds = self.seconds * (1 + left / self.step)
+        # The first steps are slow and say little about the rest.
+        return self.step + left >= budget.steps or (self.step >= MEASURED_STEPS and seconds >= budget.seconds)
 
     def _look(self, mean_loss: float, budget: Budget) -> Look:
         scores = {

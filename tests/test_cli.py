@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from typer.testing import CliRunner
@@ -182,6 +183,39 @@ def test_a_target_that_no_augmentation_can_reach_is_refused(graph: Path, tmp_pat
     assert result.returncode == 2
     assert "lower it" in last_line(result)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["sources", "holdout", "kind", "schema_version"])
+def test_a_manifest_without_one_of_its_entries_is_called_damaged(graph: Path, tmp_path: Path, damage: str) -> None:
+    copytree(graph, tmp_path / "graph")
+    manifest = json.loads((graph / MANIFEST).read_text())
+    del manifest[damage]
+    (tmp_path / "graph" / MANIFEST).write_text(json.dumps(manifest))
+    result = run("phi", tmp_path / "graph")
+    assert result.returncode == 2
+    assert "is damaged" in last_line(result)
+
+
+def test_tables_that_were_swapped_are_called_damaged(graph: Path, tmp_path: Path) -> None:
+    copytree(graph, tmp_path / "graph")
+    (tmp_path / "graph" / "entities.parquet").write_bytes((graph / "relations.parquet").read_bytes())
+    result = run("phi", tmp_path / "graph")
+    assert result.returncode == 2
+    assert "is damaged" in last_line(result)
+
+
+@pytest.mark.parametrize("target", ["inf", "nan", "0", "-1"])
+def test_a_target_that_is_no_number_above_zero_is_refused(graph: Path, tmp_path: Path, target: str) -> None:
+    assert run("phi", graph, "--target", target).returncode == 2
+    assert run("augment", graph, "--target-phi", target, "-o", tmp_path / "more").returncode == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_below_a_file_is_one_line(graph: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("augment", graph, "--target-phi", "1", "-o", tmp_path / "file" / "more")
+    assert result.returncode == 2
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize("budget", ["soon", "0s", "5 days", "-3m"])

@@ -10,7 +10,6 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -21,7 +20,7 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from grokhop.answer import are_right
-from grokhop.compose import Compositions, Longs, cell_name, compose
+from grokhop.compose import Compositions, cell_name, compose
 from grokhop.encode import NEVER_DUE, NO_TARGET
 from grokhop.graph import Graph
 from grokhop.lesson import Batches, Lesson
@@ -113,45 +112,6 @@ class UnpackedTrainer(Trainer):
         self.batches = UnpackedBatches(lesson, settings.batch_rows, seed)
 
 
-class AnyAnswerTrainer(Trainer):
-    """A query of several answers is trained to give any of them: minus the logarithm of their summed probability.
-
-    `targets` of the rows are replaced by the number of their prefix query, whose answers are looked up in the loss.
-    """
-
-    def __init__(self, lesson: Lesson, settings: TrainSettings, *, seed: int, folder: Path) -> None:
-        self.answers, targets = _answers_of_prefixes(lesson)
-        lesson = replace(lesson, rows=replace(lesson.rows, targets=targets))
-        super().__init__(lesson, settings, seed=seed, folder=folder)
-
-    def loss(self, read_outs: list[ReadOut], targets: Tensor) -> Tensor:
-        terms = []
-        for read in read_outs:
-            prefixes = targets[read.row, read.position].tolist()
-            sets = [self.answers[i] for i in prefixes]
-            row = torch.repeat_interleave(torch.arange(len(sets)), torch.tensor([len(s) for s in sets]))
-            picked = read.logits[row, torch.cat(sets)]
-            right = torch.zeros(len(sets)).scatter_add(0, row, (picked - read.logits.detach().max()).exp())
-            total = (read.logits - read.logits.detach().max()).exp().sum(1)
-            terms.append((total.log() - right.clamp_min(1e-30).log()).mean())
-        return torch.stack(terms).sum()
-
-
-def _answers_of_prefixes(lesson: Lesson) -> tuple[list[Tensor], Longs]:
-    """The targets of each distinct prefix of the rows, and the rows' targets replaced by prefix numbers."""
-    rows = lesson.rows
-    numbers = np.full(rows.targets.shape, NO_TARGET, np.int64)
-    answers: list[Tensor] = []
-    for position in range(1, rows.tokens.shape[1]):
-        asked = np.flatnonzero(rows.targets[:, position] != NO_TARGET)
-        _, prefix = np.unique(rows.tokens[asked, : position + 1], axis=0, return_inverse=True)
-        numbers[asked, position] = prefix + len(answers)
-        pairs = np.unique(np.column_stack([prefix, rows.targets[asked, position]]), axis=0)
-        bounds = np.searchsorted(pairs[:, 0], np.arange(prefix.max() + 2))
-        answers += [torch.from_numpy(pairs[a:b, 1]) for a, b in pairwise(bounds)]
-    return answers, numbers
-
-
 def _plain(layers: int) -> Callable[[TrainSettings], TrainSettings]:
     return lambda s: replace(s, model=replace(s.model, layers=layers))
 
@@ -167,7 +127,6 @@ VARIANTS: dict[str, tuple[str, type[Trainer], type[LoopTransformer], Change]] = 
     "plain-8": ("plain decoder, 8 layers, Muon", Trainer, Plain, _plain(8)),
     "plain-8-adamw": ("plain decoder, 8 layers, AdamW", AdamWTrainer, Plain, _plain(8)),
     "unpacked": ("facts on their own in rows of their own", UnpackedTrainer, LoopTransformer, lambda s: s),
-    "any-answer": ("any of several answers", AnyAnswerTrainer, LoopTransformer, lambda s: s),
     "early": ("cool-down from ID 98 %, OOD 95 %", Trainer, LoopTransformer,
               lambda s: replace(s, id_target=0.98, ood_target=0.95)),
     "muon-0.01": ("Muon rate 0.01", Trainer, LoopTransformer, lambda s: replace(s, muon_rate=0.01)),

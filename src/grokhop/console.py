@@ -94,17 +94,19 @@ def _line(seed: int, look: Look) -> str:
 
 
 def _looks_table(looks: list[tuple[int, Look]]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(title="validation accuracy in %", box=None, padding=(0, 1, 0, 0))
     cells = cell_names(2)
-    for name in ("seed", "step", "seconds", "loss", "train", *cells, "one hop more", "rows/s", "left"):
-        table.add_column(name, justify="right")
+    for name in ("seed", "step", "s", "loss", "train", *cells, "hop more", "rows/s", "s left"):
+        table.add_column(name, justify="right", no_wrap=True)
     for seed, look in looks:
-        untrained = look.cells[max(look.cells)].get("0") if look.cells else None
-        left = "" if look.seconds_left is None else f"≤ {look.seconds_left:.0f} s"
-        shares = (percent(s) for s in (look.train, *(look.cells["2"][cell] for cell in cells), untrained))
+        untrained = look.cells[max(look.cells)].get("0")
+        shares = (look.train, *(look.cells["2"][cell] for cell in cells), untrained)
+        left = "" if look.seconds_left is None else f"≤ {look.seconds_left:.0f}"
         numbers = (str(seed), str(look.step), f"{look.seconds:.0f}", f"{look.loss:.3f}")
-        style = "bold" if look.cooling else None
-        table.add_row(*numbers, *shares, f"{look.rows_per_second:,.0f}", left, style=style)
+        accuracies = (percent(share).removesuffix(" %") for share in shares)
+        table.add_row(
+            *numbers, *accuracies, f"{look.rows_per_second:,.0f}", left, style="bold" if look.cooling else None
+        )
     return table
 
 

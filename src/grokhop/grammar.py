@@ -1,4 +1,4 @@
-"""Reads a question by the tables of `grokhop.templates`: which names it holds, and which paths it may ask for.
+"""Reads a question by the tables of `grokhop.sentences`: which names it holds, and which paths it may ask for.
 
 A question has many readings: 'the director of film X's father' may be about a film called X or one called 'X's
 father', and a pair of names with three times 'and' may be cut at each. All are returned, the likeliest first; which
@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, product
+from itertools import islice, pairwise, product
 
-from grokhop import templates
+from grokhop import nouns, sentences
+from grokhop.nouns import Path
 from grokhop.query import LIVED_LONGER, SAME, Wants
-from grokhop.templates import Path, Sentence
+from grokhop.sentences import Sentence
+from grokhop.sources.two_wiki_identity import KINDS
 
 MOST_NOUNS = 4
 """Nouns around one name; more are not a question that anybody asks, and would have too many readings."""
@@ -53,9 +55,11 @@ class Grammar:
     """The templates, with the relations of a graph as further nouns: 'the head of state of X'."""
 
     def __init__(self, relations: Iterable[str] = ()) -> None:
-        nouns = {word: paths for words, paths in templates.NOUNS.items() for word in words.split("|")}
-        self._nouns = {relation.casefold(): ((relation,),) for relation in relations} | nouns
-        self._verbs = {word: paths for words, paths in templates.VERBS.items() for word in words.split("|")}
+        self._nouns = {word: paths for row, paths in nouns.NOUNS.items() for word in row.split("|")}
+        for relation in relations:
+            word = relation.casefold()
+            self._nouns[word] = tuple(dict.fromkeys([(relation,), *self._nouns.get(word, ())]))
+        self._verbs = {word: paths for row, paths in nouns.VERBS.items() for word in row.split("|")}
 
     def read(self, question: str) -> list[Reading]:
         """All readings of a question; none when no template fits."""
@@ -76,17 +80,15 @@ class Grammar:
         for pattern in self._order_patterns:
             found = pattern.fullmatch(text)
             if found:
-                order = next(o for o in templates.ORDERS if re.fullmatch(o.pattern, found["order"], _FLAGS))
+                order = next(o for o in sentences.ORDERS if re.fullmatch(o.pattern, found["order"], _FLAGS))
                 yield from self._compared(found, order.ends, order.operator, "entity")
         for pattern in self._same_patterns:
             found = pattern.fullmatch(text)
             if found:
-                same = next(s for s in templates.SAMES if re.fullmatch(s.pattern, found["same"], _FLAGS))
+                same = next(s for s in sentences.SAMES if re.fullmatch(s.pattern, found["same"], _FLAGS))
                 yield from self._compared(found, same.ends, SAME, "yes/no")
 
-    def _compared(
-        self, found: re.Match[str], ends: tuple[Path, ...], operator: str, wants: Wants
-    ) -> Iterator[Reading]:
+    def _compared(self, found: re.Match[str], ends: tuple[Path, ...], operator: str, wants: Wants) -> Iterator[Reading]:
         noun = found.groupdict().get("noun")
         outer = (self._noun(noun),) if noun else ()
         for left, right in _cuts(found["pair"]):
@@ -107,9 +109,9 @@ class Grammar:
                     noun = self._verbs[verb.lower()] if verb else self._noun(match["noun"])
                     inner = self.phrases(match["np"], depth=depth - 1)
                     found.extend(Phrase(p.name, p.kind, (*p.nouns, noun)) for p in inner)
-        kind = _KIND.fullmatch(text)
-        if kind:
-            found.append(Phrase(_bare(kind["name"]), kind["kind"].lower()))
+        named = _NAMED.fullmatch(text)
+        if named:
+            found.append(Phrase(_bare(named["name"]), (named["kind"] or "").lower()))
         found.append(Phrase(_bare(text)))
         return [phrase for phrase in dict.fromkeys(found) if phrase.name]
 
@@ -123,7 +125,7 @@ class Grammar:
 
     @cached_property
     def _of(self) -> re.Pattern[str]:
-        return re.compile(rf"(?:the |a |an )?(?P<noun>{self._noun_words}) (?:of|for) (?P<np>.+)", _FLAGS)
+        return re.compile(rf"(?:both |the |a |an )*(?P<noun>{self._noun_words})s? (?:of|for) (?P<np>.+)", _FLAGS)
 
     @cached_property
     def _that(self) -> re.Pattern[str]:
@@ -135,15 +137,15 @@ class Grammar:
 
     @cached_property
     def _chain_patterns(self) -> list[tuple[re.Pattern[str], Sentence]]:
-        return [(self._compiled(sentence), sentence) for sentence in templates.CHAINS]
+        return [(self._compiled(sentence), sentence) for sentence in sentences.CHAINS]
 
     @cached_property
     def _order_patterns(self) -> list[re.Pattern[str]]:
-        return [self._compiled(sentence) for sentence in templates.ORDER_SENTENCES]
+        return [self._compiled(sentence) for sentence in sentences.ORDER_SENTENCES]
 
     @cached_property
     def _same_patterns(self) -> list[re.Pattern[str]]:
-        return [self._compiled(sentence) for sentence in templates.SAME_SENTENCES]
+        return [self._compiled(sentence) for sentence in sentences.SAME_SENTENCES]
 
     def _compiled(self, sentence: Sentence) -> re.Pattern[str]:
         holes = {
@@ -151,9 +153,8 @@ class Grammar:
             "{pair}": "(?P<pair>.+?)",
             "{noun}": f"(?P<noun>{self._noun_words})",
             "{verb}": f"(?P<verb>{'|'.join(self._verbs)})",
-            "{order}": f"(?P<order>{'|'.join(order.pattern for order in templates.ORDERS)})",
-            "{same}": f"(?P<same>{'|'.join(same.pattern for same in templates.SAMES)})",
-            "{kinds}": f"(?:{templates.KINDS})",
+            "{order}": f"(?P<order>{'|'.join(order.pattern for order in sentences.ORDERS)})",
+            "{same}": f"(?P<same>{'|'.join(same.pattern for same in sentences.SAMES)})",
         }
         pattern = sentence.pattern
         for hole, words in holes.items():
@@ -161,7 +162,11 @@ class Grammar:
         return re.compile(pattern, _FLAGS)
 
 
-_KIND = re.compile(rf"(?:the |a )?(?P<kind>{templates.KINDS})[,:]? (?P<name>.+)", _FLAGS)
+_NAMED = re.compile(
+    rf"(?:both |either |of |the |a |two |these )*(?:(?P<kind>{nouns.KINDS})[,:]? |(?<=both )|(?<=either ))"
+    r"(?P<name>.+)",
+    _FLAGS,
+)
 
 
 def _ways(segments: tuple[tuple[Path, ...], ...]) -> tuple[Way, ...]:
@@ -169,9 +174,15 @@ def _ways(segments: tuple[tuple[Path, ...], ...]) -> tuple[Way, ...]:
     ways = []
     for choice in islice(product(*segments), MOST_PATHS):
         relations = tuple(relation for path in choice for relation in path)
-        if relations and not templates.LAST_ONLY & set(relations[:-1]):
+        if relations and all(_goes_on(one, other) for one, other in pairwise(relations)):
             ways.append(Way(relations, inferred=any(len(path) > 1 for path in choice)))
     return tuple(dict.fromkeys(ways))
+
+
+def _goes_on(one: str, other: str) -> bool:
+    """Whether what the relation `one` leads to may have `other`: a father has no director, a date has nothing."""
+    tail, head = KINDS.get((one, "tail")), KINDS.get((other, "head"))
+    return one not in nouns.LAST_ONLY and (tail is None or head is None or tail == head)
 
 
 def _cuts(pair: str) -> Iterator[tuple[str, str]]:

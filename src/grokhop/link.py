@@ -37,9 +37,9 @@ class How(IntEnum):
 
 _WORDS = {
     How.EXACT: "exact",
-    How.SPELLING: "but for case, accents or punctuation",
-    How.BASE: "but for what stands in brackets",
-    How.OTHER_BASE: "although something else stands in brackets",
+    How.SPELLING: "case, accents or punctuation differ",
+    How.BASE: "one of the two has brackets",
+    How.OTHER_BASE: "what stands in brackets differs",
     How.NEAR: "similar spelling",
 }
 _LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
@@ -71,17 +71,28 @@ class Linker:
         """The entities called `name`, all of the best way in which any is; similar spellings are left out."""
         same = self._by_plain.get(plain(name), {})
         if same:
-            found = [Match(e, How.EXACT if n == name else How.SPELLING, n) for e, n in same.items()]
-            exact = [Match(e, How.EXACT, name) for e in same if name in self._names(e)]
-            return _unique([*exact, *found])
+            return [self._same(name, entity, written) for entity, written in same.items()]
         base = self._by_base.get(plain(without_disambiguator(name)), {})
         return [Match(e, How.OTHER_BASE if self._contradicts(e, name) else How.BASE, n) for e, n in base.items()]
+
+    def _same(self, name: str, entity: int, written: str) -> Match:
+        """How an entity with the plain name of `name` matches: 'The Ride' is not quite 'The Ride (1994 film)'."""
+        names = self._names(entity)
+        if not is_disambiguated(name):
+            title = next(
+                (n for n in names if is_disambiguated(n) and plain(without_disambiguator(n)) == plain(name)), ""
+            )
+            if title:
+                return Match(entity, How.BASE, title)
+        return Match(entity, How.EXACT, name) if name in names else Match(entity, How.SPELLING, written)
 
     def near(self, name: str) -> list[Match]:
         """The entities whose names are spelled most like `name`, if any is near enough; numbers must be equal."""
         asked = plain(name)
         found = [
-            (found, score) for found, score in self._nearest(asked, cutoff=NEAR_ENOUGH) if _numbers(found) == _numbers(asked)
+            (found, score)
+            for found, score in self._nearest(asked, cutoff=NEAR_ENOUGH)
+            if _numbers(found) == _numbers(asked)
         ]
         best = max((score for _, score in found), default=0.0)
         close = [found for found, score in found if score >= best - AS_NEAR]

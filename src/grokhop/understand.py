@@ -115,9 +115,7 @@ class Understander:
         for side, phrase in enumerate(best.reading.names):
             rivals = [o.matches[side] for o in options if (o.reading, o.weight) == (best.reading, best.weight)]
             self._check_one(phrase.name, rivals)
-        branches = tuple(
-            Branch(match.entity, self._ids(way) or ()) for match in best.matches for way in best.ways
-        )
+        branches = tuple(Branch(match.entity, self._ids(way) or ()) for match in best.matches for way in best.ways)
         inferred = any(way.inferred for way in best.ways)
         query = Query(branches, best.reading.operator, best.reading.wants, inferred)
         return Understood(query, tuple(zip((p.name for p in best.reading.names), best.matches, strict=True)))
@@ -142,8 +140,8 @@ class Understander:
         if linked:
             missing = [r for r in linked[0].paths[0].relations if self._relation(r) is None]
             return self._no_relation(missing[0])
-        reading = readings[0]
-        return self._no_entity(next(p.name for p in reading.names if not self._matches(p.name, near=True)))
+        missing_names = [[p.name for p in r.names if not self._matches(p.name, near=True)] for r in readings]
+        return self._no_entity(min(missing_names, key=lambda names: (len(names), sum(map(len, names))))[0])
 
     def _no_entity(self, name: str) -> InputError:
         nearest = ", ".join(_quoted(label) for label in self.linker.suggestions(name))

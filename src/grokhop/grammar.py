@@ -149,7 +149,7 @@ class Grammar:
 
     def _compiled(self, sentence: Sentence) -> re.Pattern[str]:
         holes = {
-            "{np}": "(?P<np>.+)",
+            "{np}": "(?P<np>.+?)",
             "{pair}": "(?P<pair>.+?)",
             "{noun}": f"(?P<noun>{self._noun_words})",
             "{verb}": f"(?P<verb>{'|'.join(self._verbs)})",

@@ -14,8 +14,8 @@ from rapidfuzz import fuzz, process
 from grokhop.graph import Graph
 from grokhop.sources.names import is_disambiguated, normal, without_disambiguator
 
-NEAR_ENOUGH = 86.0
-"""Of 100, by the share of letters that are alike: one slip in seven letters, two in fifteen."""
+NEAR_ENOUGH = 91.0
+"""Of 100, by the share of letters that are alike: one other letter in a name of twelve, two in one of 23."""
 AS_NEAR = 3.0
 """Names within this distance of the nearest are as near."""
 
@@ -68,7 +68,7 @@ class Linker:
         self._graph = graph
 
     def matches(self, name: str) -> list[Match]:
-        """The entities called `name`, all of the best way in which any is; similar spellings are left out."""
+        """The entities that are called `name`, brackets aside if need be; similar spellings are left out."""
         same = self._by_plain.get(plain(name), {})
         if same:
             return [self._same(name, entity, written) for entity, written in same.items()]

@@ -68,10 +68,10 @@ class Understander:
         return self._best(options)
 
     def _path(self, parts: list[str]) -> Understood:
-        """The shortest head that is an entity, when a name itself holds ' / '."""
-        heads = [" / ".join(parts[:i]) for i in range(1, len(parts))]
-        head = next((head for head in heads if self.linker.matches(head)), heads[0])
-        names = parts[len(head.split(" / ")) :]
+        """The shortest head that is an entity with relations after it, when a name itself holds ' / '."""
+        cuts = [(" / ".join(parts[:i]), parts[i:]) for i in range(1, len(parts))]
+        whole = [(head, names) for head, names in cuts if None not in map(self._relation, names)]
+        head, names = next((cut for cut in whole if self.linker.matches(cut[0])), (whole or cuts)[0])
         relations = [self._relation(name) for name in names]
         if None in relations:
             raise self._no_relation(names[relations.index(None)])

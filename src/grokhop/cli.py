@@ -171,6 +171,22 @@ def evaluate(run: Run, threads: Threads = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def ask(
+    run: Run,
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="A question in words, or a path 'entity / relation / relation'.")
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Which of the trained models to ask.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Ask a question, and see the answer hop by hop."""
+    from grokhop import console
+    from grokhop.ask import ask as ask_run
+
+    _emit(ask_run(run, text, seed=seed), as_json, console.show_answer)
+
+
+@app.command()
 def report(run: Run, as_json: Json = False) -> None:
     """Write RUN/report.html, one file with everything in it."""
     from grokhop import console

@@ -232,6 +232,23 @@ def _add_score(table: Table, name: str, cell: str, score: dict[str, Any]) -> Non
     table.add_row(f"{name}, {cell}", *shares, f"{score['n']:,}")
 
 
+def show_answer(result: dict[str, Any]) -> None:
+    """What was understood, the hops, the answer and what the graph says."""
+    out.print(f"understood: {result['understood']}", markup=False, soft_wrap=True)
+    for name in result["linked"]:
+        if name["how"] != "exact":
+            out.print(f"  {name['name']}: taken for {name['entity']} ({name['how']})", markup=False, soft_wrap=True)
+    table = _table("", "relation", ("after loop", "read out", "probability"))
+    for relation, hop in zip(result["query"][1:], result["hops"], strict=True):
+        table.add_row(_short(relation), str(hop["loop"]), _short(hop["entity"]), percent(hop["probability"]))
+    out.print(table)
+    answer = f"answer: {result['answer']} ({percent(result['probability'])})"
+    out.print(answer, style="bold", markup=False, soft_wrap=True)
+    made = "" if result["observed"] else ", some of them added by an augmentation"
+    says = f"facts of the graph{made} say: {', '.join(result['expected'])}"
+    out.print(says if result["in_graph"] else "no facts of the graph answer this", markup=False, soft_wrap=True)
+
+
 def show_report(result: dict[str, Any]) -> None:
     """Where the report is."""
     out.print(f"report: {result['report']}", soft_wrap=True, markup=False)

@@ -1,0 +1,115 @@
+"""Asking a run: the hops as they are read out, what the graph says beside it, and mistakes in one line."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_evaluate import Stub, follows_the_facts
+from typer.testing import CliRunner
+
+import grokhop.ask
+from grokhop.ask import ask
+from grokhop.cli import app
+from grokhop.errors import InputError
+from grokhop.graph import GraphBuilder
+from grokhop.settings import Budget, ModelSettings, TrainSettings
+from grokhop.train import train
+
+SETTINGS = TrainSettings(model=ModelSettings(width=16, heads=2), batch_rows=16)
+PEOPLE = [f"Person {chr(65 + i)}{chr(97 + i)}" for i in range(12)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of one step over families in a ring, and one father that somebody made up."""
+    folder = tmp_path_factory.mktemp("ask")
+    builder = GraphBuilder(source="test")
+    for i, person in enumerate(PEOPLE):
+        builder.fact(person, "mother", PEOPLE[(i + 1) % 12])
+        builder.fact(person, "date of birth", str(1900 + i))
+        if i:
+            builder.fact(person, "father", PEOPLE[(i + 5) % 12])
+    graph = builder.build()
+    ids = {entity.label: number for number, entity in enumerate(graph.entities)}
+    made = (ids["Person Aa"], graph.relations.index("father"), ids["Person Cc"])
+    graph.extended([made], source="augment:graph").write(folder / "graph")
+    settings, budget = replace(SETTINGS, hops=2), Budget(steps=1)
+    train(folder / "graph", folder / "run", settings=settings, preset="stub", budget=budget, seeds=1, threads=1)
+    return folder / "run"
+
+
+@pytest.fixture
+def knowing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that follows the graph's facts."""
+    monkeypatch.setattr(grokhop.ask, "load_model", lambda run, _seed: Stub(run.graph, follows_the_facts(run.graph)))
+
+
+@pytest.mark.usefixtures("knowing")
+@pytest.mark.parametrize("text", ["Person Bb / mother / father", "Who is the maternal grandfather of Person Bb?"])
+def test_a_path_and_its_question_are_answered_hop_by_hop(run: Path, text: str) -> None:
+    result = ask(run, text)
+    assert result["query"] == ["Person Bb", "mother", "father"]
+    assert result["hops"] == [
+        {"position": 1, "loop": 1, "entity": "Person Cc", "probability": 1.0},
+        {"position": 2, "loop": 2, "entity": "Person Hh", "probability": 1.0},
+    ]
+    assert (result["answer"], result["probability"]) == ("Person Hh", 1.0)
+    assert (result["in_graph"], result["observed"], result["expected"]) == (True, True, ["Person Hh"])
+    assert result["understood"] == "Person Bb / mother / father"
+
+
+@pytest.mark.usefixtures("knowing")
+def test_facts_that_were_made_up_are_told_from_those_observed(run: Path) -> None:
+    result = ask(run, "Person Aa / father")
+    assert (result["in_graph"], result["observed"], result["expected"]) == (True, False, ["Person Cc"])
+    result = ask(run, "1900 / father")
+    assert (result["in_graph"], result["observed"], result["expected"]) == (False, False, [])
+
+
+def test_an_untrained_model_answers_too_with_probabilities(run: Path) -> None:
+    result = ask(run, "person bb / mother / father / mother")
+    assert [hop["position"] for hop in result["hops"]] == [1, 2, 3]
+    assert all(0 < hop["probability"] <= 1 for hop in result["hops"])
+    assert result["trained_hops"] == 2
+    assert result["linked"] == [
+        {
+            "name": "person bb",
+            "entity": "Person Bb",
+            "matched": "Person Bb",
+            "how": "case, accents or punctuation differ",
+        }
+    ]
+
+
+def test_a_comparison_is_understood_but_not_answered_yet(run: Path) -> None:
+    with pytest.raises(InputError, match="not trained on comparisons; understood was: Person Bb / date of birth LESS"):
+        ask(run, "Who is older, Person Bb or Person Cc?")
+
+
+def test_a_seed_that_was_not_trained_is_one_line(run: Path) -> None:
+    with pytest.raises(InputError, match=r"seed 3 of .* has not finished: choose one of 0"):
+        ask(run, "Person Bb / mother", seed=3)
+
+
+@pytest.mark.usefixtures("knowing")
+def test_people_see_what_was_understood_the_hops_and_the_answer(run: Path) -> None:
+    result = CliRunner().invoke(app, ["ask", str(run), "who is the maternal grandfather of person bb"])
+    assert result.exit_code == 0, result.output
+    for part in ("understood: Person Bb / mother / father", "taken for Person Bb", "answer: Person Hh (100.0 %)"):
+        assert part in result.output
+
+
+def test_programs_get_one_object_and_mistakes_one_line(run: Path) -> None:
+    def command(text: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "grokhop", "ask", str(run), text, "--json"]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    found = command("Person Bb / mother / father")
+    keys = {"query", "hops", "answer", "probability", "in_graph"}
+    assert keys <= json.loads(found.stdout).keys()
+    wrong = command("Who is the mother of Persona Bbb?")
+    assert (wrong.returncode, wrong.stdout, len(wrong.stderr.splitlines())) == (2, "", 1)
+    assert "'Persona Bbb' is not in the graph; the nearest names are 'Person Bb'" in wrong.stderr

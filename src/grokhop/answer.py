@@ -1,5 +1,6 @@
 """Answering: encoded rows through a model in batches, and how many of the answers are right."""
 
+import numpy as np
 import torch
 
 from grokhop.compose import Longs, Mask, Queries
@@ -27,3 +28,11 @@ def are_right(model: LoopTransformer, vocabulary: Vocabulary, queries: Queries) 
 def last_answers(model: LoopTransformer, rows: Rows) -> Longs:
     """(N,) the entity answered at the last position of each row; all rows must be of one length."""
     return answer(model, rows).entity[:, -1].numpy()
+
+
+def right_at_the_end(model: LoopTransformer, rows: Rows) -> Mask:
+    """(N,) whether the last position that is due in each row answers its target."""
+    trace = answer(model, rows).entity.numpy()
+    last = rows.due.argmax(axis=1)
+    every = np.arange(len(rows))
+    return trace[every, last] == rows.targets[every, last]

@@ -116,63 +116,36 @@ class Graph:
         return replace(self, **columns)
 
     def extended(
-        self, facts: Sequence[tuple[int, int, int]], *, source: str, entities: Sequence[Entity] = ()
+        self,
+        facts: Sequence[tuple[int, int, int]],
+        *,
+        source: str,
+        entities: Sequence[Entity] = (),
+        relations: Sequence[str] = (),
+        observed: bool = False,
     ) -> "Graph":
-        """The graph with made facts of one new source, and the entities they need, added at its end.
+        """The graph with facts of one new source, and the entities and relations they need, added at its end.
 
         Raises:
             InputError: a fact is about a pair that is held out.
         """
         added = np.array(facts, dtype=np.int32).reshape(-1, 3)
-        pairs = added[:, 0].astype(np.int64) * len(self.relations) + added[:, 1]
-        held_out = np.isin(pairs, self.pair[self.part != Part.TRAIN])
-        if held_out.any():
-            raise InputError(f"{source} adds {held_out.sum()} facts about pairs that are held out: nothing was added")
-        return replace(
+        grown = replace(
             self,
             entities=(*self.entities, *entities),
+            relations=(*self.relations, *relations),
             head=np.concatenate([self.head, added[:, 0]]),
             relation=np.concatenate([self.relation, added[:, 1]]),
             tail=np.concatenate([self.tail, added[:, 2]]),
             part=np.concatenate([self.part, np.full(len(added), Part.TRAIN, np.int8)]),
             source=np.concatenate([self.source, np.full(len(added), len(self.sources), np.int16)]),
             sources=(*self.sources, source),
-            observed=(*self.observed, False),
+            observed=(*self.observed, observed),
         )
-
-    @staticmethod
-    def from_columns(
-        heads: "pa.ChunkedArray",
-        relations: "pa.ChunkedArray",
-        tails: "pa.ChunkedArray",
-        *,
-        source: str,
-        labels: Mapping[str, str] | None = None,
-    ) -> "Graph":
-        """Number millions of facts at once: three Arrow columns of keys, and labels for the keys that have
-        one.
-
-        Ids follow the order in which a key first occurs, heads before tails; a fact given twice is one fact.
-        """
-        import pyarrow as pa
-
-        labels = labels or {}
-        ends = pa.chunked_array([*heads.chunks, *tails.chunks], pa.string())
-        end, entity_keys = _codes(ends)
-        head, tail = np.split(end, [len(heads)])
-        relation, relation_keys = _codes(relations)
-        first = _first_occurrences(head, relation, tail, n_relations=len(relation_keys))
-        return Graph(
-            entities=tuple(_entities({key: labels.get(key, key) for key in entity_keys})),
-            relations=tuple(e.label for e in _entities({key: labels.get(key, key) for key in relation_keys})),
-            head=head[first],
-            relation=relation[first],
-            tail=tail[first],
-            part=np.zeros(len(first), np.int8),
-            source=np.zeros(len(first), np.int16),
-            sources=(source,),
-            observed=(True,),
-        )
+        touched = np.isin(grown.pair[len(self) :], grown.pair[: len(self)][self.part != Part.TRAIN])
+        if touched.any():
+            raise InputError(f"{source} adds {touched.sum()} facts about pairs that are held out: nothing was added")
+        return grown
 
     def counts(self) -> dict[str, Any]:
         """The sizes that a person asks for first."""

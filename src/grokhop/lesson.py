@@ -1,6 +1,7 @@
 """Lessons: which encoded rows are trained, and in which order.
 
-Every batch mixes chains with facts on their own (held-out facts, and facts that begin no chain). The order of rows
+Every batch mixes chains with facts on their own (held-out facts, and facts that begin no chain), and comparisons where
+the graph's questions compare. The order of rows
 follows from the seed and the number of the step alone, so that a stopped run goes on exactly.
 """
 
@@ -11,13 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from grokhop.compare import Comparing
 from grokhop.compose import NO_FACT, Chaining, Compositions, Longs, Queries
-from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, Rows, Vocabulary, encode_paths
-from grokhop.graph import Graph
+from grokhop.encode import NEVER_DUE, NO_TARGET, Rows, Vocabulary, encode_paths
+from grokhop.graph import Graph, Part
 
 PROBE_ROWS = 1000
 """Training rows on which training accuracy is measured."""
 MOST_ATOMIC_SHARE = 0.9
+COMPARISON_SHARE = 0.4
+"""Of a batch, where anything is compared."""
+VALIDATION_ROWS_PER_KIND = 60
 FACT_TOKENS = 2
 PACKED_TOKENS = 2 * FACT_TOKENS
 
@@ -32,6 +37,8 @@ class Lesson:
         atomic_share: of each batch, the share of rows that are facts on their own.
         probe: queries of training rows, by their hops, on which training accuracy is measured.
         validation: queries by hops and cell.
+        comparisons: rows that compare two branches; none where nothing is compared.
+        compared: the same of facts that are held out for validation.
     """
 
     vocabulary: Vocabulary
@@ -40,12 +47,15 @@ class Lesson:
     atomic_share: float
     probe: list[Queries]
     validation: dict[int, dict[str, Queries]]
+    comparisons: Rows
+    compared: Rows
 
     @staticmethod
     def of(graph: Graph, made: Compositions) -> "Lesson":
         lonely = np.full((len(made.atomic), made.chains.shape[1]), NO_FACT)
         lonely[:, 0] = made.atomic
         paths = np.concatenate([made.chains, lonely])
+        comparing = Comparing(graph)
         return Lesson(
             vocabulary=Vocabulary.of(graph),
             rows=encode_paths(graph, paths),
@@ -53,6 +63,8 @@ class Lesson:
             atomic_share=_atomic_share(made),
             probe=_probe(graph, paths),
             validation=made.cells["validation"],
+            comparisons=comparing.rows(Part.TRAIN),
+            compared=comparing.rows(Part.VALIDATION, per_kind=VALIDATION_ROWS_PER_KIND),
         )
 
 
@@ -105,38 +117,47 @@ class Batches:
 
     def __init__(self, lesson: Lesson, rows: int, seed: int) -> None:
         alone = len(lesson.rows) - lesson.chains
+        self.comparison_rows = round(rows * COMPARISON_SHARE) if len(lesson.comparisons) else 0
+        rows -= self.comparison_rows
         self.facts = max(2, 2 * round(rows * lesson.atomic_share / 2)) if alone else 0
         self.chain_rows = rows - self.facts
         self.chains_per_epoch = lesson.chains
         self._chains = Shuffled(0, lesson.chains, seed)
         self._alone = Shuffled(lesson.chains, alone, seed)
-        self._columns = [
-            (F.pad(torch.from_numpy(column), (0, max(0, PACKED_TOKENS - column.shape[1])), value=padding), padding)
-            for column, padding in (
-                (lesson.rows.tokens, 0),
-                (lesson.rows.due, NEVER_DUE),
-                (lesson.rows.targets, NO_TARGET),
-            )
-        ]
+        self._comparisons = Shuffled(0, len(lesson.comparisons), seed)
+        width = max(PACKED_TOKENS, lesson.rows.tokens.shape[1], lesson.comparisons.tokens.shape[1])
+        self._rows, self._compared = (_columns(rows, width) for rows in (lesson.rows, lesson.comparisons))
 
     def of_step(self, step: int) -> list[Tensor]:
-        """(B, T) tokens, due and targets of the `step`-th step, counted from 0: chains, then pairs of facts."""
+        """(B, T) tokens, due and targets of the `step`-th step, counted from 0: chains, pairs of facts, comparisons."""
         chains = torch.from_numpy(self._chains.take(step * self.chain_rows, self.chain_rows))
         alone = torch.from_numpy(self._alone.take(step * self.facts, self.facts))
-        tokens, due, targets = (
-            torch.cat([column[chains], _packed(column[alone], padding)]) for column, padding in self._columns
-        )
-        touching = (due[:, 2] == GIVEN) & ((targets[:, 1] == tokens[:, 2]) | (targets[:, 3] == tokens[:, 0]))
-        for column, (_, padding) in zip((tokens, due, targets), self._columns, strict=True):
-            column[touching, FACT_TOKENS:] = padding
-        return [tokens, due, targets]
+        compared = torch.from_numpy(self._comparisons.take(step * self.comparison_rows, self.comparison_rows))
+        pairs = _packed([column[alone] for column in self._rows])
+        streams = ([column[chains] for column in self._rows], pairs, [column[compared] for column in self._compared])
+        return [torch.cat(columns) for columns in zip(*streams, strict=True)]
 
     def epochs(self, steps: int) -> float:
         """How often each chain was seen after so many steps."""
         return steps * self.chain_rows / self.chains_per_epoch
 
 
-def _packed(alone: Tensor, padding: int) -> Tensor:
-    """(N, T) rows that begin with one fact to (N / 2, T) rows that begin with two."""
-    pairs = alone[:, :FACT_TOKENS].reshape(-1, PACKED_TOKENS)
-    return F.pad(pairs, (0, alone.shape[1] - PACKED_TOKENS), value=padding)
+PADDINGS = (0, NEVER_DUE, NO_TARGET)
+"""Of tokens, due and targets."""
+
+
+def _columns(rows: Rows, width: int) -> list[Tensor]:
+    columns = zip((rows.tokens, rows.due, rows.targets), PADDINGS, strict=True)
+    return [F.pad(torch.from_numpy(c), (0, width - c.shape[1]), value=padding) for c, padding in columns]
+
+
+def _packed(alone: list[Tensor]) -> list[Tensor]:
+    """Columns of (N, T) rows that begin with one fact to those of (N / 2, T) rows that begin with two."""
+    width = alone[0].shape[1]
+    pairs = [column[:, :FACT_TOKENS].reshape(-1, PACKED_TOKENS) for column in alone]
+    columns = [F.pad(c, (0, width - PACKED_TOKENS), value=p) for c, p in zip(pairs, PADDINGS, strict=True)]
+    tokens, _, targets = columns
+    touching = (targets[:, 1] == tokens[:, 2]) | (targets[:, 3] == tokens[:, 0])
+    for column, padding in zip(columns, PADDINGS, strict=True):
+        column[touching, FACT_TOKENS:] = padding
+    return columns

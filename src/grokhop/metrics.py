@@ -34,6 +34,8 @@ class Look:
     ood: float | None
     cells: dict[str, dict[str, float | None]] = field(default_factory=dict)
     cooling: bool = False
+    compared: float | None = None
+    """Comparisons of facts held out for validation."""
     seconds_left: float | None = None
     """At most; None where the budget sets no end."""
 

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from grokhop.compare import comparable
 from grokhop.errors import InputError
 from grokhop.folder import MANIFEST, read_manifest
 from grokhop.graph import Graph
@@ -54,7 +55,8 @@ class Run:
 
     @cached_property
     def graph(self) -> Graph:
-        return Graph.read(self.path / GRAPH)
+        """The graph that was trained, with calendar and operators where its questions compare."""
+        return comparable(Graph.read(self.path / GRAPH))
 
     @cached_property
     def graph_manifest(self) -> dict[str, Any]:

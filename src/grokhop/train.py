@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
-from grokhop.answer import are_right
+from grokhop.answer import are_right, right_at_the_end
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from grokhop.compare import comparable
 from grokhop.compose import Queries, compose
 from grokhop.errors import InputError
 from grokhop.folder import new_folder, refuse_to_overwrite, write_json
@@ -113,7 +114,7 @@ def begin(graph_path: Path, out: Path, *, hops: int, record: dict[str, Any], for
     """Make a run folder with its graph, phi and what will be composed, before any training."""
     refuse_to_overwrite(out, kind="run", force=force)
     graph = Graph.read(graph_path)
-    record = {**record, "composed": compose(graph, hops=hops).counts}
+    record = {**record, "composed": compose(comparable(graph), hops=hops).counts}
     with new_folder(out, kind="run", manifest=record, force=force) as folder:
         copytree(graph_path, folder / GRAPH)
         write_json(folder / PHI, measure(graph))
@@ -219,6 +220,7 @@ class Trainer:
             id=id_accuracy(scores, self.settings.hops),
             ood=ood_accuracy(scores, self.settings.hops),
             cells={str(k): {cell: s.accuracy for cell, s in by.items()} for k, by in scores.items()},
+            compared=Score.of(right_at_the_end(self.model, self.lesson.compared)).accuracy,
             cooling=self.schedule.cooldown_from is not None,
             seconds_left=self._seconds_left(budget),
         )
@@ -233,7 +235,8 @@ class Trainer:
         return round(max(0.0, left), 1) if isfinite(left) else None
 
     def _has_reached_targets(self, look: Look) -> bool:
-        pairs = [(look.id, self.settings.id_target), (look.ood, self.settings.ood_target)]
+        pairs = [(look.id, self.settings.id_target)]
+        pairs += [(accuracy, self.settings.ood_target) for accuracy in (look.ood, look.compared)]
         known = [(accuracy, target) for accuracy, target in pairs if accuracy is not None]
         known = known or [(look.train or 0.0, self.settings.id_target)]
         return all(accuracy >= target for accuracy, target in known)

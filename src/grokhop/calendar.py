@@ -1,0 +1,65 @@
+"""What every date says by itself: its year, month and day, as facts of one more hop.
+
+An order cannot be learned over thousands of dates that occur once; it can be over the few hundred years, twelve months
+and thirty-one days that they share. The entity of a year is that of the date of which no more is known, so that a
+chain `person / date of birth / year` ends in the same place however much of the date was written.
+"""
+
+import re
+
+from grokhop.graph import Entity, Graph
+
+SOURCE = "calendar"
+YEAR, MONTH, DAY = "year", "month", "day"
+UNITS = (YEAR, MONTH, DAY)
+_DATE = re.compile(r"date:(-?\d{4})(?:-(\d\d))?(?:-(\d\d))?")
+
+
+def parts_of(key: str) -> dict[str, int]:
+    """The numbers that the key of a date holds by their unit; none for what is no single date."""
+    found = _DATE.fullmatch(key)
+    return {} if found is None else {u: int(n) for u, n in zip(UNITS, found.groups(), strict=True) if n is not None}
+
+
+def number_of(key: str) -> int | None:
+    """The number that the entity of a year, month or day stands for; None for all others."""
+    unit, _, number = key.partition(":")
+    if unit in (MONTH, DAY):
+        return int(number)
+    parts = parts_of(key)
+    return parts[YEAR] if list(parts) == [YEAR] else None
+
+
+def with_calendar(graph: Graph) -> Graph:
+    """The graph with the year, month and day of each of its dates; a graph without dates as it is."""
+    ids = {entity.key: i for i, entity in enumerate(graph.entities)}
+    dates = [(i, parts) for i, entity in enumerate(graph.entities) if (parts := parts_of(entity.key))]
+    labels = {entity.label for entity in graph.entities}
+    relations = {unit: len(graph.relations) + i for i, unit in enumerate(UNITS)}
+    new: list[Entity] = []
+    facts = []
+    for date, parts in dates:
+        for unit, number in parts.items():
+            key = _key(unit, number)
+            if key not in ids:
+                ids[key] = len(graph.entities) + len(new)
+                new.append(Entity(key=key, label=_label(unit, number, labels)))
+            facts.append((date, relations[unit], ids[key]))
+    if not dates:
+        return graph
+    return graph.extended(facts, source=SOURCE, entities=new, relations=UNITS, observed=True)
+
+
+def _key(unit: str, number: int) -> str:
+    return (
+        f"date:{number:05d}"
+        if unit == YEAR and number < 0
+        else f"date:{number:04d}"
+        if unit == YEAR
+        else f"{unit}:{number}"
+    )
+
+
+def _label(unit: str, number: int, taken: set[str]) -> str:
+    label = (str(number) if number > 0 else f"{-number} BC") if unit == YEAR else f"{unit} {number}"
+    return label if label not in taken else f"{label} ({unit})"

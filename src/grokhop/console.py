@@ -232,7 +232,7 @@ def show_answer(result: dict[str, Any]) -> None:
     for name in result["linked"]:
         if name["how"] != "exact":
             out.print(f"  {name['name']}: taken for {name['entity']} ({name['how']})", markup=False, soft_wrap=True)
-    table = _table("", "relation", ("after loop", "read out", "probability"))
+    table = _table("hop by hop", "relation", ("after loop", "read out", "probability"))
     for relation, hop in zip(result["query"][1:], result["hops"], strict=True):
         table.add_row(_short(relation), str(hop["loop"]), _short(hop["entity"]), percent(hop["probability"]))
     out.print(table)

@@ -113,6 +113,8 @@ class Grammar:
         if named:
             found.append(Phrase(_bare(named["name"]), (named["kind"] or "").lower()))
         found.append(Phrase(_bare(text)))
+        if text.lower().startswith("the "):
+            found.append(Phrase(_bare(text[4:])))
         return [phrase for phrase in dict.fromkeys(found) if phrase.name]
 
     def _noun(self, word: str) -> tuple[Path, ...]:

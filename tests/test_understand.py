@@ -188,6 +188,17 @@ WORDS = st.sampled_from(
 )
 
 
+def test_lives_cannot_be_compared_without_both_dates() -> None:
+    graph = graph_of([("Mira", "date of birth", "1900"), ("Reed", "date of birth", "1901")])
+    with pytest.raises(InputError, match="no relation 'date of death'"):
+        Understander(graph).understand("Who lived longer, Mira or Reed?")
+
+
+def test_letters_that_only_a_pattern_takes_for_others_are_read() -> None:
+    assert read("Who is the ſpouse of Ana Vale?") == "Ana Vale / spouse"
+    assert read("Who is the w\N{LATIN SMALL LETTER DOTLESS I}fe of Ana Vale?") == "Ana Vale / spouse"
+
+
 @given(st.one_of(st.text(max_size=60), st.lists(WORDS, max_size=12).map(" ".join), st.lists(WORDS).map(" / ".join)))
 def test_any_text_becomes_a_query_or_one_line(text: str) -> None:
     try:

@@ -240,6 +240,8 @@ def show_answer(result: dict[str, Any]) -> None:
     out.print(answer, style="bold", markup=False, soft_wrap=True)
     made = "" if result["observed"] else ", some of them added by an augmentation"
     says = f"facts of the graph{made} say: {', '.join(result['expected'])}"
+    if len(result["hops"]) > result["trained_hops"]:
+        out.print(f"chains of more than {result['trained_hops']} hops were not trained")
     out.print(says if result["in_graph"] else "no facts of the graph answer this", markup=False, soft_wrap=True)
 
 

@@ -60,6 +60,10 @@ def read(text: str) -> str:
         ("Who is the husband of Ana Vale?", "Ana Vale / spouse"),
         ("When did the director of film Stone die?", "Stone / director / date of death"),
         ("When is the director of film Stone's birthday?", "Stone / director / date of birth"),
+        ("Who directed the Stone?", "Stone / director"),
+        ("Who directed the reed and the stone?", "The Reed and the Stone / director"),
+        ("Which has the older director, Stone or The Reed and the Stone?",
+         "Stone / director / date of birth LESS The Reed and the Stone / director / date of birth"),
         ("In vain / father", ""),
         ("mira vale/ mother", ""),
         ("MIRA VALE / Mother / spouse", "Mira Vale / mother / spouse"),
@@ -182,6 +186,17 @@ WORDS = st.sampled_from(
         ",",
     ]
 )
+
+
+def test_lives_cannot_be_compared_without_both_dates() -> None:
+    graph = graph_of([("Mira", "date of birth", "1900"), ("Reed", "date of birth", "1901")])
+    with pytest.raises(InputError, match="no relation 'date of death'"):
+        Understander(graph).understand("Who lived longer, Mira or Reed?")
+
+
+def test_letters_that_only_a_pattern_takes_for_others_are_read() -> None:
+    assert read("Who is the ſpouse of Ana Vale?") == "Ana Vale / spouse"
+    assert read("Who is the w\N{LATIN SMALL LETTER DOTLESS I}fe of Ana Vale?") == "Ana Vale / spouse"
 
 
 @given(st.one_of(st.text(max_size=60), st.lists(WORDS, max_size=12).map(" ".join), st.lists(WORDS).map(" / ".join)))

@@ -238,7 +238,7 @@ def show_answer(result: dict[str, Any]) -> None:
     for name in result["linked"]:
         if name["how"] != "exact":
             out.print(f"  {name['name']}: taken for {name['entity']} ({name['how']})", markup=False, soft_wrap=True)
-    table = _table("", "relation", ("after loop", "read out", "probability"))
+    table = _table("hop by hop", "relation", ("after loop", "read out", "probability"))
     for relation, hop in zip(result["query"][1:], result["hops"], strict=True):
         table.add_row(_short(relation), str(hop["loop"]), _short(hop["entity"]), percent(hop["probability"]))
     out.print(table)
@@ -246,6 +246,8 @@ def show_answer(result: dict[str, Any]) -> None:
     out.print(answer, style="bold", markup=False, soft_wrap=True)
     made = "" if result["observed"] else ", some of them added by an augmentation"
     says = f"facts of the graph{made} say: {', '.join(result['expected'])}"
+    if len(result["hops"]) > result["trained_hops"]:
+        out.print(f"chains of more than {result['trained_hops']} hops were not trained")
     out.print(says if result["in_graph"] else "no facts of the graph answer this", markup=False, soft_wrap=True)
 
 

@@ -57,7 +57,7 @@ class Grammar:
     def __init__(self, relations: Iterable[str] = ()) -> None:
         self._nouns = {word: paths for row, paths in nouns.NOUNS.items() for word in row.split("|")}
         for relation in relations:
-            word = relation.casefold()
+            word = relation.lower()
             self._nouns[word] = tuple(dict.fromkeys([(relation,), *self._nouns.get(word, ())]))
         self._verbs = {word: paths for row, paths in nouns.VERBS.items() for word in row.split("|")}
 
@@ -70,7 +70,7 @@ class Grammar:
         for pattern, sentence in self._chain_patterns:
             found = pattern.fullmatch(text)
             if found:
-                ends = self._verbs[found["verb"].lower()] if "verb" in found.re.groupindex else sentence.ends
+                ends = _row(self._verbs, found["verb"]) if "verb" in pattern.groupindex else sentence.ends
                 for phrase in self.phrases(found["np"]):
                     ways = _ways((*phrase.nouns, ends))
                     if ways:
@@ -90,7 +90,7 @@ class Grammar:
 
     def _compared(self, found: re.Match[str], ends: tuple[Path, ...], operator: str, wants: Wants) -> Iterator[Reading]:
         noun = found.groupdict().get("noun")
-        outer = (self._noun(noun),) if noun else ()
+        outer = (_row(self._nouns, noun),) if noun else ()
         for left, right in _cuts(found["pair"]):
             for one, other in product(self.phrases(left), self.phrases(right)):
                 ways = _ways((*one.nouns, *outer, ends))
@@ -106,18 +106,16 @@ class Grammar:
                 match = pattern.fullmatch(text)
                 if match:
                     verb = match.groupdict().get("verb")
-                    noun = self._verbs[verb.lower()] if verb else self._noun(match["noun"])
+                    noun = _row(self._verbs, verb) if verb else _row(self._nouns, match["noun"])
                     inner = self.phrases(match["np"], depth=depth - 1)
                     found.extend(Phrase(p.name, p.kind, (*p.nouns, noun)) for p in inner)
         named = _NAMED.fullmatch(text)
         if named:
             found.append(Phrase(_bare(named["name"]), (named["kind"] or "").lower()))
         found.append(Phrase(_bare(text)))
+        if text.lower().startswith("the "):
+            found.append(Phrase(_bare(text[4:])))
         return [phrase for phrase in dict.fromkeys(found) if phrase.name]
-
-    def _noun(self, word: str) -> tuple[Path, ...]:
-        word = word.lower()
-        return self._nouns.get(word) or self._nouns[word.removesuffix("s")]
 
     @cached_property
     def _noun_words(self) -> str:
@@ -167,6 +165,11 @@ _NAMED = re.compile(
     r"(?P<name>.+)",
     _FLAGS,
 )
+
+
+def _row(table: dict[str, tuple[Path, ...]], word: str) -> tuple[Path, ...]:
+    """The row of a word that a pattern has found; patterns forgive more than lower case, the long s for instance."""
+    return table.get(word.lower()) or next(p for key, p in table.items() if re.fullmatch(re.escape(key), word, _FLAGS))
 
 
 def _ways(segments: tuple[tuple[Path, ...], ...]) -> tuple[Way, ...]:

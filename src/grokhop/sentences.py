@@ -46,7 +46,7 @@ class Same:
 _BE = "(?:is|was|are|were)"
 _DO = "(?:did|does|do|has|have)"
 _AIDS = "(?:are|is|were|was|do|does|did|have|has)"
-_WHO = r"(?:who|what|(?:which|what)(?: [\w-]+){1,2})"
+_WHO = r"(?:who|(?:which|what)(?: (?!whose|has)[\w-]+){0,2})"
 _GOT = "(?:earned|earn|won|win|received|receive|got|get|was given|was awarded)"
 CHAINS = (
     Sentence(f"where {_BE} {{np}} born(?: in| at)?", "Where was Mira Vale born?", alone("place of birth")),

@@ -90,8 +90,10 @@ class Understander:
         for reading in readings:
             found = [self._matches(phrase.name, near=near) for phrase in reading.names]
             ways = [way for way in reading.paths if self._ids(way) is not None]
-            together = [tuple(ways)] if reading.operator == LIVED_LONGER else [(way,) for way in ways]
-            for matches, chosen in product(product(*found), together if ways else []):
+            together: list[tuple[Way, ...]] = [(way,) for way in ways]
+            if reading.operator == LIVED_LONGER:
+                together = [reading.paths] if len(ways) == len(reading.paths) else []
+            for matches, chosen in product(product(*found), together):
                 yield _Option(reading, matches, chosen, self._weight(reading, matches, chosen))
 
     def _matches(self, name: str, *, near: bool) -> list[Match]:
@@ -138,8 +140,8 @@ class Understander:
         """The first name that nothing is called, or the relation that is missing."""
         linked = [r for r in readings if all(self._matches(phrase.name, near=True) for phrase in r.names)]
         if linked:
-            missing = [r for r in linked[0].paths[0].relations if self._relation(r) is None]
-            return self._no_relation(missing[0])
+            needed = [relation for way in linked[0].paths for relation in way.relations]
+            return self._no_relation(next(relation for relation in needed if self._relation(relation) is None))
         missing_names = [[p.name for p in r.names if not self._matches(p.name, near=True)] for r in readings]
         return self._no_entity(min(missing_names, key=lambda names: (len(names), sum(map(len, names))))[0])
 

@@ -238,7 +238,7 @@ def test_the_facts_and_the_answer_of_every_real_question_are_right(two_wiki_samp
     graph = two_wiki.read([two_wiki_sample])
     golds = [gold_of(graph, question) for question in graph.questions]
     perfect = [
-        Prediction(answer=gold.answers[-1], evidence=tuple(([*h][0], r, [*t][-1]) for h, r, t in gold.evidence))
+        Prediction(answer=gold.answers[-1], evidence=tuple((min(h), r, max(t)) for h, r, t in gold.evidence))
         for gold in golds
     ]
     scores = score(golds, [perfect])

@@ -63,9 +63,7 @@ def ingest_hub(
     name: Annotated[str, typer.Argument(metavar="NAME", help="2wikimultihopqa, or the name of a mirror of it.")],
     out: Out,
     split: Annotated[str, typer.Option(help="dev or train.")] = "dev",
-    revision: Annotated[
-        str | None, typer.Option(help="Another commit, branch or tag of the mirror than the pinned one.")
-    ] = None,
+    revision: Annotated[str | None, typer.Option(help="A commit, branch or tag instead of the pinned commit.")] = None,
     holdout: QuestionHoldout = 0.1,
     ood_questions: OodQuestions = None,
     force: Force = False,

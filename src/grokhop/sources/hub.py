@@ -24,7 +24,6 @@ from grokhop.folder import sha256
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 _LOCAL = "or give files with 'grokhop ingest 2wiki FILES'"
-_OTHER = f"choose another mirror, {_LOCAL}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +127,7 @@ def _download(repo: str, file: str, revision: str) -> Path:
     """The file in the cache; the hub is asked unless a commit, which never changes, is there already."""
     try:
         import huggingface_hub as library
-        from huggingface_hub import constants, errors
+        from huggingface_hub import constants
     except ImportError as error:
         raise InputError("huggingface_hub is not installed: pip install 'grokhop[hub]'") from error
     where = f"{repo}, {file} at {revision}"
@@ -141,19 +140,31 @@ def _download(repo: str, file: str, revision: str) -> Path:
         # Asked once first, because without a network the download alone would try again for half a minute.
         library.get_hf_file_metadata(library.hf_hub_url(repo, file, repo_type="dataset", revision=revision))
         return Path(library.hf_hub_download(repo, file, repo_type="dataset", revision=revision))
-    except errors.RepositoryNotFoundError as error:
-        raise InputError(f"{where}: the hub has no such data set, or it is not public: {_OTHER}") from error
-    except errors.RevisionNotFoundError as error:
-        raise InputError(f"{where}: the hub has no such revision: check --revision, {_LOCAL}") from error
-    except errors.EntryNotFoundError as error:
-        raise InputError(f"{where}: the hub has no such file: check --revision, {_LOCAL}") from error
     except Exception as error:
         # requests, httpx and the system each have errors of their own; which of them come depends on the version.
-        if isinstance(cached, str):
+        missing = _missing(error)
+        if isinstance(cached, str) and not missing:
             return Path(cached)
-        raise InputError(
-            f"{where}: not fetched from {constants.ENDPOINT} ({_reason(error)}): check the network, {_LOCAL}"
-        ) from error
+        raise InputError(f"{where}: {missing or _failure(error)}, {_LOCAL}") from error
+
+
+def _missing(error: Exception) -> str:
+    """What the hub says that it does not have, '' when it says nothing of the kind."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return "the hub has no such data set, or not for everybody: choose another mirror"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return "the hub has no such revision: check --revision"
+    if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
+        return "the hub has no such file: check --revision"
+    return ""
+
+
+def _failure(error: Exception) -> str:
+    from huggingface_hub import constants
+
+    return f"not fetched from {constants.ENDPOINT} ({_reason(error)}): check the network"
 
 
 def _reason(error: Exception) -> str:
@@ -179,9 +190,8 @@ def _check(path: Path, repo: str, pinned: str | None) -> str:
                 damaged.unlink(missing_ok=True)
         raise InputError(f"{repo}, {path.name}: not what the hub's checksum says; the copy is removed: fetch it again")
     if pinned and sha256(path) != pinned:
-        raise InputError(
-            f"{repo}, {path.name}: SHA-256 {sha256(path)[:12]}... is not the pinned {pinned[:12]}...: {_OTHER}"
-        )
+        found = f"SHA-256 {sha256(path)[:12]}... is not the pinned {pinned[:12]}..."
+        raise InputError(f"{repo}, {path.name}: {found}: choose another mirror, {_LOCAL}")
     return "pinned" if pinned else "hub" if len(hubs) in (40, 64) else "none"
 
 

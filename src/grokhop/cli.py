@@ -29,6 +29,8 @@ Files = Annotated[list[Path], typer.Argument(help="One file or several.", metava
 Force = Annotated[bool, typer.Option("--force", help="Replace the folder if it exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Holdout = Annotated[float, typer.Option("--holdout", help="Share of facts held out of every composition.")]
+QuestionHoldout = Annotated[float, typer.Option("--holdout", help="Share of questions whose facts are held out.")]
+OodQuestions = Annotated[Path | None, typer.Option(help="Hold out every fact that the questions of this file use.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; all cores if left out.")]
 
 
@@ -44,17 +46,35 @@ def ingest_worldfacts(out: Out, holdout: Holdout = 0.1, force: Force = False, as
 def ingest_two_wiki(
     files: Files,
     out: Out,
-    holdout: Annotated[float, typer.Option("--holdout", help="Share of questions whose facts are held out.")] = 0.1,
-    ood_questions: Annotated[
-        Path | None, typer.Option(help="Hold out every fact that the questions of this file use.")
-    ] = None,
+    holdout: QuestionHoldout = 0.1,
+    ood_questions: OodQuestions = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """2WikiMultiHopQA's JSON (an array or lines, gzip too)."""
+    """2WikiMultiHopQA's JSON (an array or lines, gzip too) or Parquet."""
     from grokhop import ingest
 
     graph = ingest.ingest_two_wiki(files, out, holdout=holdout, ood_questions=ood_questions, force=force)
+    _show_graph(out, graph, as_json)
+
+
+@ingest_app.command("hub")
+def ingest_hub(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="2wikimultihopqa, or the name of a mirror of it.")],
+    out: Out,
+    split: Annotated[str, typer.Option(help="dev or train.")] = "dev",
+    revision: Annotated[str | None, typer.Option(help="A commit, branch or tag instead of the pinned commit.")] = None,
+    holdout: QuestionHoldout = 0.1,
+    ood_questions: OodQuestions = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """2WikiMultiHopQA, fetched from the Hugging Face hub."""
+    from grokhop import ingest
+
+    graph = ingest.ingest_hub(
+        name, out, split=split, revision=revision, holdout=holdout, ood_questions=ood_questions, force=force
+    )
     _show_graph(out, graph, as_json)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from grokhop.folder import refuse_to_overwrite, sha256
 from grokhop.graph import Graph
 from grokhop.holdout import check_share, hold_out
-from grokhop.sources import osu, triples, two_wiki, worldfacts
+from grokhop.sources import hub, osu, triples, two_wiki, worldfacts
 
 HOLDOUT = 0.1
 
@@ -63,6 +63,48 @@ def ingest_two_wiki(
         inputs=[*files, *([ood_questions] if ood_questions else [])],
         settings={
             "source": "2wiki",
+            "holdout": holdout,
+            "ood_questions": str(ood_questions) if ood_questions else None,
+        },
+        force=force,
+    )
+
+
+def ingest_hub(
+    name: str,
+    out: Path | str,
+    *,
+    split: str = "dev",
+    revision: str | None = None,
+    holdout: float = HOLDOUT,
+    ood_questions: Path | str | None = None,
+    force: bool = False,
+) -> Graph:
+    """Write the graph of 2WikiMultiHopQA, fetched from a mirror, as the folder `out` and return it.
+
+    Args:
+        name: see `hub.fetch`, as are `split` and `revision`.
+        holdout: see `ingest_two_wiki`, as is `ood_questions`.
+
+    Raises:
+        InputError: see `hub.fetch` and `ingest_two_wiki`; what is wrong with the other arguments shows before
+            anything is fetched.
+    """
+    check_share(holdout)
+    refuse_to_overwrite(Path(out), kind="graph", force=force)
+    named = two_wiki.question_ids(ood_questions) if ood_questions else []
+    fetched = hub.fetch(name, split=split, revision=revision)
+    return ingest(
+        lambda: hold_out(two_wiki.read(fetched.paths), share=holdout, ood_questions=named),
+        out,
+        inputs=[*fetched.paths, *([ood_questions] if ood_questions else [])],
+        settings={
+            "source": "hub",
+            "name": name,
+            "split": split,
+            "repo": fetched.repo,
+            "commit": fetched.commit,
+            "checked": dict(fetched.checked),
             "holdout": holdout,
             "ood_questions": str(ood_questions) if ood_questions else None,
         },

@@ -1,4 +1,4 @@
-"""2WikiMultiHopQA (Ho et al., COLING 2020) in its official JSON: facts from `evidences`, and the questions.
+"""2WikiMultiHopQA (Ho et al., COLING 2020), official JSON or Parquet: facts from `evidences`, and the questions.
 
 What is one thing inside a record is decided by `two_wiki_links`, across records by `two_wiki_identity`. An
 entity's label is its most common spelling (a country's is its name, not its adjective); every other spelling
@@ -12,7 +12,7 @@ from typing import Any
 
 from grokhop.errors import InputError
 from grokhop.graph import Graph, GraphBuilder, Question
-from grokhop.sources import countries, dates
+from grokhop.sources import countries, dates, two_wiki_parquet
 from grokhop.sources import files as input_files
 from grokhop.sources.names import clean, is_disambiguated, normal, without_disambiguator
 from grokhop.sources.two_wiki_identity import assign_keys, is_date
@@ -26,8 +26,8 @@ def read(files: Iterable[Path | str]) -> Graph:
 
     Args:
         files: official JSON (`_id`, `type`, `question`, `answer`, `evidences`, ...), an array or JSON lines,
-            each gzipped or not. `evidences_id`, `entity_ids`, `answer_id` and `supporting_facts` may be
-            missing.
+            each gzipped or not; or Parquet with these columns (`two_wiki_parquet`). `evidences_id`,
+            `entity_ids`, `answer_id` and `supporting_facts` may be missing.
 
     Raises:
         InputError: a file is unreadable, a record has not this shape, two records differ under one id, or no
@@ -54,13 +54,17 @@ def question_ids(file: Path | str) -> list[str]:
         InputError: the file is unreadable, or a record has no `_id`.
     """
     path = Path(file)
-    return [_field(value, "_id", f"{path}, record {i}") for i, value in enumerate(input_files.json_objects(path), 1)]
+    return [_field(value, "_id", f"{path}, record {i}") for i, value in enumerate(_values(path), 1)]
+
+
+def _values(path: Path) -> list[dict[str, Any]]:
+    return two_wiki_parquet.records(path) if two_wiki_parquet.is_parquet(path) else input_files.json_objects(path)
 
 
 def _records(paths: Sequence[Path]) -> dict[str, Record]:
     found: dict[str, Record] = {}
     for path in paths:
-        for number, value in enumerate(input_files.json_objects(path), 1):
+        for number, value in enumerate(_values(path), 1):
             where = f"{path}, record {number}"
             record = _record(value, where)
             if found.setdefault(record.id, record) != record:

@@ -20,8 +20,8 @@ from grokhop.calendar import UNITS, YEAR, number_of, with_calendar
 from grokhop.compose import Chaining, Longs, Mask
 from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, Rows
 from grokhop.graph import Entity, Graph, Part, Question
+from grokhop.query import LESS, MORE, SAME
 
-SAME, LESS, MORE = "SAME", "LESS", "MORE"
 OPERATORS = (SAME, LESS, MORE)
 YES, NO, FIRST, SECOND, EQUAL = "yes", "no", "first", "second", "equal"
 ANSWERS = (YES, NO, FIRST, SECOND, EQUAL)
@@ -123,7 +123,7 @@ class Comparing:
         made = [row for kind in self.kinds for row in self._of_kind(kind, part, self._wanted(kind, per_kind), rng)]
         if part is Part.TRAIN:
             made += self._bare(per_kind, rng)
-        return _stack(made)
+        return stack(made)
 
     def _wanted(self, kind: Kind, per_kind: int) -> int:
         """Months and days only break ties."""
@@ -138,7 +138,7 @@ class Comparing:
             masks.append((graph.relation == relation) & (calendar | (graph.part == part)))
         return self.chaining.paths(masks, limit=200_000, rng=np.random.default_rng(0))
 
-    def _of_kind(self, kind: Kind, part: Part, n: int, rng: np.random.Generator) -> Iterator["_Row"]:
+    def _of_kind(self, kind: Kind, part: Part, n: int, rng: np.random.Generator) -> Iterator["Row"]:
         branches = self._branches(kind, part)
         if len(branches) < 2:
             return
@@ -163,23 +163,23 @@ class Comparing:
         found = self.chaining.answers(np.array([head]), np.array([kind.relations]))
         return set(found.answers.tolist())
 
-    def _row(self, kind: Kind, heads: tuple[int, int], a: list[int], b: list[int], answer: str) -> "_Row":
+    def _row(self, kind: Kind, heads: tuple[int, int], a: list[int], b: list[int], answer: str) -> "Row":
         relations = [len(self.graph.entities) + r for r in kind.relations]
         k = len(relations)
         due = [GIVEN, *range(1, k + 1)]
-        return _Row(
+        return Row(
             tokens=[heads[0], *relations, heads[1], *relations, self.token[kind.operator]],
             due=[*due, *due, k + 1],
             targets=[NO_TARGET, *a, NO_TARGET, *b, self.token[answer]],
         )
 
-    def query(self, compared: Sides, operator: str, unit: str | None) -> "_Row":
+    def query(self, compared: Sides, operator: str, unit: str | None) -> "Row":
         """The row that asks a question: without targets."""
         kind = Kind((*compared.relations, *([self._relation(unit)] if unit else [])), operator)
         row = self._row(kind, compared.heads, [NO_TARGET] * len(kind.relations), [NO_TARGET] * len(kind.relations), YES)
-        return _Row(row.tokens, row.due, [NO_TARGET] * len(row.tokens))
+        return Row(row.tokens, row.due, [NO_TARGET] * len(row.tokens))
 
-    def _bare(self, n: int, rng: np.random.Generator) -> Iterator["_Row"]:
+    def _bare(self, n: int, rng: np.random.Generator) -> Iterator["Row"]:
         """`1953 1975 LESS`: numbers of one unit by themselves, and whether two ends are the same."""
         for unit in UNITS:
             ids = np.unique(self.graph.tail[self.graph.relation == self._relation(unit)])
@@ -198,8 +198,8 @@ class Comparing:
                 for i, j in _pairs(np.arange(len(ids)), ids, n // 2, rng, equal=True) if len(ids) > 1 else ():
                     yield self._bare_row(int(ids[i]), int(ids[j]), SAME, YES if i == j else NO)
 
-    def _bare_row(self, a: int, b: int, operator: str, word: str) -> "_Row":
-        return _Row([a, b, self.token[operator]], [GIVEN, GIVEN, 1], [NO_TARGET, NO_TARGET, self.token[word]])
+    def _bare_row(self, a: int, b: int, operator: str, word: str) -> "Row":
+        return Row([a, b, self.token[operator]], [GIVEN, GIVEN, 1], [NO_TARGET, NO_TARGET, self.token[word]])
 
 
 def judge(operator: str, a: int, b: int) -> str:
@@ -226,13 +226,13 @@ def _pairs(order: Longs, values: Longs, n: int, rng: np.random.Generator, *, equ
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
     tokens: list[int]
     due: list[int]
     targets: list[int]
 
 
-def _stack(rows: list[_Row]) -> Rows:
+def stack(rows: list[Row]) -> Rows:
     """Rows of several lengths, padded to the longest."""
     width = max((len(row.tokens) for row in rows), default=1)
     columns = {}

@@ -39,7 +39,7 @@ def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
         "seeds": len(seeds),
         **_atomic(models, graph),
         "cells": {str(k): {c: over_seeds(r) for c, r in by_cell.items()} for k, by_cell in rights.items()},
-        "questions": score_questions(models, graph, seeds=seeds),
+        "questions": score_questions(models, graph, seeds=seeds, words=run.plain_graph),
         "per_relation": _per_relation(graph, cells[2], rights[2]),
         "per_pair": _per_pair(graph, cells[2], rights[2]),
         "grok": {name: [s["grok"][name] for s in summaries] for name in summaries[0]["grok"]},

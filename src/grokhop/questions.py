@@ -1,49 +1,79 @@
-"""The graph's own questions, asked by the path of facts that answers them; each miss is listed with its cause."""
+"""The graph's own questions, asked in their words; each miss is listed with its cause.
+
+A question is understood by `grokhop.understand`, answered by a model, and scored by the benchmark's rules; one that is
+not understood is wrong.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from grokhop.answer import answer, are_right
-from grokhop.compose import Chaining, Longs, Queries
-from grokhop.encode import Vocabulary, encode_queries
+from grokhop.answer import are_right
+from grokhop.benchmark import Prediction, exact_match, gold_of, score
+from grokhop.compose import Chaining
+from grokhop.encode import Vocabulary
+from grokhop.errors import InputError
 from grokhop.graph import Graph, Part, Question
 from grokhop.model import LoopTransformer
-from grokhop.scores import over_seeds
-
-QUESTION_TYPES = ("compositional", "inference")
-"""Types whose facts form one chain."""
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """Questions of one type and cell with their queries, which share a number of hops."""
-
-    questions: list[Question]
-    queries: Queries
+from grokhop.query import Query
+from grokhop.respond import Responder, Response
+from grokhop.understand import Understander
 
 
-def score_questions(models: list[LoopTransformer], graph: Graph, *, seeds: list[int]) -> dict[str, Any]:
-    """Scores of the graph's chain questions by type and cell (see `question_cell`), with their misses.
+def score_questions(
+    models: Sequence[LoopTransformer], graph: Graph, *, seeds: Sequence[int], words: Graph | None = None
+) -> dict[str, Any]:
+    """Scores of the graph's questions by type and cell (see `question_cell`), with their misses.
 
     Args:
+        graph: as the models were trained on it.
         seeds: the seed of each model.
+        words: the graph whose names the questions use, without calendar and operators; `graph` if left out.
     """
-    chaining = Chaining(graph)
-    result: dict[str, Any] = {}
-    for kind in QUESTION_TYPES:
-        groups = defaultdict(list)
-        for question in graph.questions:
-            if question.type == kind and question.path:
-                groups[question_cell(chaining, question)].append(question)
-        if groups:
-            result[kind] = {
-                cell: _score_group(models, seeds, chaining, found) for cell, found in sorted(groups.items())
-            }
-    return result
+    if not graph.questions:
+        return {}
+    understander = Understander(words or graph)
+    queries = [_understood(understander, question) for question in graph.questions]
+    asked = [query for query in queries if isinstance(query, Query)]
+    chaining, cells = Chaining(graph), defaultdict(list)
+    for i, question in enumerate(graph.questions):
+        cells[question.type, question_cell(chaining, question)].append(i)
+    responders = [Responder(graph, model) for model in models]
+    answered = []
+    for responder in responders:
+        responses = iter(responder.respond(asked))
+        answered.append([next(responses) if isinstance(query, Query) else None for query in queries])
+    result: dict[str, Any] = defaultdict(dict)
+    for (kind, cell), chosen in sorted(cells.items()):
+        golds = [gold_of(graph, graph.questions[i]) for i in chosen]
+        predictions = [
+            [_prediction(responder, queries[i], responses[i]) for i in chosen]
+            for responder, responses in zip(responders, answered, strict=True)
+        ]
+        misses = [
+            {"seed": seed, **_miss(responder, chaining, graph.questions[i], queries[i], responses[i])}
+            for seed, responder, responses, predicted in zip(seeds, responders, answered, predictions, strict=True)
+            for i, gold, guess in zip(chosen, golds, predicted, strict=True)
+            if guess.answer is None or not exact_match(guess.answer, gold.answers)
+        ]
+        result[kind][cell] = {**score(golds, predictions), "misses": misses}
+    return dict(result)
+
+
+def _understood(understander: Understander, question: Question) -> Query | str:
+    """The query of a question, or why it was not understood."""
+    try:
+        return understander.understand(question.text).query
+    except InputError as error:
+        return str(error)
+
+
+def _prediction(responder: Responder, query: Query | str, response: Response | None) -> Prediction:
+    if isinstance(query, str) or response is None:
+        return Prediction(answer=None)
+    return Prediction(answer=response.answer, evidence=responder.evidence(query, response))
 
 
 def question_cell(chaining: Chaining, question: Question) -> str:
@@ -51,11 +81,12 @@ def question_cell(chaining: Chaining, question: Question) -> str:
 
     A question whose path forks into facts of several parts is 'mixed' too, since any of its ends is a right answer.
     """
-    assert question.path is not None
-    head, relations = question.path
-    pure = chaining.follow(np.array([head]), np.array([relations]))[1][0]
     _, facts = chaining.facts_of_pairs(*np.array(question.facts).T[:2])
     parts = set(chaining.graph.part[facts].tolist())
+    pure = True
+    if question.path:
+        head, relations = question.path
+        pure = bool(chaining.follow(np.array([head]), np.array([relations]))[1][0])
     if not pure or (Part.TRAIN in parts and len(parts) > 1):
         return "mixed"
     if parts == {Part.TRAIN}:
@@ -63,64 +94,42 @@ def question_cell(chaining: Chaining, question: Question) -> str:
     return "ood" if parts == {Part.TEST} else "validation"
 
 
-def _score_group(
-    models: list[LoopTransformer], seeds: list[int], chaining: Chaining, questions: list[Question]
+def _miss(
+    responder: Responder, chaining: Chaining, question: Question, query: Query | str, response: Response | None
 ) -> dict[str, Any]:
-    vocabulary = Vocabulary.of(chaining.graph)
-    rights: list[list[bool]] = [[] for _ in models]
-    misses = []
-    for group in _by_length(chaining, questions):
-        traces = [answer(m, encode_queries(vocabulary, group.queries)) for m in models]
-        for model, seed, trace, all_right in zip(models, seeds, traces, rights, strict=True):
-            right = group.queries.are_right(trace.entity[:, -1].numpy())
-            all_right.extend(right.tolist())
-            for i in np.flatnonzero(~right):
-                miss = _miss(model, chaining, group.questions[i], trace.entity[i, 1:].tolist())
-                misses.append({"seed": seed, **miss})
-    return {**over_seeds([np.array(r) for r in rights]), "misses": misses}
-
-
-def _by_length(chaining: Chaining, questions: list[Question]) -> Iterable[_Asked]:
-    by_length = defaultdict(list)
-    for question in questions:
-        by_length[len(question.facts)].append(question)
-    for same in by_length.values():
-        yield _Asked(same, chaining.answers(*_paths(same)))
-
-
-def _paths(questions: list[Question]) -> tuple[Longs, Longs]:
-    paths = [path for q in questions if (path := q.path)]
-    return np.array([head for head, _ in paths]), np.array([relations for _, relations in paths])
-
-
-def _miss(model: LoopTransformer, chaining: Chaining, question: Question, read: list[int]) -> dict[str, Any]:
     """A question answered wrongly: what was read at each hop, and at which hop it went wrong and why."""
-    graph = chaining.graph
-    heads = [question.facts[0][0], *read[:-1]]
-    relations = [relation for _, relation, _ in question.facts]
-    wrong = next(
-        i for i, (h, r) in enumerate(zip(heads, relations, strict=True)) if not _follows(chaining, h, r, read[i])
-    )
-    alone = chaining.answers(np.array([heads[wrong]]), np.array([[relations[wrong]]]))
-    label, relation = graph.entities[heads[wrong]].label, graph.relations[relations[wrong]]
+    told = {"id": question.id, "question": question.text, "expected": question.answer}
+    if isinstance(query, str) or response is None:
+        return {**told, "answer": None, "read": [], "cause": f"not understood: {query}"}
     return {
-        "id": question.id,
-        "question": question.text,
-        "expected": question.answer,
-        "read": [graph.entities[e].label if e < len(graph.entities) else "a relation" for e in read],
-        "cause": f"hop {wrong + 1}, {label} / {relation}: {_cause(model, graph, alone)}",
+        **told,
+        "answer": response.answer,
+        "read": [responder.label(hop.token) for hop in response.hops],
+        "cause": _cause(responder, chaining, query, response),
     }
 
 
-def _cause(model: LoopTransformer, graph: Graph, alone: Queries) -> str:
-    """Why the one query `alone`, the first hop that went wrong in a chain, did so."""
+def _cause(responder: Responder, chaining: Chaining, query: Query, response: Response) -> str:
+    """The first hop that follows no fact and why; else that the end or the understanding went wrong."""
+    for number, branch in enumerate(query.branches):
+        subject = branch.head
+        read = [hop.token for hop in response.hops if hop.branch == number]
+        for hop, (relation, token) in enumerate(zip(branch.relations, read, strict=False), start=1):
+            _, facts = chaining.facts_of_pairs(np.array([subject]), np.array([relation]))
+            if token not in chaining.graph.tail[facts]:
+                where = f"hop {hop}, {responder.label(subject)} / {chaining.graph.relations[relation]}"
+                return f"{where}: {_why(responder.model, chaining, subject, relation)}"
+            subject = token
+    if query.operator:
+        return f"all facts were read rightly, the comparison {query.operator} went wrong"
+    return f"all facts were read rightly, but another path was asked for than {query.describe(chaining.graph)}"
+
+
+def _why(model: LoopTransformer, chaining: Chaining, head: int, relation: int) -> str:
+    """Why the first hop that went wrong in a chain did so."""
+    alone = chaining.answers(np.array([head]), np.array([[relation]]))
     if not len(alone.answers):
         return "there is no such fact, the hop before led elsewhere"
-    if are_right(model, Vocabulary.of(graph), alone)[0]:
+    if are_right(model, Vocabulary.of(chaining.graph), alone)[0]:
         return "answered when asked alone, not within the chain"
     return "the fact itself was not learned"
-
-
-def _follows(chaining: Chaining, head: int, relation: int, entity: int) -> bool:
-    _, facts = chaining.facts_of_pairs(np.array([head]), np.array([relation]))
-    return entity in chaining.graph.tail[facts]

@@ -54,9 +54,14 @@ class Run:
         return TrainSettings.from_record(self.manifest["settings"])
 
     @cached_property
+    def plain_graph(self) -> Graph:
+        """The graph as it was given."""
+        return Graph.read(self.path / GRAPH)
+
+    @cached_property
     def graph(self) -> Graph:
         """The graph that was trained, with calendar and operators where its questions compare."""
-        return comparable(Graph.read(self.path / GRAPH))
+        return comparable(self.plain_graph)
 
     @cached_property
     def graph_manifest(self) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Comparing:
             if all(fact[2] in dated for fact in question.facts if fact[1] == compared.relations[-1]):
                 for unit in UNITS:
                     path = (*compared.relations, self._relation(unit))
-                    found |= {Kind(path, LESS): None, Kind(path, MORE): None}
+                    found |= {Kind(path, operator): None for operator in OPERATORS}
             else:
                 found[Kind(compared.relations, SAME)] = None
         return list(found)
@@ -126,8 +126,12 @@ class Comparing:
         return stack(made)
 
     def _wanted(self, kind: Kind, per_kind: int) -> int:
-        """Months and days only break ties."""
-        return per_kind // 6 if self.graph.relations[kind.relations[-1]] in UNITS[1:] else per_kind
+        """Months and days only break ties; but which of them are the same is asked often.
+
+        There are few countries to be the same, and a model that sees no others learns the pairs by heart.
+        """
+        tie = self.graph.relations[kind.relations[-1]] in UNITS[1:]
+        return per_kind // (2 if kind.operator == SAME else 6) if tie else per_kind
 
     def _branches(self, kind: Kind, part: Part) -> Longs:
         """(P, k) facts: every branch of a kind whose facts are of `part`; the calendar is of every part."""
@@ -192,11 +196,9 @@ class Comparing:
                 ):
                     word = judge(operator, int(values[i]), int(values[j]))
                     yield self._bare_row(int(ids[i]), int(ids[j]), operator, word)
-        for kind in self.kinds:
-            if kind.operator == SAME:
-                ids = np.unique(self.graph.tail[self.graph.relation == kind.relations[-1]])
-                for i, j in _pairs(np.arange(len(ids)), ids, n // 2, rng, equal=True) if len(ids) > 1 else ():
-                    yield self._bare_row(int(ids[i]), int(ids[j]), SAME, YES if i == j else NO)
+        every = np.arange(len(self.graph.entities))
+        for i, j in _pairs(every, every, 4 * n, rng, equal=True):
+            yield self._bare_row(int(i), int(j), SAME, YES if i == j else NO)
 
     def _bare_row(self, a: int, b: int, operator: str, word: str) -> "Row":
         return Row([a, b, self.token[operator]], [GIVEN, GIVEN, 1], [NO_TARGET, NO_TARGET, self.token[word]])
@@ -216,8 +218,8 @@ def _pairs(order: Longs, values: Longs, n: int, rng: np.random.Generator, *, equ
         at = int(rng.integers(places))
         if k % 2 and equal:
             alike = np.flatnonzero(values == values[order[at]])
-            other = int(rng.choice(alike))
-            yield int(order[at]), other
+            others = alike[alike != order[at]]
+            yield int(order[at]), int(rng.choice(others if len(others) else alike))
         elif k % 2:
             to = int(np.clip(at + rng.integers(-NEAR, NEAR + 1), 0, places - 1))
             yield int(order[at]), int(order[to])

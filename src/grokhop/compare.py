@@ -27,6 +27,8 @@ YES, NO, FIRST, SECOND, EQUAL = "yes", "no", "first", "second", "equal"
 ANSWERS = (YES, NO, FIRST, SECOND, EQUAL)
 COMPARED = ("comparison", "bridge_comparison")
 """Question types that compare two branches."""
+LOOPS = 2
+"""That an operator works: one to gather a value, one to look for it in the other branch."""
 ROWS_PER_KIND = 3000
 NEAR = 6
 """Branches at most so many places apart in order count as near."""
@@ -121,7 +123,7 @@ class Comparing:
         """Comparisons of branches whose observed facts are all of `part`; for TRAIN the bare order of numbers too."""
         rng = np.random.default_rng([seed, int(part)])
         made = [row for kind in self.kinds for row in self._of_kind(kind, part, self._wanted(kind, per_kind), rng)]
-        if part is Part.TRAIN:
+        if part is Part.TRAIN and self.kinds:
             made += self._bare(per_kind, rng)
         return stack(made)
 
@@ -173,7 +175,7 @@ class Comparing:
         due = [GIVEN, *range(1, k + 1)]
         return Row(
             tokens=[heads[0], *relations, heads[1], *relations, self.token[kind.operator]],
-            due=[*due, *due, k + 1],
+            due=[*due, *due, k + LOOPS],
             targets=[NO_TARGET, *a, NO_TARGET, *b, self.token[answer]],
         )
 
@@ -201,7 +203,7 @@ class Comparing:
             yield self._bare_row(int(i), int(j), SAME, YES if i == j else NO)
 
     def _bare_row(self, a: int, b: int, operator: str, word: str) -> "Row":
-        return Row([a, b, self.token[operator]], [GIVEN, GIVEN, 1], [NO_TARGET, NO_TARGET, self.token[word]])
+        return Row([a, b, self.token[operator]], [GIVEN, GIVEN, LOOPS], [NO_TARGET, NO_TARGET, self.token[word]])
 
 
 def judge(operator: str, a: int, b: int) -> str:

@@ -3,7 +3,9 @@
 After a loop, each position that is due is *read out* over the vocabulary and *re-embedded*: its state becomes the
 expected embedding of the entity read out, softmax(logits) @ E with the tied embeddings E. From then on the position
 stands in the row as a named entity would, so a fact that was learned once, as an atomic fact, serves at every hop.
-Positions that are not due keep their token embedding and cost no read-out.
+Positions that wait for the one before them keep their token embedding. A position that is due later than one loop after
+the one before it works in between, its state carried on without a read-out: an operator that compares needs a loop to
+gather one value and another to look for it elsewhere.
 
 With every position due after the first loop, this is a plain pre-norm decoder (RMSNorm: Zhang and Sennrich 2019;
 rotary positions: Su et al. 2021).
@@ -118,13 +120,17 @@ class LoopTransformer(nn.Module):
             One `ReadOut` for each loop in which a position is due, in order.
         """
         x_BTD = self.embedding(tokens)
+        begins = F.pad(due[:, :-1], (1, 0)) + 1  # a position can work once the one before it holds its answer
         read_outs = []
         for loop in range(1, int(due.max()) + 1):
-            row, position = torch.nonzero(due == loop, as_tuple=True)
-            logits_NV = self.read_out(self.block(x_BTD, row, position))
-            read_outs.append(ReadOut(loop, row, position, logits_NV))
+            row, position = torch.nonzero((begins <= loop) & (loop <= due), as_tuple=True)
+            h_MD = self.block(x_BTD, row, position)
+            ready = due[row, position] == loop
+            logits_NV = self.read_out(h_MD[ready])
+            read_outs.append(ReadOut(loop, row[ready], position[ready], logits_NV))
             if loop < int(due.max()):
-                x_BTD = x_BTD.index_put((row, position), self.re_embed(logits_NV))
+                x_BTD = x_BTD.index_put((row[~ready], position[~ready]), h_MD[~ready])
+                x_BTD = x_BTD.index_put((row[ready], position[ready]), self.re_embed(logits_NV))
         return read_outs
 
     def block(self, x_BTD: Tensor, row: Tensor, position: Tensor) -> Tensor:

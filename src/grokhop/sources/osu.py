@@ -82,7 +82,7 @@ def read(directory: Path | str) -> Graph:
             Question(
                 id=f"{item.type} {item.text}",
                 type="compositional",
-                text=item.text,
+                text=" / ".join([item.head, *item.relations]),
                 answer=item.answer,
                 facts=facts,
             )

@@ -77,7 +77,8 @@ def test_the_division_of_the_files_is_kept(tmp_path: Path, listed: int | None) -
 def test_the_test_queries_are_questions_with_the_facts_that_answer_them(tmp_path: Path) -> None:
     made = write_data(tmp_path / "data")
     graph = osu.read(tmp_path / "data")
-    assert {q.text for q in graph.questions} == {head + relations for head, relations, _ in made["queries"]}
+    texts = {"<" + question.text.replace(" / ", "><") + ">" for question in graph.questions}
+    assert texts == {head + relations for head, relations, _ in made["queries"]}
     assert all(q.type == "compositional" and q.path is not None for q in graph.questions)
     columns = (graph.head, graph.relation, graph.tail)
     rows = zip(*(column.tolist() for column in columns), strict=True)

@@ -120,7 +120,8 @@ class LoopTransformer(nn.Module):
             One `ReadOut` for each loop in which a position is due, in order.
         """
         x_BTD = self.embedding(tokens)
-        begins = F.pad(due[:, :-1], (1, 0)) + 1  # a position can work once the one before it holds its answer
+        # A position can work once the one before it holds its answer.
+        begins = torch.minimum(F.pad(due[:, :-1], (1, 0)) + 1, due)
         read_outs = []
         for loop in range(1, int(due.max()) + 1):
             row, position = torch.nonzero((begins <= loop) & (loop <= due), as_tuple=True)

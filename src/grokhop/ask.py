@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from grokhop.answer import answer
 from grokhop.compose import Chaining
-from grokhop.encode import Vocabulary, encode_queries
 from grokhop.errors import InputError
 from grokhop.evaluate import load_model
 from grokhop.graph import Graph
+from grokhop.query import Branch, Query
+from grokhop.respond import Responder
 from grokhop.run import Run
 from grokhop.understand import Understander, Understood
 
@@ -32,48 +32,56 @@ def ask(path: Path, text: str, *, seed: int = 0) -> dict[str, Any]:
     seeds = run.finished_seeds()
     if seed not in seeds:
         raise InputError(f"seed {seed} of {run.path} has not finished: choose one of {', '.join(map(str, seeds))}")
-    understood = Understander(run.graph).understand(text)
+    understood = Understander(run.plain_graph).understand(text)
     query = understood.query
-    if query.operator is not None:
+    if query.operator is not None and not run.settings.compare:
         raise InputError(
-            f"this run was not trained on comparisons; understood was: {query.describe(run.graph)} ({query.type})"
+            f"this run was not trained on comparisons ('grokhop train --compare' does); understood was: "
+            f"{query.describe(run.graph)} ({query.type})"
         )
-    return {**_answered(run, understood, seed), **_described(run.graph, understood), "trained_hops": run.settings.hops}
+    return {**_answered(run, query, seed), **_described(run.graph, understood), "trained_hops": run.settings.hops}
 
 
-def _answered(run: Run, understood: Understood, seed: int) -> dict[str, Any]:
+def _answered(run: Run, query: Query, seed: int) -> dict[str, Any]:
     """What the model reads out, and what the graph's facts say."""
-    graph, branch = run.graph, understood.query.branches[0]
-    head, relations = np.array([branch.head]), np.array([branch.relations])
-    queries = Chaining(graph).answers(head, relations)
-    observed = Chaining(graph.where(graph.is_observed)).answers(head, relations)
-    model = load_model(run, seed)
-    rows = encode_queries(Vocabulary.of(graph), queries)
-    trace = answer(model, rows)
-    hops = [
-        {
-            "position": position,
-            "loop": int(rows.due[0, position]),
-            "entity": _token(graph, int(trace.entity[0, position])),
-            "probability": float(trace.probability[0, position]),
-        }
-        for position in range(1, rows.tokens.shape[1])
-    ]
+    responder = Responder(run.graph, load_model(run, seed))
+    response = responder.respond([query])[0]
+    known, observed = (
+        [_ends(graph, branch) for branch in query.branches]
+        for graph in (run.plain_graph, run.plain_graph.where(run.plain_graph.is_observed))
+    )
     return {
-        "hops": hops,
-        "answer": hops[-1]["entity"],
-        "probability": hops[-1]["probability"],
-        "in_graph": bool(len(queries.answers)),
-        "expected": [graph.entities[entity].label for entity in queries.answers.tolist()],
-        "observed": bool(len(observed.answers)),
+        "hops": [
+            {
+                "position": hop.position,
+                "loop": hop.loop,
+                "entity": responder.label(hop.token),
+                "probability": hop.probability,
+            }
+            for hop in response.hops
+        ],
+        "answer": response.answer,
+        "probability": response.probability,
+        "in_graph": all(known),
+        "expected": known[0] if query.operator is None else [],
+        "observed": all(observed),
     }
+
+
+def _ends(graph: Graph, branch: Branch) -> list[str]:
+    found = Chaining(graph).answers(np.array([branch.head]), np.array([branch.relations]))
+    return [graph.entities[entity].label for entity in found.answers.tolist()]
 
 
 def _described(graph: Graph, understood: Understood) -> dict[str, Any]:
     query = understood.query
-    branch = query.branches[0]
+    words = [
+        word
+        for branch in query.branches
+        for word in (graph.entities[branch.head].label, *(graph.relations[r] for r in branch.relations))
+    ]
     return {
-        "query": [graph.entities[branch.head].label, *(graph.relations[r] for r in branch.relations)],
+        "query": [*words, *([query.operator] if query.operator else [])],
         "type": query.type,
         "understood": query.describe(graph),
         "linked": [
@@ -81,9 +89,3 @@ def _described(graph: Graph, understood: Understood) -> dict[str, Any]:
             for name, match in understood.linked
         ],
     }
-
-
-def _token(graph: Graph, token: int) -> str:
-    """The label of a token: an untrained model may read out a relation."""
-    entities = len(graph.entities)
-    return graph.entities[token].label if token < entities else graph.relations[token - entities]

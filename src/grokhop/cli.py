@@ -149,6 +149,9 @@ def train(
     out: Out,
     preset: Annotated[str, typer.Option(help="loop or toy.")] = "loop",
     hops: Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Train comparisons too, as the questions make them.")
+    ] = False,
     budget: Annotated[str, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'.")] = "5m",
     seeds: Annotated[int, typer.Option(min=1, help="Models to train, with seeds 0, 1, ...")] = 1,
     threads: Threads = None,
@@ -159,7 +162,7 @@ def train(
     """Train until the validation queries are answered, or the budget is spent."""
     from grokhop import console, settings
 
-    chosen, limit = settings.preset(preset, hops=hops), settings.Budget.parse(budget)
+    chosen, limit = settings.preset(preset, hops=hops, compare=compare), settings.Budget.parse(budget)
     from grokhop.train import train as train_run
 
     with console.training_display(chosen, limit) as (begun, notice):

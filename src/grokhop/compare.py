@@ -96,7 +96,9 @@ class Comparing:
 
     @cached_property
     def kinds(self) -> list[Kind]:
-        """What the graph's questions compare. Dates are compared by each unit, in both directions."""
+        """What the graph's questions compare; nothing in a graph without operators. Dates are compared by each unit."""
+        if SAME not in self.graph.relations:
+            return []
         dated = set(self.graph.head[self.graph.relation == self._relation(YEAR)].tolist())
         found: dict[Kind, None] = {}
         for question in self.graph.questions:

@@ -12,12 +12,13 @@ import numpy as np
 
 from grokhop.answer import are_right
 from grokhop.benchmark import Prediction, exact_match, gold_of, score
+from grokhop.compare import COMPARED
 from grokhop.compose import Chaining
 from grokhop.encode import Vocabulary
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part, Question
 from grokhop.model import LoopTransformer
-from grokhop.query import Query
+from grokhop.query import SAME, Query
 from grokhop.respond import Responder, Response
 from grokhop.understand import Understander
 
@@ -27,18 +28,22 @@ def score_questions(
 ) -> dict[str, Any]:
     """Scores of the graph's questions by type and cell (see `question_cell`), with their misses.
 
+    Questions that compare are asked of models that were trained to.
+
     Args:
         graph: as the models were trained on it.
         seeds: the seed of each model.
         words: the graph whose names the questions use, without calendar and operators; `graph` if left out.
     """
-    if not graph.questions:
+    compares = SAME in graph.relations
+    questions = [q for q in graph.questions if compares or q.type not in COMPARED]
+    if not questions:
         return {}
     understander = Understander(words or graph)
-    queries = [_understood(understander, question) for question in graph.questions]
+    queries = [_understood(understander, question) for question in questions]
     asked = [query for query in queries if isinstance(query, Query)]
     chaining, cells = Chaining(graph), defaultdict(list)
-    for i, question in enumerate(graph.questions):
+    for i, question in enumerate(questions):
         cells[question.type, question_cell(chaining, question)].append(i)
     responders = [Responder(graph, model) for model in models]
     answered = []
@@ -47,13 +52,13 @@ def score_questions(
         answered.append([next(responses) if isinstance(query, Query) else None for query in queries])
     result: dict[str, Any] = defaultdict(dict)
     for (kind, cell), chosen in sorted(cells.items()):
-        golds = [gold_of(graph, graph.questions[i]) for i in chosen]
+        golds = [gold_of(graph, questions[i]) for i in chosen]
         predictions = [
             [_prediction(responder, queries[i], responses[i]) for i in chosen]
             for responder, responses in zip(responders, answered, strict=True)
         ]
         misses = [
-            {"seed": seed, **_miss(responder, chaining, graph.questions[i], queries[i], responses[i])}
+            {"seed": seed, **_miss(responder, chaining, questions[i], queries[i], responses[i])}
             for seed, responder, responses, predicted in zip(seeds, responders, answered, predictions, strict=True)
             for i, gold, guess in zip(chosen, golds, predicted, strict=True)
             if guess.answer is None or not exact_match(guess.answer, gold.answers)

@@ -60,8 +60,8 @@ class Run:
 
     @cached_property
     def graph(self) -> Graph:
-        """The graph that was trained, with calendar and operators where its questions compare."""
-        return comparable(self.plain_graph)
+        """The graph that was trained, with calendar and operators where comparisons were."""
+        return comparable(self.plain_graph) if self.settings.compare else self.plain_graph
 
     @cached_property
     def graph_manifest(self) -> dict[str, Any]:

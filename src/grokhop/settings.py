@@ -29,6 +29,8 @@ class TrainSettings:
     model: ModelSettings = field(default_factory=ModelSettings)
     hops: int = 2
     """Longest chain that is trained."""
+    compare: bool = False
+    """Whether comparisons are trained too, as the graph's questions make them."""
     batch_rows: int = 512
     muon_rate: float = 0.02
     """Learning rate of the matrices inside the block."""
@@ -67,7 +69,7 @@ PRESETS = {
 }
 
 
-def preset(name: str, *, hops: int | None = None) -> TrainSettings:
+def preset(name: str, *, hops: int | None = None, compare: bool = False) -> TrainSettings:
     """Return the settings called `name`.
 
     Raises:
@@ -77,7 +79,8 @@ def preset(name: str, *, hops: int | None = None) -> TrainSettings:
         raise InputError(f"there is no preset {name!r}: choose one of {', '.join(PRESETS)}")
     if hops is not None and not 2 <= hops <= MOST_HOPS:
         raise InputError(f"--hops counts the facts of a chain and is from 2 to {MOST_HOPS}, not {hops}")
-    return PRESETS[name] if hops is None else replace(PRESETS[name], hops=hops)
+    settings = replace(PRESETS[name], compare=compare)
+    return settings if hops is None else replace(settings, hops=hops)
 
 
 @dataclass(frozen=True, kw_only=True)

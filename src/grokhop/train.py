@@ -81,7 +81,7 @@ def train(
         begin(
             graph_path,
             out,
-            hops=settings.hops,
+            settings=settings,
             record={**record, "threads": torch.get_num_threads()},
             force=force,
         )
@@ -110,11 +110,14 @@ def _refuse_another_run(run: Run, graph_path: Path, settings: TrainSettings) -> 
         raise InputError(f"{run.path} was begun with another graph than {graph_path}: give that one, or another -o")
 
 
-def begin(graph_path: Path, out: Path, *, hops: int, record: dict[str, Any], force: bool) -> None:
+def begin(graph_path: Path, out: Path, *, settings: TrainSettings, record: dict[str, Any], force: bool) -> None:
     """Make a run folder with its graph, phi and what will be composed, before any training."""
     refuse_to_overwrite(out, kind="run", force=force)
     graph = Graph.read(graph_path)
-    record = {**record, "composed": compose(comparable(graph), hops=hops).counts}
+    trained = comparable(graph) if settings.compare else graph
+    if settings.compare and trained is graph:
+        raise InputError(f"{graph_path} has no comparison questions: leave --compare out")
+    record = {**record, "composed": compose(trained, hops=settings.hops).counts}
     with new_folder(out, kind="run", manifest=record, force=force) as folder:
         copytree(graph_path, folder / GRAPH)
         write_json(folder / PHI, measure(graph))

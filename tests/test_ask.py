@@ -86,7 +86,7 @@ def test_an_untrained_model_answers_too_with_probabilities(run: Path) -> None:
 
 def test_a_comparison_is_understood_but_not_answered_by_a_run_that_was_not_trained_on_them(run: Path) -> None:
     with pytest.raises(
-        InputError, match="not trained on comparisons .*; understood was: Person Bb / date of birth LESS"
+        InputError, match=r"not trained on comparisons .*; understood was: Person Bb / date of birth LESS"
     ):
         ask(run, "Who is older, Person Bb or Person Cc?")
 

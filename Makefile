@@ -34,4 +34,4 @@ format: .venv/.installed-dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv build dist runs
+	rm -rf .venv build dist

@@ -88,6 +88,12 @@ def test_a_stopped_stage_leaves_nothing_half_written(tmp_path: Path, error: type
         assert (path / "data").read_text() == "whole"
 
 
+def test_a_stopped_stage_leaves_no_folders_above_that_it_made(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), new_folder(tmp_path / "a" / "b" / "c", kind="graph", manifest={}):
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_stop_while_the_old_folder_is_removed_leaves_the_new_one_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

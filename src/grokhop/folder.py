@@ -11,7 +11,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -35,6 +35,7 @@ def new_folder(path: Path, *, kind: str, manifest: dict[str, Any], force: bool =
     """
     path = Path(path)
     refuse_to_overwrite(path, kind=kind, force=force)
+    new_parents = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     scratch.chmod(0o755)
@@ -48,6 +49,9 @@ def new_folder(path: Path, *, kind: str, manifest: dict[str, Any], force: bool =
         shutil.rmtree(replaced, ignore_errors=True)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
+        for parent in new_parents:  # the deepest first; one in which something else was put meanwhile stays
+            with suppress(OSError):
+                parent.rmdir()
         raise
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from grokhop.compose import Mask, Queries
+from grokhop.chains import Mask, Queries
 from grokhop.graph import Graph, GraphBuilder, Part
 from grokhop.holdout import hold_out
 

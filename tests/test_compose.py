@@ -25,7 +25,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from grokhop.compose import NO_FACT, Chaining, Compositions, Queries, cell_name, cell_names, compose
+from grokhop.chains import NO_FACT, Chaining, Queries
+from grokhop.compose import Compositions, cell_name, cell_names, compose
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part, Question
 

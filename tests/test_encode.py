@@ -8,7 +8,7 @@ from graphs import parted_graphs, paths_by_force, random_graph, rows_of, triples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokhop.compose import NO_FACT, Chaining
+from grokhop.chains import NO_FACT, Chaining
 from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, Vocabulary, encode_paths, encode_queries
 from grokhop.graph import Graph
 

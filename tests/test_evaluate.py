@@ -13,7 +13,8 @@ from graphs import answers_by_force, parted, random_graph, rows_of, triples
 from torch import Tensor
 
 import grokhop.evaluate as evaluation
-from grokhop.compose import Chaining, compose
+from grokhop.chains import Chaining
+from grokhop.compose import compose
 from grokhop.errors import InputError
 from grokhop.evaluate import evaluate
 from grokhop.graph import Graph, GraphBuilder, Part, Question

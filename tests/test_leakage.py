@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from graphs import random_graph, triples
 
-from grokhop.compose import NO_FACT, Compositions, check_leakage, compose
+from grokhop.chains import NO_FACT
+from grokhop.compose import Compositions, check_leakage, compose
 from grokhop.encode import NO_TARGET
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part, Question

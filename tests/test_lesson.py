@@ -9,7 +9,8 @@ from graphs import random_graph
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokhop.compose import NO_FACT, compose
+from grokhop.chains import NO_FACT
+from grokhop.compose import compose
 from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, encode_paths
 from grokhop.lesson import MOST_ATOMIC_SHARE, Batches, Lesson, Shuffled
 

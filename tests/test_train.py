@@ -16,8 +16,9 @@ from graphs import built, random_graph
 from safetensors import safe_open
 
 import grokhop.train as training
+from grokhop.chains import Queries
 from grokhop.checkpoint import save_checkpoint
-from grokhop.compose import Compositions, Queries, compose
+from grokhop.compose import Compositions, compose
 from grokhop.errors import InputError
 from grokhop.evaluate import evaluate
 from grokhop.graph import Graph, Part

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from grokhop.compose import Longs, Mask, Queries
+from grokhop.chains import Longs, Mask, Queries
 from grokhop.encode import Rows, Vocabulary, encode_queries
 from grokhop.model import Hops, LoopTransformer
 

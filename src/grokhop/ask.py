@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from grokhop.compose import Chaining
+from grokhop.chains import Chaining
 from grokhop.errors import InputError
 from grokhop.evaluate import load_model
 from grokhop.graph import Graph

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from grokhop.calendar import UNITS, YEAR, number_of, with_calendar
-from grokhop.compose import Chaining, Longs, Mask
+from grokhop.chains import Chaining, Longs, Mask
 from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, Rows
 from grokhop.graph import Entity, Graph, Part, Question
 from grokhop.query import LESS, MORE, SAME

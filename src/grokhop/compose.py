@@ -1,8 +1,6 @@
-"""Compositions: chains of facts, and the queries that ask for their ends.
+"""Compositions: which chains are trained and which queries are asked.
 
-A *path* of k hops is k facts, each beginning where the one before ends; a *query* is what remains when the bridges
-are left out, `h r1 ... rk`, and is right when it is answered with the end of any of its paths. Training rows are
-paths over trainable facts alone. This file decides, for every query, whether it may be trained:
+Training rows are paths over trainable facts alone. This file decides, for every query, whether it may be trained:
 
 - a path with a held-out fact is never a training row;
 - a query held out by hash, or asked by one of the graph's questions, is in no training row, neither as the whole
@@ -10,174 +8,25 @@ paths over trainable facts alone. This file decides, for every query, whether it
 - a query of several paths is tested in a cell only when all its paths lie in that cell, so that no trainable road
   to a right answer passes for generalisation over held-out facts.
 
-`check_leakage` proves this for the rows that were really made, by another road than the one that made them.
+`check_leakage` looks for what must not be in the rows that were really made, by another road than made them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grokhop.chains import NO_FACT, Chaining, Longs, Mask, Queries
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part
 from grokhop.holdout import VALIDATION_SHARE, question_pairs
-
-Longs = NDArray[np.integer[Any]]
-Mask = NDArray[np.bool_]
 
 ID_SHARE = 0.1
 """Share of the distinct trainable queries of each length that are held out for ID validation and test..."""
 ID_LIMIT = 3000
 """...but not more than about this many, since more would sharpen no interval that matters."""
-NO_FACT = -1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Queries:
-    """Q chain queries of k hops with every right answer.
-
-    Attributes:
-        head: (Q,) entity ids. relations: (Q, k) relation ids.
-        answers: (N,) entity ids, those of query q at `offsets[q]:offsets[q + 1]`, sorted.
-    """
-
-    head: Longs
-    relations: Longs
-    answers: Longs
-    offsets: Longs
-
-    def __len__(self) -> int:
-        return len(self.head)
-
-    @property
-    def hops(self) -> int:
-        return int(self.relations.shape[1])
-
-    def are_right(self, predicted: Longs) -> Mask:
-        """(Q,) whether each of the (Q,) predicted entities is a right answer."""
-        query = np.repeat(np.arange(len(self)), np.diff(self.offsets))
-        span = 1 + max(int(self.answers.max(initial=0)), int(predicted.max(initial=0)))
-        return np.isin(np.arange(len(self)) * span + predicted, query * span + self.answers)
-
-    def where(self, keep: Mask | Longs) -> "Queries":
-        """The queries chosen by a mask or by indices."""
-        chosen = np.flatnonzero(keep) if keep.dtype == bool else keep
-        sizes = np.diff(self.offsets)[chosen]
-        rows = np.repeat(self.offsets[chosen] - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
-        return Queries(
-            head=self.head[chosen],
-            relations=self.relations[chosen],
-            answers=self.answers[rows + np.arange(sizes.sum())] if len(chosen) else self.answers[:0],
-            offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        )
-
-
-class Chaining:
-    """Finds the facts that continue a chain. All arrays of facts are indices into the graph's columns."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-
-    @cached_property
-    def by_head(self) -> Longs:
-        """(F,) facts in the order of their heads."""
-        return np.argsort(self.graph.head, kind="stable")
-
-    @cached_property
-    def by_pair(self) -> Longs:
-        """(F,) facts in the order of their pairs."""
-        return np.argsort(self.graph.pair, kind="stable")
-
-    @cached_property
-    def _sorted_heads(self) -> Longs:
-        return self.graph.head[self.by_head].astype(np.int64)
-
-    @cached_property
-    def _sorted_pairs(self) -> Longs:
-        return self.graph.pair[self.by_pair]
-
-    def facts_of_heads(self, entities: Longs) -> tuple[Longs, Longs]:
-        """All facts that begin at each entity: (row, fact), `row` an index into `entities`."""
-        return _expand(self._sorted_heads, self.by_head, entities)
-
-    def facts_of_pairs(self, heads: Longs, relations: Longs) -> tuple[Longs, Longs]:
-        """All facts of each (head, relation): (row, fact), `row` an index into the arguments."""
-        return _expand(self._sorted_pairs, self.by_pair, heads.astype(np.int64) * len(self.graph.relations) + relations)
-
-    def paths(self, steps: Sequence[Mask], *, limit: int, rng: np.random.Generator) -> Longs:
-        """(P, k) fact indices: every path whose i-th fact is in the (F,) mask `steps[i]`, or a sample of `limit`.
-
-        The sample is uniform over all such paths (each fact is drawn in proportion to the paths that go on from it)
-        and then freed of doubles, so it may be a little smaller than `limit`.
-        """
-        onward = self._onward_counts(steps)
-        if onward[0].sum() <= limit:
-            return self._all_paths(steps, onward)
-        columns: list[Longs] = [rng.choice(len(self.graph), size=limit, p=onward[0] / onward[0].sum())]
-        for weights in onward[1:]:
-            columns.append(self._draw_next(columns[-1], weights, rng))
-        return np.unique(np.stack(columns, axis=1), axis=0)
-
-    def _onward_counts(self, steps: Sequence[Mask]) -> list[NDArray[np.float64]]:
-        """For each step the (F,) number of allowed paths from each fact to the last step."""
-        counts = [steps[-1].astype(float)]
-        for mask in reversed(steps[:-1]):
-            by_entity = np.bincount(self.graph.head, counts[0], minlength=len(self.graph.entities))
-            counts.insert(0, mask * by_entity[self.graph.tail])
-        return counts
-
-    def _all_paths(self, steps: Sequence[Mask], onward: Sequence[NDArray[np.float64]]) -> Longs:
-        paths = np.flatnonzero(onward[0])[:, None]
-        for weights in onward[1:]:
-            row, fact = self.facts_of_heads(self.graph.tail[paths[:, -1]].astype(np.int64))
-            keep = weights[fact] > 0
-            paths = np.column_stack([paths[row[keep]], fact[keep]])
-        return paths
-
-    def _draw_next(self, facts: Longs, weights: NDArray[np.float64], rng: np.random.Generator) -> Longs:
-        """Draw for each fact one that begins at its tail, in proportion to `weights`."""
-        total = np.concatenate([[0.0], np.cumsum(weights[self.by_head])])
-        tails = self.graph.tail[facts]
-        low = total[np.searchsorted(self._sorted_heads, tails, "left")]
-        high = total[np.searchsorted(self._sorted_heads, tails, "right")]
-        place = np.minimum(low + rng.random(len(facts)) * (high - low), np.nextafter(high, low))
-        drawn = np.searchsorted(total, place, "right") - 1
-        return self.by_head[drawn]
-
-    def queries(self, paths: Longs) -> tuple[Queries, Mask]:
-        """The distinct queries of (P, k) paths, and the (Q,) mask of those whose facts share one part at each hop."""
-        rows = np.unique(np.column_stack([self.graph.head[paths[:, 0]], self.graph.relation[paths]]), axis=0)
-        return self.follow(rows[:, 0].astype(np.int64), rows[:, 1:].astype(np.int64))
-
-    def answers(self, head: Longs, relations: Longs) -> Queries:
-        """The queries of (Q,) heads and (Q, k) relations, in the given order, with all their right answers."""
-        return self.follow(head, relations)[0]
-
-    def follow(self, head: Longs, relations: Longs) -> tuple[Queries, Mask]:
-        """As `answers`, and the (Q,) mask of those whose facts share one part at each hop."""
-        query, entity, pure = np.arange(len(head)), head, np.ones(len(head), bool)
-        for hop in range(relations.shape[1]):
-            row, fact = self.facts_of_pairs(entity, relations[query, hop])
-            query, entity = query[row], self.graph.tail[fact].astype(np.int64)
-            part = self.graph.part[fact]
-            last_part = np.zeros(len(head), np.int8)
-            last_part[query] = part
-            pure[query[part != last_part[query]]] = False
-            query, entity = np.unique(np.stack([query, entity]), axis=1)
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(query, minlength=len(head)))]).astype(np.int64)
-        return Queries(head=head, relations=relations, answers=entity, offsets=offsets), pure
-
-
-def _expand(sorted_keys: Longs, order: Longs, wanted: Longs) -> tuple[Longs, Longs]:
-    low, high = (np.searchsorted(sorted_keys, wanted, side) for side in ("left", "right"))
-    sizes = high - low
-    row = np.repeat(np.arange(len(wanted)), sizes)
-    within = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return row, order[low[row] + within]
 
 
 class QueryParts:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grokhop.compose import NO_FACT, Longs, Queries
+from grokhop.chains import NO_FACT, Longs, Queries
 from grokhop.graph import Graph
 
 GIVEN = 0

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from grokhop.answer import are_right
+from grokhop.chains import Chaining, Mask, Queries
 from grokhop.checkpoint import load_weights
-from grokhop.compose import Chaining, Mask, Queries, compose
+from grokhop.compose import compose
 from grokhop.encode import Vocabulary
 from grokhop.folder import conditions, write_json
 from grokhop.graph import Graph, Part

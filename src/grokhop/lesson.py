@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from grokhop.chains import NO_FACT, Chaining, Longs, Queries
 from grokhop.compare import Comparing
-from grokhop.compose import NO_FACT, Chaining, Compositions, Longs, Queries
+from grokhop.compose import Compositions
 from grokhop.encode import NEVER_DUE, NO_TARGET, Rows, Vocabulary, encode_paths
 from grokhop.graph import Graph, Part
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from grokhop.answer import are_right
 from grokhop.benchmark import Prediction, exact_match, gold_of, score
+from grokhop.chains import Chaining
 from grokhop.compare import COMPARED
-from grokhop.compose import Chaining
 from grokhop.encode import Vocabulary
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part, Question

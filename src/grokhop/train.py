@@ -22,9 +22,10 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from grokhop.answer import are_right, right_at_the_end
+from grokhop.chains import Queries
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from grokhop.compare import comparable
-from grokhop.compose import Queries, compose
+from grokhop.compose import compose
 from grokhop.errors import InputError
 from grokhop.folder import new_folder, refuse_to_overwrite, write_json
 from grokhop.graph import Graph

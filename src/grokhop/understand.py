@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 from rapidfuzz import process
 
-from grokhop.compose import Chaining
+from grokhop.chains import Chaining
 from grokhop.errors import InputError
 from grokhop.grammar import Grammar, Reading, Way
 from grokhop.graph import Graph

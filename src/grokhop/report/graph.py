@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from grokhop.compose import Chaining
+from grokhop.chains import Chaining
 from grokhop.graph import Graph, Part
 from grokhop.report.evidence import Evidence
 from grokhop.report.plot import MOST_RELATIONS

@@ -227,3 +227,25 @@ def test_the_hop_trace_names_the_likeliest_token_of_each_due_position() -> None:
 def test_a_width_that_the_heads_do_not_divide_is_refused() -> None:
     with pytest.raises(ValueError, match="width must be a multiple"):
         ModelSettings(width=20, heads=4)
+
+
+def test_a_position_due_later_than_one_loop_after_the_one_before_carries_its_state_on() -> None:
+    model, tokens = model_of(), random_rows(1, 3)
+    due = torch.tensor([[GIVEN, 1, 3]])
+    read_outs = model(tokens, due)
+    assert [(read.loop, read.position.tolist()) for read in read_outs] == [(1, [1]), (3, [2])]
+    x_TD = model.embedding(tokens)
+    first = model.read_out(model.block(x_TD, torch.tensor([0]), torch.tensor([1])))
+    assert_close(read_outs[0].logits, first)
+    x_TD = torch.stack([x_TD[0, 0], model.re_embed(first)[0], x_TD[0, 2]])[None]  # the last has not yet begun
+    carried = model.block(x_TD, torch.tensor([0]), torch.tensor([2]))
+    x_TD = torch.stack([x_TD[0, 0], x_TD[0, 1], carried[0]])[None]
+    assert_close(read_outs[1].logits, model.read_out(model.block(x_TD, torch.tensor([0]), torch.tensor([2]))))
+
+
+def test_a_loop_in_which_no_position_is_due_adds_nothing_to_the_loss() -> None:
+    model, tokens = model_of(), random_rows(2, 3)
+    due = torch.tensor([[GIVEN, GIVEN, 2]] * 2)
+    found = loss(model(tokens, due), torch.tensor([[NO_TARGET, NO_TARGET, 4]] * 2))
+    assert found.isfinite()
+    assert found > 0

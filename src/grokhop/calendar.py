@@ -24,7 +24,7 @@ def parts_of(key: str) -> dict[str, int]:
 def number_of(key: str) -> int | None:
     """The number that the entity of a year, month or day stands for; None for all others."""
     unit, _, number = key.partition(":")
-    if unit in (MONTH, DAY):
+    if unit in (MONTH, DAY) and number.isdecimal():
         return int(number)
     parts = parts_of(key)
     return parts[YEAR] if list(parts) == [YEAR] else None

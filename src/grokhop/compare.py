@@ -138,13 +138,18 @@ class Comparing:
         return per_kind // (2 if kind.operator == SAME else 6) if tie else per_kind
 
     def _branches(self, kind: Kind, part: Part) -> Longs:
-        """(P, k) facts: every branch of a kind whose facts are of `part`; the calendar is of every part."""
+        """(P, k) facts: every branch of a kind whose facts are of `part`; the calendar is of every part.
+
+        A branch beside which the same relations lead over facts of another part is left out: the answer would tell
+        of them.
+        """
         graph = self.graph
         masks: list[Mask] = []
         for relation in kind.relations:
             calendar = graph.relations[relation] in UNITS
             masks.append((graph.relation == relation) & (calendar | (graph.part == part)))
-        return self.chaining.paths(masks, limit=200_000, rng=np.random.default_rng(0))
+        paths = self.chaining.paths(masks, limit=200_000, rng=np.random.default_rng(0))
+        return paths[self.chaining.follow(self.graph.head[paths[:, 0]], self.graph.relation[paths])[1]]
 
     def _of_kind(self, kind: Kind, part: Part, n: int, rng: np.random.Generator) -> Iterator["Row"]:
         branches = self._branches(kind, part)

@@ -128,7 +128,8 @@ class LoopTransformer(nn.Module):
             h_MD = self.block(x_BTD, row, position)
             ready = due[row, position] == loop
             logits_NV = self.read_out(h_MD[ready])
-            read_outs.append(ReadOut(loop, row[ready], position[ready], logits_NV))
+            if len(logits_NV):
+                read_outs.append(ReadOut(loop, row[ready], position[ready], logits_NV))
             if loop < int(due.max()):
                 x_BTD = x_BTD.index_put((row[~ready], position[~ready]), h_MD[~ready])
                 x_BTD = x_BTD.index_put((row[ready], position[ready]), self.re_embed(logits_NV))

@@ -13,7 +13,7 @@ import numpy as np
 from grokhop.answer import answer
 from grokhop.benchmark import Triple
 from grokhop.calendar import DAY, MONTH, UNITS, YEAR, parts_of
-from grokhop.compare import EQUAL, FIRST, OPERATORS, SECOND, Comparing, Row, Sides, stack
+from grokhop.compare import ANSWERS, EQUAL, FIRST, OPERATORS, SECOND, Comparing, Row, Sides, stack
 from grokhop.encode import GIVEN, NO_TARGET
 from grokhop.graph import Graph
 from grokhop.model import LoopTransformer
@@ -100,21 +100,26 @@ class Responder:
 
     def _compare(self, queries: dict[int, Query]) -> dict[int, Response]:
         found: dict[int, Response] = {}
+        left = queries
         for unit in UNITS:
-            left = {i: q for i, q in queries.items() if i not in found or found[i].answer == EQUAL}
-            left = {i: q for i, q in left.items() if unit == YEAR or q.operator != SAME}
             rows = [
                 self.comparing.query(_sides(q), str(q.operator), None if q.operator == SAME else unit)
                 for q in left.values()
             ]
+            equal = {}
             for (i, query), hops in zip(left.items(), self._read(rows), strict=True):
                 kept = found[i].hops if i in found else tuple(hops)
                 found[i] = Response(self._winner(query, hops[-1].token), hops[-1].probability, kept)
+                if hops[-1].token == self.comparing.token[EQUAL] and query.operator != SAME:
+                    equal[i] = query
+            left = equal
         return found
 
     def _winner(self, query: Query, token: int) -> str:
-        words = {self.comparing.token[word]: place for place, word in enumerate((FIRST, SECOND))}
-        return self.label(query.branches[words[token]].head) if token in words else self.label(token)
+        word = {self.comparing.token[word]: word for word in ANSWERS}.get(token)
+        if word in (FIRST, SECOND):
+            return self.label(query.branches[word == SECOND].head)
+        return word or self.label(token)
 
     def _longer(self, query: Query, dates: Sequence[Response]) -> Response:
         days = [_day(self.graph.entities[d.hops[-1].token].key) if self._is_entity(d) else None for d in dates]

@@ -14,6 +14,7 @@ import pytest
 from graphs import random_graph, triples
 
 from grokhop.chains import NO_FACT
+from grokhop.compare import OPERATORS, comparable
 from grokhop.compose import Compositions, check_leakage, compose
 from grokhop.encode import NO_TARGET
 from grokhop.errors import InputError
@@ -205,3 +206,22 @@ def test_the_check_tells_a_leak_in_one_line() -> None:
     with pytest.raises(InputError) as caught:
         check_leakage(GRAPH, with_chain(compose(GRAPH), held_out, held_out))
     assert "\n" not in str(caught.value)
+
+
+def test_no_comparison_holds_a_chain_that_is_tested(two_wiki_sample: Path) -> None:
+    graph = two_wiki.read([two_wiki_sample])
+    graph = comparable(hold_out(graph, share=0.1, ood_questions=[question.id for question in graph.questions][::2]))
+    made = compose(graph)
+    tested, held_out = forbidden_queries(graph, made), held_out_pairs(graph)
+    rows = Lesson.of(graph, made).comparisons
+    entities, pieces = len(graph.entities), set()
+    for tokens, due in zip(rows.tokens.tolist(), rows.due.tolist(), strict=True):
+        chain: tuple[str, ...] = ()
+        for token, loop in zip(tokens, due, strict=True):
+            if token >= entities and graph.relations[token - entities] in OPERATORS:
+                break
+            chain = (*chain, graph.relations[token - entities]) if loop else (graph.entities[token].label,)
+            pieces.add(chain)
+    assert len(pieces) > 500
+    assert not pieces & tested
+    assert not {piece[:2] for piece in pieces} & held_out

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grokhop.calendar import UNITS, YEAR, number_of, with_calendar
 from grokhop.chains import Chaining, Longs, Mask
+from grokhop.compose import hold_tested
 from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, Rows
 from grokhop.graph import Entity, Graph, Part, Question
 from grokhop.query import LESS, MORE, SAME
@@ -121,10 +123,20 @@ class Comparing:
         found = (sides(question) for question in self.graph.questions)
         return {(frozenset(s.heads), s.relations) for s in found if s}
 
-    def rows(self, part: Part, *, per_kind: int = ROWS_PER_KIND, seed: int = 0) -> Rows:
-        """Comparisons of branches whose observed facts are all of `part`; for TRAIN the bare order of numbers too."""
+    def rows(
+        self, part: Part, *, tested: NDArray[np.uint64] | None = None, per_kind: int = ROWS_PER_KIND, seed: int = 0
+    ) -> Rows:
+        """Comparisons of branches whose observed facts are all of `part`; for TRAIN the bare order of numbers too.
+
+        Args:
+            tested: codes of chain queries that are tested; a branch that holds one is left out. To be given for TRAIN.
+        """
         rng = np.random.default_rng([seed, int(part)])
-        made = [row for kind in self.kinds for row in self._of_kind(kind, part, self._wanted(kind, per_kind), rng)]
+        made = [
+            row
+            for kind in self.kinds
+            for row in self._of_kind(kind, self._branches(kind, part, tested), self._wanted(kind, per_kind), rng)
+        ]
         if part is Part.TRAIN and self.kinds:
             made += self._bare(per_kind, rng)
         return stack(made)
@@ -137,7 +149,7 @@ class Comparing:
         tie = self.graph.relations[kind.relations[-1]] in UNITS[1:]
         return per_kind // (2 if kind.operator == SAME else 6) if tie else per_kind
 
-    def _branches(self, kind: Kind, part: Part) -> Longs:
+    def _branches(self, kind: Kind, part: Part, tested: NDArray[np.uint64] | None) -> Longs:
         """(P, k) facts: every branch of a kind whose facts are of `part`; the calendar is of every part.
 
         A branch beside which the same relations lead over facts of another part is left out: the answer would tell
@@ -149,10 +161,10 @@ class Comparing:
             calendar = graph.relations[relation] in UNITS
             masks.append((graph.relation == relation) & (calendar | (graph.part == part)))
         paths = self.chaining.paths(masks, limit=200_000, rng=np.random.default_rng(0))
-        return paths[self.chaining.follow(self.graph.head[paths[:, 0]], self.graph.relation[paths])[1]]
+        paths = paths[self.chaining.follow(self.graph.head[paths[:, 0]], self.graph.relation[paths])[1]]
+        return paths if tested is None else paths[~hold_tested(graph, paths, tested)]
 
-    def _of_kind(self, kind: Kind, part: Part, n: int, rng: np.random.Generator) -> Iterator["Row"]:
-        branches = self._branches(kind, part)
+    def _of_kind(self, kind: Kind, branches: Longs, n: int, rng: np.random.Generator) -> Iterator["Row"]:
         if len(branches) < 2:
             return
         ends = self.graph.tail[branches[:, -1]]

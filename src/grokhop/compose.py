@@ -57,9 +57,23 @@ class QueryParts:
         part = np.where(held_out, np.where(for_validation, Part.VALIDATION, Part.TEST), Part.TRAIN)
         return np.where(np.isin(codes, self._asked), Part.TEST, part).astype(np.int8)
 
+    def tested(self, cells: dict[str, dict[int, dict[str, Queries]]]) -> NDArray[np.uint64]:
+        """The sorted codes of the queries in the cells and of those that questions ask."""
+        queries = [q for by_hops in cells.values() for by_cell in by_hops.values() for q in by_cell.values()]
+        return np.unique(np.concatenate([self._asked, *(query_codes(q.head, q.relations) for q in queries)]))
+
     def are_reserved(self, queries: Queries) -> Mask:
         """(Q,) whether a question asks the query, other than one whose facts are all held out for validation."""
         return np.isin(query_codes(queries.head, queries.relations), self._reserved)
+
+
+def hold_tested(graph: Graph, paths: Longs, tested: NDArray[np.uint64]) -> Mask:
+    """(P,) whether a part of the path, two hops or longer, is one of the queries with the codes `tested`."""
+    holding = np.zeros(len(paths), bool)
+    for start, stop in _spans(paths.shape[1]):
+        piece = paths[:, start:stop]
+        holding |= np.isin(query_codes(graph.head[piece[:, 0]], graph.relation[piece]), tested)
+    return holding
 
 
 def query_codes(head: Longs, relations: Longs) -> NDArray[np.uint64]:
@@ -87,12 +101,14 @@ class Compositions:
         chains: (C, K) fact indices of training paths of two to K hops, `NO_FACT` behind shorter ones.
         atomic: (A,) facts that begin no chain and so are trained in rows of their own; held-out facts are among them.
         cells: queries by part ("validation", "test"), hops and cell.
+        tested: sorted codes of all queries in `cells` and of all that the graph's questions ask (see `query_codes`).
         counts: what was made and left out, for the manifest and for people.
     """
 
     chains: Longs
     atomic: Longs
     cells: dict[str, dict[int, dict[str, Queries]]]
+    tested: NDArray[np.uint64]
     counts: dict[str, int]
 
 
@@ -131,7 +147,7 @@ def compose(
         "held_out_facts": int((~trainable).sum()),
         **{f"{part}_queries": sum(len(q) for by in sets.values() for q in by.values()) for part, sets in cells.items()},
     }
-    made = Compositions(chains=chains, atomic=atomic, cells=cells, counts=counts)
+    made = Compositions(chains=chains, atomic=atomic, cells=cells, tested=parts.tested(cells), counts=counts)
     counts.update(check_leakage(graph, made))
     return made
 

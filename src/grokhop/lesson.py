@@ -64,7 +64,7 @@ class Lesson:
             atomic_share=_atomic_share(made),
             probe=_probe(graph, paths),
             validation=made.cells["validation"],
-            comparisons=comparing.rows(Part.TRAIN),
+            comparisons=comparing.rows(Part.TRAIN, tested=made.tested),
             compared=comparing.rows(Part.VALIDATION, per_kind=VALIDATION_ROWS_PER_KIND),
         )
 

@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from grokhop.calendar import SOURCE as CALENDAR
 from grokhop.calendar import UNITS, YEAR, number_of, with_calendar
 from grokhop.chains import Chaining, Longs, Mask
 from grokhop.compose import hold_tested
@@ -88,7 +89,12 @@ class Comparing:
         graph = self.graph
         keys = {entity.key: i for i, entity in enumerate(graph.entities)}
         answers = {word: keys[f"answer:{word}"] for word in ANSWERS}
-        return answers | {o: len(graph.entities) + graph.relations.index(o) for o in OPERATORS}
+        return answers | {o: len(graph.entities) + _last(graph, o) for o in OPERATORS}
+
+    @cached_property
+    def units(self) -> dict[str, int]:
+        """The relations of the calendar; a relation of the graph's own that is called 'year' is none of them."""
+        return {unit: _last(self.graph, unit) for unit in UNITS} if CALENDAR in self.graph.sources else {}
 
     @cached_property
     def numbers(self) -> dict[int, int]:
@@ -101,22 +107,19 @@ class Comparing:
         """What the graph's questions compare; nothing in a graph without operators. Dates are compared by each unit."""
         if SAME not in self.graph.relations:
             return []
-        dated = set(self.graph.head[self.graph.relation == self._relation(YEAR)].tolist())
+        dated = set(self.graph.head[self.graph.relation == self.units.get(YEAR, -1)].tolist())
         found: dict[Kind, None] = {}
         for question in self.graph.questions:
             compared = sides(question)
             if compared is None:
                 continue
             if all(fact[2] in dated for fact in question.facts if fact[1] == compared.relations[-1]):
-                for unit in UNITS:
-                    path = (*compared.relations, self._relation(unit))
+                for unit in self.units.values():
+                    path = (*compared.relations, unit)
                     found |= {Kind(path, operator): None for operator in OPERATORS}
             else:
                 found[Kind(compared.relations, SAME)] = None
         return list(found)
-
-    def _relation(self, label: str) -> int:
-        return self.graph.relations.index(label) if label in self.graph.relations else -1
 
     @cached_property
     def _asked(self) -> set[tuple[frozenset[int], tuple[int, ...]]]:
@@ -146,7 +149,7 @@ class Comparing:
 
         There are few countries to be the same, and a model that sees no others learns the pairs by heart.
         """
-        tie = self.graph.relations[kind.relations[-1]] in UNITS[1:]
+        tie = kind.relations[-1] in [self.units.get(unit) for unit in UNITS[1:]]
         return per_kind // (2 if kind.operator == SAME else 6) if tie else per_kind
 
     def _branches(self, kind: Kind, part: Part, tested: NDArray[np.uint64] | None) -> Longs:
@@ -158,7 +161,7 @@ class Comparing:
         graph = self.graph
         masks: list[Mask] = []
         for relation in kind.relations:
-            calendar = graph.relations[relation] in UNITS
+            calendar = relation in self.units.values()
             masks.append((graph.relation == relation) & (calendar | (graph.part == part)))
         paths = self.chaining.paths(masks, limit=200_000, rng=np.random.default_rng(0))
         paths = paths[self.chaining.follow(self.graph.head[paths[:, 0]], self.graph.relation[paths])[1]]
@@ -170,7 +173,7 @@ class Comparing:
         ends = self.graph.tail[branches[:, -1]]
         values = np.array([self.numbers.get(int(e), int(e)) for e in ends])
         order = np.argsort(values, kind="stable")
-        same_path = kind.relations[:-1] if self.graph.relations[kind.relations[-1]] in UNITS else kind.relations
+        same_path = kind.relations[:-1] if kind.relations[-1] in self.units.values() else kind.relations
         for i, j in _pairs(order, values, n, rng, equal=kind.operator == SAME):
             a, b = branches[i], branches[j]
             heads = (int(self.graph.head[a[0]]), int(self.graph.head[b[0]]))
@@ -200,14 +203,14 @@ class Comparing:
 
     def query(self, compared: Sides, operator: str, unit: str | None) -> "Row":
         """The row that asks a question: without targets."""
-        kind = Kind((*compared.relations, *([self._relation(unit)] if unit else [])), operator)
+        kind = Kind((*compared.relations, *([self.units[unit]] if unit else [])), operator)
         row = self._row(kind, compared.heads, [NO_TARGET] * len(kind.relations), [NO_TARGET] * len(kind.relations), YES)
         return Row(row.tokens, row.due, [NO_TARGET] * len(row.tokens))
 
     def _bare(self, n: int, rng: np.random.Generator) -> Iterator["Row"]:
         """`1953 1975 LESS`: numbers of one unit by themselves, and whether two ends are the same."""
-        for unit in UNITS:
-            ids = np.unique(self.graph.tail[self.graph.relation == self._relation(unit)])
+        for unit, relation in self.units.items():
+            ids = np.unique(self.graph.tail[self.graph.relation == relation])
             values = np.array([self.numbers[int(e)] for e in ids])
             for operator in (LESS, MORE):
                 for i, j in (
@@ -223,6 +226,11 @@ class Comparing:
 
     def _bare_row(self, a: int, b: int, operator: str, word: str) -> "Row":
         return Row([a, b, self.token[operator]], [GIVEN, GIVEN, LOOPS], [NO_TARGET, NO_TARGET, self.token[word]])
+
+
+def _last(graph: Graph, label: str) -> int:
+    """The last relation of a label: calendar and operators stand behind all relations of the graph's own."""
+    return len(graph.relations) - 1 - graph.relations[::-1].index(label)
 
 
 def judge(operator: str, a: int, b: int) -> str:
@@ -250,6 +258,8 @@ def _pairs(order: Longs, values: Longs, n: int, rng: np.random.Generator, *, equ
 
 @dataclass(frozen=True)
 class Row:
+    """One row before it is padded to the others; see `grokhop.encode.Rows`."""
+
     tokens: list[int]
     due: list[int]
     targets: list[int]

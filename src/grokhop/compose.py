@@ -11,7 +11,7 @@ Training rows are paths over trainable facts alone. This file decides, for every
 `check_leakage` looks for what must not be in the rows that were really made, by another road than made them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -69,11 +69,16 @@ class QueryParts:
 
 def hold_tested(graph: Graph, paths: Longs, tested: NDArray[np.uint64]) -> Mask:
     """(P,) whether a part of the path, two hops or longer, is one of the queries with the codes `tested`."""
-    holding = np.zeros(len(paths), bool)
+    return _any_piece(graph, paths, lambda head, relations: np.isin(query_codes(head, relations), tested))
+
+
+def _any_piece(graph: Graph, paths: Longs, found: Callable[[Longs, Longs], Mask]) -> Mask:
+    """(P,) whether `found` is true of the head and relations of any part of the path, two hops or longer."""
+    result = np.zeros(len(paths), bool)
     for start, stop in _spans(paths.shape[1]):
         piece = paths[:, start:stop]
-        holding |= np.isin(query_codes(graph.head[piece[:, 0]], graph.relation[piece]), tested)
-    return holding
+        result |= found(graph.head[piece[:, 0]].astype(np.int64), graph.relation[piece])
+    return result
 
 
 def query_codes(head: Longs, relations: Longs) -> NDArray[np.uint64]:
@@ -154,11 +159,7 @@ def compose(
 
 def _may_be_trained(graph: Graph, paths: Longs, parts: QueryParts) -> Mask:
     """(P,) whether no part of the path, two hops or longer, is a query that is held out."""
-    allowed = np.ones(len(paths), bool)
-    for start, stop in _spans(paths.shape[1]):
-        piece = paths[:, start:stop]
-        allowed &= parts.of(graph.head[piece[:, 0]].astype(np.int64), graph.relation[piece]) == Part.TRAIN
-    return allowed
+    return ~_any_piece(graph, paths, lambda head, relations: parts.of(head, relations) != Part.TRAIN)
 
 
 def _spans(hops: int) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 On a terminal progress is a live display, elsewhere plain lines.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,11 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from grokhop.compose import cell_names
-from grokhop.metrics import Look
+from grokhop.metrics import Begun, Look, Notice
 from grokhop.settings import Budget, TrainSettings
-
-Begun = Callable[[dict[str, int]], None]
-Notice = Callable[[int, Look], None]
 
 out = Console(highlight=False)
 if not out.is_terminal:

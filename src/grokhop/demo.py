@@ -12,10 +12,11 @@ from grokhop.evaluate import evaluate
 from grokhop.folder import refuse_to_overwrite
 from grokhop.graph import Graph
 from grokhop.ingest import ingest_worldfacts
+from grokhop.metrics import Begun, Notice
 from grokhop.phi import measure
 from grokhop.report import report
 from grokhop.settings import Budget, preset
-from grokhop.train import Begun, Notice, train
+from grokhop.train import train
 
 Stage = Callable[[str, dict[str, Any] | None], None]
 """Told of each stage when it begins (with None) and when it has ended (with its result)."""

@@ -25,12 +25,12 @@ from grokhop.answer import are_right, right_at_the_end
 from grokhop.chains import Queries
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from grokhop.compare import comparable
-from grokhop.compose import compose
+from grokhop.compose import Compositions, compose
 from grokhop.errors import InputError
 from grokhop.folder import new_folder, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
 from grokhop.lesson import Batches, Lesson
-from grokhop.metrics import Look, append_look, id_accuracy, keep_looks, ood_accuracy, read_looks, summary
+from grokhop.metrics import Begun, Look, Notice, append_look, id_accuracy, keep_looks, ood_accuracy, read_looks, summary
 from grokhop.model import LoopTransformer, ReadOut, loss
 from grokhop.muon import Muon
 from grokhop.phi import measure
@@ -38,11 +38,6 @@ from grokhop.run import CHECKPOINT, GRAPH, PHI, SUMMARY, WEIGHTS, Run
 from grokhop.schedule import Schedule
 from grokhop.scores import Score
 from grokhop.settings import Budget, TrainSettings
-
-Begun = Callable[[dict[str, int]], None]
-"""Told once, before the first step, what was composed and what the check for leakage compared."""
-Notice = Callable[[int, Look], None]
-"""Told of each look at the validation queries, with the seed it belongs to."""
 
 
 def train(
@@ -75,20 +70,22 @@ def train(
     if out.resolve().is_relative_to(graph_path.resolve()):
         raise InputError(f"{out} lies inside the graph folder {graph_path}: choose a name elsewhere with -o")
     if resume and out.exists():
-        _refuse_another_run(Run.read(out), graph_path, settings)
+        run = Run.read(out)
+        _refuse_another_run(run, graph_path, settings)
+        made = compose(run.graph, hops=run.settings.hops)
     else:
         limits = {unit: most for unit, most in asdict(budget).items() if isfinite(most)}  # JSON knows no infinity
         record = {"settings": asdict(settings), "preset": preset, "budget": limits, "seeds": seeds}
-        begin(
+        made = begin(
             graph_path,
             out,
             settings=settings,
             record={**record, "threads": torch.get_num_threads()},
             force=force,
         )
-    run = Run.read(out)
-    begun(run.manifest["composed"])
-    lesson = Lesson.of(run.graph, compose(run.graph, hops=run.settings.hops))
+        run = Run.read(out)
+    begun(made.counts)
+    lesson = Lesson.of(run.graph, made)
     for seed in range(max(seeds, run.manifest["seeds"])):
         folder = run.seed_folder(seed)
         if not (folder / SUMMARY).exists():
@@ -111,17 +108,18 @@ def _refuse_another_run(run: Run, graph_path: Path, settings: TrainSettings) -> 
         raise InputError(f"{run.path} was begun with another graph than {graph_path}: give that one, or another -o")
 
 
-def begin(graph_path: Path, out: Path, *, settings: TrainSettings, record: dict[str, Any], force: bool) -> None:
-    """Make a run folder with its graph, phi and what will be composed, before any training."""
+def begin(graph_path: Path, out: Path, *, settings: TrainSettings, record: dict[str, Any], force: bool) -> Compositions:
+    """Make a run folder with its graph and phi, before any training, and return what is to be trained."""
     refuse_to_overwrite(out, kind="run", force=force)
     graph = Graph.read(graph_path)
     trained = comparable(graph) if settings.compare else graph
     if settings.compare and trained is graph:
         raise InputError(f"{graph_path} has no comparison questions: leave --compare out")
-    record = {**record, "composed": compose(trained, hops=settings.hops).counts}
-    with new_folder(out, kind="run", manifest=record, force=force) as folder:
+    made = compose(trained, hops=settings.hops)
+    with new_folder(out, kind="run", manifest={**record, "composed": made.counts}, force=force) as folder:
         copytree(graph_path, folder / GRAPH)
         write_json(folder / PHI, measure(graph))
+    return made
 
 
 MEASURED_STEPS = 20

@@ -287,3 +287,17 @@ def test_the_same_seed_makes_the_same_rows() -> None:
     for column in ("tokens", "due", "targets"):
         np.testing.assert_array_equal(getattr(first, column), getattr(again, column))
     assert other.tokens.tolist() != first.tokens.tolist()
+
+
+def test_a_relation_of_the_graphs_own_that_is_called_year_is_none_of_the_calendar() -> None:
+    builder = GraphBuilder(source="test")
+    builder.entity("date:1975-03-08", label="8 March 1975")
+    born = tuple(builder.fact(person, "date of birth", "date:1975-03-08") for person in ("a", "b"))
+    builder.fact("a", "year", "b")
+    question = Question(id="q", type="comparison", text="Who was born first, a or b?", answer="a", facts=born)
+    builder.question(question)
+    graph = comparable(builder.build())
+    comparing = Comparing(graph)
+    assert graph.relations.count("year") == 2
+    assert comparing.units["year"] != graph.relations.index("year")
+    assert all(graph.relations.index("year") not in kind.relations for kind in comparing.kinds)

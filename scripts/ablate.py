@@ -21,9 +21,10 @@ from torch.optim import AdamW, Optimizer
 
 from grokhop.answer import are_right
 from grokhop.compose import Compositions, cell_name, compose
-from grokhop.encode import NEVER_DUE, NO_TARGET
+from grokhop.encode import NEVER_DUE, NO_TARGET, stack
 from grokhop.graph import Graph
-from grokhop.lesson import Batches, Lesson
+from grokhop.language import worded
+from grokhop.lesson import FACT_TOKENS, PACKED_TOKENS, PADDINGS, Batches, Lesson
 from grokhop.metrics import GROKKED
 from grokhop.metrics import summary as summarize
 from grokhop.model import LoopTransformer, ReadOut
@@ -32,31 +33,43 @@ from grokhop.settings import Budget, TrainSettings, preset
 from grokhop.train import Trainer
 
 
-class Added(LoopTransformer):
-    """The expected embedding is added to the relation's own instead of standing in its place."""
+class Reworked(LoopTransformer):
+    """The loop with something else put in the place of what was read out."""
+
+    def put(self, own_ND: Tensor, state_ND: Tensor, logits_NV: Tensor) -> Tensor:
+        """(N, D) what positions become that were read out, of their own embeddings, their states and the logits."""
+        raise NotImplementedError
 
     def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
         own_BTD = self.embedding(tokens)
+        until = torch.where(due < NEVER_DUE, NEVER_DUE - due, due)
+        begins = torch.minimum(F.pad(until[:, :-1], (1, 0)) + 1, until)
         x_BTD, read_outs = own_BTD, []
         for loop in range(1, int(due.max()) + 1):
-            row, position = torch.nonzero(due == loop, as_tuple=True)
-            logits = self.read_out(self.block(x_BTD, row, position))
-            read_outs.append(ReadOut(loop, row, position, logits))
-            x_BTD = x_BTD.index_put((row, position), own_BTD[row, position] + self.re_embed(logits))
+            row, position = torch.nonzero((begins <= loop) & (loop <= until), as_tuple=True)
+            state = self.block(x_BTD, row, position)
+            ready = due[row, position] == loop
+            logits = self.read_out(state[ready])
+            if len(logits):
+                read_outs.append(ReadOut(loop, row[ready], position[ready], logits))
+            x_BTD = x_BTD.index_put((row[~ready], position[~ready]), state[~ready])
+            row, position = row[ready], position[ready]
+            x_BTD = x_BTD.index_put((row, position), self.put(own_BTD[row, position], state[ready], logits))
         return read_outs
 
 
-class Carried(LoopTransformer):
+class Added(Reworked):
+    """The expected embedding is added to the relation's own instead of standing in its place."""
+
+    def put(self, own_ND: Tensor, state_ND: Tensor, logits_NV: Tensor) -> Tensor:
+        return own_ND + self.re_embed(logits_NV)
+
+
+class Carried(Reworked):
     """The block's output goes into the next loop as it is, without read-out and re-embedding."""
 
-    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
-        x_BTD, read_outs = self.embedding(tokens), []
-        for loop in range(1, int(due.max()) + 1):
-            row, position = torch.nonzero(due == loop, as_tuple=True)
-            state = self.block(x_BTD, row, position)
-            read_outs.append(ReadOut(loop, row, position, self.read_out(state)))
-            x_BTD = x_BTD.index_put((row, position), state)
-        return read_outs
+    def put(self, own_ND: Tensor, state_ND: Tensor, logits_NV: Tensor) -> Tensor:
+        return state_ND
 
 
 class Plain(LoopTransformer):
@@ -77,31 +90,33 @@ class AdamWTrainer(Trainer):
 
 
 class LastOnlyTrainer(Trainer):
-    """Only the end of a chain is supervised, and facts on their own; prefixes are not."""
+    """Only the end of a chain or a comparison is supervised, and facts on their own; prefixes are not."""
 
     def loss(self, read_outs: list[ReadOut], targets: Tensor) -> Tensor:
-        length = (targets >= 0).sum(1)
-        is_pair = targets[:, -1] >= 0  # two facts on their own, each the last of its own
+        longest = torch.zeros(len(targets), dtype=torch.long)
+        for read in read_outs:  # in the order of their loops
+            longest[read.row] = read.loop
         terms = []
         for read in read_outs:
-            last = (length[read.row] == read.loop) | is_pair[read.row]
+            wanted = targets[read.row, read.position]
+            last = (longest[read.row] == read.loop) & (wanted != NO_TARGET)
             if last.any():
-                wanted = targets[read.row, read.position][last]
-                terms.append(F.cross_entropy(read.logits[last], wanted))
+                terms.append(F.cross_entropy(read.logits[last], wanted[last]))
         return torch.stack(terms).sum()
 
 
 class UnpackedBatches(Batches):
     """Facts on their own stand in rows of their own."""
 
-    def of_step(self, step: int) -> list[Tensor]:
-        tokens, due, targets = super().of_step(step)
-        return [
-            torch.cat(
-                [column[: self.chain_rows], F.pad(column[self.chain_rows :].reshape(-1, 2), (0, 2), value=padding)]
-            )
-            for column, padding in ((tokens, 0), (due, NEVER_DUE), (targets, NO_TARGET))
-        ]
+    def of_step(self, step: int) -> list[list[Tensor]]:
+        facts, *others = super().of_step(step)
+        return [[self._unpacked(column, padding) for column, padding in zip(facts, PADDINGS, strict=True)], *others]
+
+    def _unpacked(self, column: Tensor, padding: int) -> Tensor:
+        chains, pairs, rest = column.tensor_split((self.chain_rows, self.chain_rows + self.facts // 2))
+        alone = pairs[:, :PACKED_TOKENS].reshape(-1, FACT_TOKENS)
+        padded = F.pad(alone, (0, column.shape[1] - FACT_TOKENS), value=padding)
+        return torch.cat([chains, padded, rest])
 
 
 class UnpackedTrainer(Trainer):
@@ -110,6 +125,14 @@ class UnpackedTrainer(Trainer):
     def __init__(self, lesson: Lesson, settings: TrainSettings, *, seed: int, folder: Path) -> None:
         super().__init__(lesson, settings, seed=seed, folder=folder)
         self.batches = UnpackedBatches(lesson, settings.batch_rows, seed)
+
+
+class FactsOnlyTrainer(Trainer):
+    """Comparisons are learned from those of facts alone."""
+
+    def __init__(self, lesson: Lesson, settings: TrainSettings, *, seed: int, folder: Path) -> None:
+        lesson = replace(lesson, operands=stack([]))
+        super().__init__(lesson, settings, seed=seed, folder=folder)
 
 
 def _plain(layers: int) -> Callable[[TrainSettings], TrainSettings]:
@@ -133,14 +156,21 @@ VARIANTS: dict[str, tuple[str, type[Trainer], type[LoopTransformer], Change]] = 
     "adam-0.003": ("AdamW rate 0.003 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_rate=0.003)),
     "adam-0.01": ("AdamW rate 0.01 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_rate=0.01)),
     "wide": ("192 wide", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, width=192))),
+    "heads-4": ("4 attention heads", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, heads=4))),
+    "decay-0.1": ("weight decay 0.1", Trainer, LoopTransformer, lambda s: replace(s, muon_decay=0.1)),
+    "no-operands": ("comparisons of facts only, no operands", FactsOnlyTrainer, LoopTransformer, lambda s: s),
     "narrow": ("64 wide", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, width=64))),
 }  # fmt: skip
 
 
 def run(
-    name: str, graph: Graph, lesson: Lesson, made: Compositions, seed: int, budget: Budget
+    name: str, graphs: tuple[Graph, Graph], lesson: Lesson, made: Compositions, seed: int, budget: Budget
 ) -> dict[str, float | None]:
-    """Train one variant under one seed and return its validation accuracies and times."""
+    """Train one variant under one seed and return its validation accuracies and times.
+
+    Args:
+        graphs: the graph as it was given, and as it is trained.
+    """
     _, trainer_class, model_class, change = VARIANTS[name]
     settings = change(preset("loop"))
 
@@ -162,7 +192,10 @@ def run(
         for pattern in ([False] * k, [True] * k):
             right = are_right(trainer.model, lesson.vocabulary, by_cell[cell_name(pattern)])
             result[f"{k} hops {'OOD' if pattern[0] else 'ID'}"] = float(np.mean(right)) if len(right) else None
-    by_type = score_questions([trainer.model], graph, seeds=[seed]).values()
+    if trainer.looks[-1].compared is not None:
+        result["comparisons"] = trainer.looks[-1].compared
+    plain, graph = graphs
+    by_type = score_questions([trainer.model], graph, seeds=[seed], words=plain).values()
     asked = [cells["validation"] for cells in by_type if "validation" in cells]
     if asked:
         result["questions OOD"] = sum(s["correct"] for s in asked) / sum(s["n"] for s in asked)
@@ -179,14 +212,14 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    graph = Graph.read(options.graph)
-    made = compose(graph)
+    plain = Graph.read(options.graph)
+    graph, made = worded(plain, compare=True), compose(plain)
     lesson = Lesson.of(graph, made)
     rows = []
     for name in options.variants:
         results = []
         for seed in range(options.seeds):
-            results.append(run(name, graph, lesson, made, seed, Budget.parse(options.budget)))
+            results.append(run(name, (plain, graph), lesson, made, seed, Budget.parse(options.budget)))
             print(name, seed, results[-1], flush=True)
         cells = [_cell([r[key] for r in results]) for key in results[0]]
         rows.append(f"| {VARIANTS[name][0]} | {' | '.join(cells)} |")

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 from test_evaluate import Stub, follows_the_facts
+from test_respond import Stub as Comparer
 from typer.testing import CliRunner
 
 import grokhop.ask
 from grokhop.ask import ask
 from grokhop.cli import app
 from grokhop.errors import InputError
-from grokhop.graph import GraphBuilder
+from grokhop.graph import GraphBuilder, Question
+from grokhop.query import LESS, MORE
 from grokhop.settings import Budget, ModelSettings, TrainSettings
 from grokhop.train import train
 
@@ -53,9 +55,10 @@ def test_a_path_and_its_question_are_answered_hop_by_hop(run: Path, text: str) -
     result = ask(run, text)
     assert result["query"] == ["Person Bb", "mother", "father"]
     assert result["hops"] == [
-        {"position": 1, "loop": 1, "entity": "Person Cc", "probability": 1.0},
-        {"position": 2, "loop": 2, "entity": "Person Hh", "probability": 1.0},
+        {"branch": 0, "position": 1, "relation": "mother", "loop": 1, "entity": "Person Cc", "probability": 1.0},
+        {"branch": 0, "position": 2, "relation": "father", "loop": 2, "entity": "Person Hh", "probability": 1.0},
     ]
+    assert result["compared"] is None
     assert (result["answer"], result["probability"]) == ("Person Hh", 1.0)
     assert (result["in_graph"], result["observed"], result["expected"]) == (True, True, ["Person Hh"])
     assert result["understood"] == "Person Bb / mother / father"
@@ -86,9 +89,64 @@ def test_an_untrained_model_answers_too_with_probabilities(run: Path) -> None:
 
 def test_a_comparison_is_understood_but_not_answered_by_a_run_that_was_not_trained_on_them(run: Path) -> None:
     with pytest.raises(
-        InputError, match=r"not trained on comparisons .*; understood was: Person Bb / date of birth LESS"
+        InputError, match=r"not trained on comparisons, .*; understood was: Person Bb / date of birth LESS"
     ):
         ask(run, "Who is older, Person Bb or Person Cc?")
+
+
+@pytest.fixture(scope="module")
+def comparing_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of one step over the same families, of whom a question compares two."""
+    folder = tmp_path_factory.mktemp("comparing")
+    builder = GraphBuilder(source="test")
+    born = []
+    for i, person in enumerate(PEOPLE):
+        builder.fact(person, "mother", PEOPLE[(i + 1) % 12])
+        born.append(builder.fact(person, "date of birth", f"date:{1900 + i}"))
+    builder.question(Question(id="q", type="comparison", text="?", answer=PEOPLE[0], facts=(born[0], born[1])))
+    builder.build().write(folder / "graph")
+    train(folder / "graph", folder / "run", settings=SETTINGS, preset="stub", budget=Budget(steps=1), threads=1)
+    return folder / "run"
+
+
+@pytest.fixture
+def comparing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that follows the graph's facts and compares."""
+    monkeypatch.setattr(grokhop.ask, "load_model", lambda run, _seed: Comparer(run.graph))
+
+
+@pytest.mark.usefixtures("comparing")
+@pytest.mark.parametrize(
+    ("text", "operator", "answer", "order"),
+    [
+        ("Who is older, Person Bb or Person Cc?", LESS, "Person Bb", [0, 1]),
+        ("Who is younger, Person Bb or Person Cc?", MORE, "Person Cc", [1, 0]),
+    ],
+)
+def test_a_comparison_is_answered_by_a_run_that_was_trained_on_them(
+    comparing_run: Path, text: str, operator: str, answer: str, order: list[int]
+) -> None:
+    result = ask(comparing_run, text)
+    assert result["answer"] == answer
+    assert result["query"] == ["Person Bb", "date of birth", "Person Cc", "date of birth", operator]
+    told = [(hop["branch"], hop["position"], hop["relation"], hop["entity"]) for hop in result["hops"]]
+    years = ["date:1901", "date:1902"]
+    assert told[:-1] == [
+        (branch, place, relation, years[branch])
+        for branch, places in zip(order, ((1, 2), (5, 6)), strict=True)
+        for place, relation in zip(places, ("date of birth", "year"), strict=True)
+    ]
+    assert told[-1][2] == LESS
+    assert (result["in_graph"], result["expected"], result["compared"]) == (True, [], [["date:1901"], ["date:1902"]])
+
+
+@pytest.mark.usefixtures("comparing")
+def test_people_see_both_branches_of_a_comparison_and_what_the_graph_says_of_them(comparing_run: Path) -> None:
+    result = CliRunner().invoke(app, ["ask", str(comparing_run), "Who is younger, Person Bb or Person Cc?"])
+    assert result.exit_code == 0, result.output
+    for part in ("answer: Person Cc (50.0 %)", "date:1901 and date:1902", "LESS", "year"):
+        assert part in result.output
+    assert "were not trained" not in result.output
 
 
 def test_a_seed_that_was_not_trained_is_one_line(run: Path) -> None:

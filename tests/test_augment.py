@@ -274,7 +274,8 @@ def test_the_folder_holds_the_graph_its_ledger_and_the_report(tmp_path: Path) ->
         assert row["role"] in ("first hop", "later hop")
     manifest = json.loads((tmp_path / "more" / "manifest.json").read_text())
     assert manifest["augment"] == report
-    assert manifest["settings"] == {"target_phi": 4.0, "seed": 3, "level": None}
+    expected = {"target_phi": 4.0, "sources": ["graph"], "wrong_share": None, "seed": 3, "level": None}
+    assert manifest["settings"] == expected
 
 
 def test_a_graph_that_passes_gets_nothing_and_is_still_written(tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ def test_the_flow_from_facts_to_report_goes_through_the_command_line(graph: Path
     trained_as_json = json.loads(run(*words).stdout)
     assert trained_as_json["seeds"][0]["steps"] == 20
     evaluation = json.loads(run("eval", trained, "--threads", "1", "--json").stdout)
-    assert {"seeds", "atomic", "cells", "questions", "grok", "train_seconds"} <= set(evaluation)
+    keys = {"seeds", "atomic", "cells", "comparison", "questions", "parsed", "grok", "train_seconds"}
+    assert keys <= set(evaluation)
     assert set(evaluation["cells"]["2"]) == {"II", "IO", "OI", "OO"}
     written = json.loads(run("report", trained, "--json").stdout)
     assert Path(written["report"]).stat().st_size > 1_000_000
@@ -148,6 +149,7 @@ def test_a_folder_of_a_newer_schema_version_is_named_with_both_versions(graph: P
         (TRIPLES, ["phi", "FILE"], "not a grokhop graph"),
         (TRIPLES, ["train", "MISSING", "-o", "OUT"], "does not exist"),
         (TRIPLES, ["eval", "MISSING"], "does not exist"),
+        (TRIPLES, ["eval", "MISSING", "--questions", "FILE"], "does not exist"),
         (TRIPLES, ["report", "MISSING"], "does not exist"),
     ],
 )

@@ -7,6 +7,7 @@ token, and compares names.
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -208,20 +209,34 @@ def test_the_check_tells_a_leak_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_no_comparison_holds_a_chain_that_is_tested(two_wiki_sample: Path) -> None:
-    graph = two_wiki.read([two_wiki_sample])
-    graph = comparable(hold_out(graph, share=0.1, ood_questions=[question.id for question in graph.questions][::2]))
-    made = compose(graph)
-    tested, held_out = forbidden_queries(graph, made), held_out_pairs(graph)
+@pytest.mark.parametrize("hops", [2, 3])
+def test_no_comparison_holds_a_chain_that_is_tested_or_a_fact_that_is_held_out(
+    two_wiki_sample: Path, hops: int
+) -> None:
+    plain = two_wiki.read([two_wiki_sample])
+    plain = hold_out(plain, share=0.1, ood_questions=[question.id for question in plain.questions][::2])
+    graph, made = comparable(plain), compose(plain, hops=hops)
+    tested, held_out = forbidden_queries(plain, made), held_out_pairs(plain)
     rows = Lesson.of(graph, made).comparisons
-    entities, pieces = len(graph.entities), set()
-    for tokens, due in zip(rows.tokens.tolist(), rows.due.tolist(), strict=True):
-        chain: tuple[str, ...] = ()
-        for token, loop in zip(tokens, due, strict=True):
-            if token >= entities and graph.relations[token - entities] in OPERATORS:
-                break
-            chain = (*chain, graph.relations[token - entities]) if loop else (graph.entities[token].label,)
-            pieces.add(chain)
+    names = [*(entity.label for entity in graph.entities), *graph.relations]
+    pieces = set()
+    for tokens, targets in zip(rows.tokens.tolist(), rows.targets.tolist(), strict=True):
+        first, last = (i for i, token in enumerate(tokens) if names[token] in OPERATORS)
+        for start, stop in ((0, first), (first + 1, last)):
+            subjects = [names[token] for token in (tokens[start], *targets[start + 1 : stop])]
+            relations = [names[token] for token in tokens[start + 1 : stop]]
+            for i, j in combinations(range(len(relations) + 1), 2):
+                pieces.add((subjects[i], *relations[i:j]))
     assert len(pieces) > 500
     assert not pieces & tested
     assert not {piece[:2] for piece in pieces} & held_out
+
+
+def test_operands_name_no_relation_of_the_graph(two_wiki_sample: Path) -> None:
+    plain = hold_out(two_wiki.read([two_wiki_sample]), share=0.1)
+    graph = comparable(plain)
+    rows = Lesson.of(graph, compose(plain)).operands
+    used = set(np.unique(rows.tokens).tolist())
+    operators = {len(graph.entities) + graph.relations.index(operator) for operator in OPERATORS}
+    assert {token for token in used if token >= len(graph.entities)} == operators
+    assert len(used) > len(plain.entities)

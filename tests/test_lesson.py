@@ -5,18 +5,31 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from graphs import random_graph
+from graphs import random_graph, triples
 from hypothesis import given
 from hypothesis import strategies as st
+from test_compare import asked_graph, decoded, facts_of
+from torch import Tensor
 
+import grokhop.lesson as lessons
+from grokhop.calendar import UNITS
 from grokhop.chains import NO_FACT
+from grokhop.compare import Comparing, comparable
 from grokhop.compose import compose
-from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, encode_paths
-from grokhop.lesson import MOST_ATOMIC_SHARE, Batches, Lesson, Shuffled
+from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, Rows, encode_paths
+from grokhop.errors import InputError
+from grokhop.graph import Part
+from grokhop.lesson import COMPARISON_SHARE, MOST_ATOMIC_SHARE, OPERAND_SHARE, Batches, Lesson, Shuffled, Stream
+from grokhop.query import LESS, SAME
 
 GRAPH = random_graph(entities=30, relations=6, degree=4, holdout=0.2)
 MADE = compose(GRAPH)
 LESSON = Lesson.of(GRAPH, MADE)
+
+PLAIN = asked_graph()
+ASKED = comparable(PLAIN)
+COMPOSED = compose(PLAIN)
+COMPARES = Lesson.of(ASKED, COMPOSED)
 
 
 def test_the_rows_are_the_chains_and_behind_them_the_facts_on_their_own() -> None:
@@ -54,6 +67,60 @@ def test_the_lesson_holds_the_validation_queries_and_no_test_query() -> None:
     assert LESSON.validation is MADE.cells["validation"]
 
 
+# Comparisons.
+
+
+def test_a_lesson_of_a_graph_that_compares_nothing_has_no_comparisons() -> None:
+    made = [LESSON.comparisons, LESSON.operands, *LESSON.compared.values()]
+    assert [len(rows) for rows in made] == [0, 0, 0, 0]
+
+
+def test_the_facts_of_the_calendar_are_trained_on_their_own_and_in_no_chain() -> None:
+    names = list(ASKED.relations)
+    units = {len(ASKED.entities) + names.index(unit) for unit in UNITS}
+    chains, alone = np.split(COMPARES.rows.tokens, [COMPARES.chains])
+    assert not np.isin(chains, list(units)).any()
+    shown = {tuple(row) for row in alone[:, :2].tolist()}
+    calendar = {(h, len(ASKED.entities) + r) for h, r, _ in triples(ASKED) if names[r] in UNITS}
+    assert len(calendar) > 100
+    assert calendar <= shown
+    assert len(alone) == len(COMPOSED.atomic) + len(ASKED) - len(PLAIN)
+    np.testing.assert_array_equal(chains, encode_paths(ASKED, COMPOSED.chains).tokens)
+
+
+def test_the_comparisons_of_a_lesson_hold_no_tested_chain() -> None:
+    strict, careless = (Comparing(ASKED, tested=tested).rows(Part.TRAIN) for tested in (COMPOSED.tested, None))
+    np.testing.assert_array_equal(COMPARES.comparisons.tokens, strict.tokens)
+    assert strict.tokens.tolist() != careless.tokens.tolist()
+
+
+def test_a_lesson_that_would_leak_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Careless(Comparing):
+        def rows(self, *_: object, **_settings: object) -> Rows:
+            everything = replace(self.graph, part=np.zeros_like(self.graph.part))
+            return Comparing(everything).rows(Part.TRAIN)
+
+    monkeypatch.setattr(lessons, "Comparing", Careless)
+    with pytest.raises(InputError, match=r"leakage: .* in comparison rows"):
+        Lesson.of(ASKED, COMPOSED)
+
+
+def test_validation_compares_held_out_facts_and_held_out_pairs_but_nothing_that_is_tested() -> None:
+    facts = facts_of(ASKED)
+    trained = {row.asks for row in decoded(COMPARES.comparisons, ASKED)}
+    tested = {row.asks for row in decoded(Comparing(ASKED).rows(Part.TRAIN, pairs=Part.TEST), ASKED)}
+    assert list(COMPARES.compared) == [SAME, LESS]
+    used = []
+    for operator, rows in COMPARES.compared.items():
+        for row in decoded(rows, ASKED):
+            assert row.operator == operator
+            assert row.asks not in trained | tested
+            used.append((operator, {facts[step] for step in row.steps() if step[1] not in UNITS}))
+    assert min(used.count((operator, {Part.VALIDATION})) for operator in (SAME, LESS)) > 40
+    assert [parts for _, parts in used].count({Part.TRAIN}) > 0
+    assert all(parts in ({Part.VALIDATION}, {Part.TRAIN}) for _, parts in used)
+
+
 # The endless stream.
 
 
@@ -73,12 +140,77 @@ def test_any_stretch_taken_in_any_order_equals_the_stream(n: int, stretches: lis
         assert stream.take(start, count).tolist() == whole[start : start + count]
 
 
+# Streams of one kind of row.
+
+
+def in_rows(columns: list[Tensor]) -> list[tuple[int, ...]]:
+    tokens, due, targets = columns
+    return [tuple(row) for row in torch.cat([tokens, due.long(), targets], dim=1).tolist()]
+
+
+def as_rows(rows: Rows) -> list[tuple[int, ...]]:
+    return [tuple(row) for row in np.column_stack([rows.tokens, rows.due, rows.targets]).tolist()]
+
+
+def test_a_stream_shows_each_of_its_rows_once_in_an_epoch() -> None:
+    stream, rows = Stream(COMPARES.compared[LESS], 70, 0.1, seed=0), as_rows(COMPARES.compared[LESS])
+    assert stream.count == 7
+    steps = -(-2 * len(rows) // stream.count)
+    shown = [row for step in range(steps) for row in in_rows(stream.of_step(step))]
+    first, second = shown[: len(rows)], shown[len(rows) : 2 * len(rows)]
+    assert sorted(first) == sorted(second) == sorted(rows)
+    assert first != second
+
+
+def test_a_stream_of_a_step_follows_from_the_seed_and_the_step_alone() -> None:
+    one, again, other = (Stream(COMPARES.operands, 20, 0.5, seed=seed) for seed in (3, 3, 4))
+    forwards = [in_rows(one.of_step(step)) for step in range(4)]
+    assert [in_rows(again.of_step(step)) for step in (3, 2, 1, 0)] == forwards[::-1]
+    assert in_rows(other.of_step(0)) != forwards[0]
+
+
+def test_a_stream_of_no_rows_is_no_part_of_a_batch() -> None:
+    stream = Stream(LESSON.comparisons, 100, 0.5, seed=0)
+    assert stream.count == 0
+    assert [len(column) for column in stream.of_step(5)] == [0, 0, 0]
+
+
 # The batches.
 
 
+def facts_of_step(batches: Batches, step: int) -> list[Tensor]:
+    """Tokens, due and targets of chains and facts on their own."""
+    return batches.of_step(step)[0]
+
+
 def places(batches: Batches, step: int) -> list[tuple[int, ...]]:
-    tokens, due, targets = batches.of_step(step)
-    return [tuple(row) for row in torch.cat([tokens, due.long(), targets], dim=1).tolist()]
+    return in_rows(facts_of_step(batches, step))
+
+
+def test_a_batch_without_comparisons_is_one_group() -> None:
+    assert len(Batches(LESSON, 64, seed=0).of_step(0)) == 1
+
+
+def test_a_batch_that_compares_has_groups_of_operands_and_of_comparisons_by_their_shares() -> None:
+    batches = Batches(COMPARES, 200, seed=0)
+    assert (COMPARISON_SHARE, OPERAND_SHARE) == (0.1, 0.5)
+    operands, comparisons = set(as_rows(COMPARES.operands)), set(as_rows(COMPARES.comparisons))
+    for step in range(3):
+        facts, *others = batches.of_step(step)
+        assert [len(group[0]) for group in others] == [100, 20]
+        assert set(in_rows(others[0])) <= operands
+        assert set(in_rows(others[1])) <= comparisons
+        assert len(facts[0]) == batches.chain_rows + batches.facts // 2
+        assert batches.chain_rows + batches.facts == 80
+        assert abs(batches.facts - 80 * COMPARES.atomic_share) <= 1
+
+
+def test_every_group_of_a_batch_depends_on_the_seed_and_the_step_only() -> None:
+    forwards, backwards = Batches(COMPARES, 64, seed=7), Batches(COMPARES, 64, seed=7)
+    expected = [[in_rows(group) for group in forwards.of_step(step)] for step in range(6)]
+    assert [[in_rows(group) for group in backwards.of_step(step)] for step in reversed(range(6))] == expected[::-1]
+    other = [in_rows(group) for group in Batches(COMPARES, 64, seed=8).of_step(0)]
+    assert all(one != another for one, another in zip(other, expected[0], strict=True))
 
 
 def test_a_batch_depends_on_the_seed_and_the_step_only() -> None:
@@ -90,7 +222,7 @@ def test_a_batch_depends_on_the_seed_and_the_step_only() -> None:
 
 def test_a_batch_has_the_size_and_the_share_of_facts_that_was_asked_for() -> None:
     batches = Batches(LESSON, 64, seed=0)
-    _, due, _ = batches.of_step(3)
+    _, due, _ = facts_of_step(batches, 3)
     assert abs(batches.facts - 64 * LESSON.atomic_share) <= 1
     assert batches.chain_rows + batches.facts == 64
     assert len(due) == batches.chain_rows + batches.facts // 2
@@ -100,7 +232,7 @@ def test_facts_on_their_own_stand_two_in_a_row_each_asked_of_a_named_entity() ->
     batches = Batches(LESSON, 64, seed=0)
     alone = {(row[0], row[1], LESSON.rows.targets[i][1]) for i, row in enumerate(LESSON.rows.tokens)}
     for step in range(20):
-        rows = [column[batches.chain_rows :].tolist() for column in batches.of_step(step)]
+        rows = [column[batches.chain_rows :].tolist() for column in facts_of_step(batches, step)]
         for row, when, answers in zip(*rows, strict=True):
             assert answers[0] == answers[2] == NO_TARGET
             assert (row[0], row[1], answers[1]) in alone
@@ -113,7 +245,7 @@ def test_two_facts_that_would_make_a_chain_are_never_side_by_side() -> None:
     batches = Batches(LESSON, 64, seed=0)
     left_out = 0
     for step in range(200):
-        tokens, due, targets = (column[batches.chain_rows :] for column in batches.of_step(step))
+        tokens, due, targets = (column[batches.chain_rows :] for column in facts_of_step(batches, step))
         both = due[:, 2] == GIVEN
         assert not (both & (targets[:, 1] == tokens[:, 2])).any()
         assert not (both & (targets[:, 3] == tokens[:, 0])).any()
@@ -136,4 +268,4 @@ def test_a_lesson_without_facts_on_their_own_is_all_chains() -> None:
     chains_only = Lesson.of(GRAPH, replace(MADE, atomic=MADE.atomic[:0]))
     batches = Batches(chains_only, 16, seed=0)
     assert batches.facts == 0
-    assert len(batches.of_step(0)[0]) == 16
+    assert len(facts_of_step(batches, 0)[0]) == 16

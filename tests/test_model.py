@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET
+from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, carried
 from grokhop.model import LoopTransformer, ReadOut, loss
 from grokhop.settings import ModelSettings
 
@@ -241,6 +241,79 @@ def test_a_position_due_later_than_one_loop_after_the_one_before_carries_its_sta
     carried = model.block(x_TD, torch.tensor([0]), torch.tensor([2]))
     x_TD = torch.stack([x_TD[0, 0], x_TD[0, 1], carried[0]])[None]
     assert_close(read_outs[1].logits, model.read_out(model.block(x_TD, torch.tensor([0]), torch.tensor([2]))))
+
+
+COMPARISON = [GIVEN, 1, carried(2), GIVEN, 1, 3]
+"""`a r OP b r OP`"""
+
+
+def after_loop(model: LoopTransformer, x_BTD: Tensor, *places: int) -> Tensor:
+    """(B, n, D) what the block gives at some places of all rows."""
+    every = torch.cartesian_prod(torch.arange(len(x_BTD)), torch.tensor(places))
+    return model.block(x_BTD, every[:, 0], every[:, 1]).view(len(x_BTD), len(places), -1)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_carried_position_keeps_what_the_block_gave_in_its_loop_and_is_never_read_out(layers: int) -> None:
+    model, tokens = model_of(layers), random_rows(3, 6)
+    due = torch.tensor([COMPARISON] * 3)
+    read_outs = model(tokens, due)
+    assert [(read.loop, read.position.tolist()) for read in read_outs] == [(1, [1, 4] * 3), (3, [5] * 3)]
+    x_BTD = model.embedding(tokens)
+    ends = model.read_out(after_loop(model, x_BTD, 1, 4))
+    x_BTD = x_BTD.clone()
+    x_BTD[:, [1, 4]] = model.re_embed(ends)  # neither operator has begun: the ends of their branches were missing
+    gathered = after_loop(model, x_BTD, 2, 5)
+    x_BTD = x_BTD.clone()
+    x_BTD[:, [2, 5]] = gathered  # the first operator has done its work now and stays as it is
+    answers = model.read_out(after_loop(model, x_BTD, 5))
+    expected = torch.full((3, 6, VOCABULARY), math.nan)
+    expected[:, [1, 4]], expected[:, [5]] = ends, answers
+    assert_close(in_table(read_outs, tokens.shape), expected)
+
+
+def test_what_a_carried_position_holds_is_seen_by_the_answer_behind_it() -> None:
+    model, tokens = model_of(), random_rows(2, 6)
+    held, padded = torch.tensor([COMPARISON] * 2), torch.tensor([COMPARISON] * 2)
+    padded[:, 2] = NEVER_DUE
+    one, other = (in_table(model(tokens, due), tokens.shape) for due in (held, padded))
+    assert_close(one[:, :5], other[:, :5])
+    assert not torch.allclose(one[:, 5], other[:, 5])
+
+
+def test_a_carried_position_works_longer_where_it_is_carried_to_a_later_loop() -> None:
+    model, tokens = model_of(), random_rows(2, 3)
+    first, second = torch.tensor([[GIVEN, carried(2), 3]] * 2), torch.tensor([[GIVEN, carried(1), 3]] * 2)
+    x_BTD = model.embedding(tokens).clone()
+    x_BTD[:, [1]] = after_loop(model, x_BTD, 1)
+    longer = x_BTD.clone()
+    longer[:, [1]] = after_loop(model, longer, 1)
+    # The last position begins one loop after that which is carried has ended.
+    longer_answer = model.read_out(after_loop(model, longer, 2))
+    x_BTD[:, [2]] = after_loop(model, x_BTD, 2)
+    shorter_answer = model.read_out(after_loop(model, x_BTD, 2))
+    assert_close(model(tokens, first)[0].logits, longer_answer[:, 0])
+    assert_close(model(tokens, second)[0].logits, shorter_answer[:, 0])
+    assert not torch.allclose(longer_answer, shorter_answer)
+
+
+def test_the_hop_trace_has_nothing_at_a_carried_position() -> None:
+    hops = model_of().hops(random_rows(2, 6), torch.tensor([COMPARISON] * 2))
+    assert (hops.entity >= 0).tolist() == [[loop > 0 for loop in COMPARISON]] * 2
+    assert (hops.probability > 0).tolist() == [[loop > 0 for loop in COMPARISON]] * 2
+
+
+def test_comparisons_are_answered_alike_alone_and_padded_beside_longer_rows() -> None:
+    model = model_of(2)
+    short, long = random_rows(2, 6), random_rows(3, 8, seed=1)
+    short_due = torch.tensor([COMPARISON] * 2)
+    long_due = torch.tensor([[GIVEN, 1, 2, carried(3), GIVEN, 1, 2, 4]] * 3)
+    padded = torch.cat([short, torch.full((2, 2), 5)], dim=1)
+    padded_due = torch.cat([short_due, torch.full((2, 2), NEVER_DUE)], dim=1)
+    together = in_table(model(torch.cat([padded, long]), torch.cat([padded_due, long_due])), (5, 8))
+    assert_close(together[:2, :6], in_table(model(short, short_due), (2, 6)))
+    assert_close(together[2:], in_table(model(long, long_due), (3, 8)))
+    assert together[:2, 6:].isnan().all()
 
 
 def test_a_loop_in_which_no_position_is_due_adds_nothing_to_the_loss() -> None:

@@ -102,6 +102,11 @@ def score(right: int, n: int, seeds: int) -> dict[str, Any]:
     return over_seeds([np.arange(n) < right] * seeds)
 
 
+def asked(right: int, n: int, seeds: int) -> dict[str, Any]:
+    """The scores of questions (`grokhop.benchmark.score`) as the report reads them."""
+    return {**score(right, n, seeds), "f1": 0.8125, "evidence_f1": 0.7321, "parsed": 1.0}
+
+
 def evaluation(relations: list[str], *, seeds: int, held_out: bool) -> dict[str, Any]:
     two = {
         "II": score(1999, 2000, seeds),
@@ -122,7 +127,16 @@ def evaluation(relations: list[str], *, seeds: int, held_out: bool) -> dict[str,
         "atomic": score(90, 90, seeds),
         "atomic_held_out": score(0, 0, seeds),
         "cells": {"2": two, "3": three},
-        "questions": {"compositional": {"ood": {**score(3, 4, seeds), "misses": [miss]}}},
+        "comparison": {
+            "id": {**score(13, 20, seeds), "majority": 0.44},
+            "ood": {**score(0, 0, seeds), "majority": None},
+        },
+        "rules": [],
+        "questions": {
+            "comparison": {"id": {**asked(11, 16, seeds), "misses": [], "baseline": 0.5625}},
+            "compositional": {"ood": {**asked(3, 4, seeds), "misses": [miss]}},
+        },
+        "parsed": 0.975,
         "per_relation": [
             {"relation": r, "first_hop": {"II": score(7, 9, seeds)}, "last_hop": {"II": score(0, 0, seeds)}}
             for r in relations
@@ -181,6 +195,29 @@ def test_the_verdict_names_the_main_numbers(html: str) -> None:
 @pytest.mark.parametrize("number", ["2,000", "67.0 % to 88.8 %", "90.0 %", "1,234", "15.0 s", "77.8 %"])
 def test_a_measured_number_appears(html: str, number: str) -> None:
     assert number in without_plotly(html)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ID comparison", "65.0 %", "44.0 %", "97.5 % of the questions were understood", "56.2 %", "81.2 %", "73.2 %"],
+)
+def test_comparisons_and_the_scores_of_questions_appear(html: str, text: str) -> None:
+    assert text in without_plotly(html)
+
+
+def test_a_cell_of_comparisons_that_asks_nothing_is_left_out(html: str) -> None:
+    assert "OOD comparison" not in without_plotly(html)
+
+
+def test_a_run_that_was_evaluated_before_there_were_comparisons_is_reported(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    found = json.loads((run / "eval.json").read_text())
+    kept = {key: value for key, value in found.items() if key not in ("comparison", "rules", "parsed")}
+    kept["questions"] = {"compositional": {"ood": {**asked(4, 4, 2), "misses": []}}}
+    write_json(run / "eval.json", kept)
+    html = without_plotly(page(run))
+    assert "ID comparison" not in html
+    assert "No misses" in html
 
 
 def test_before_eval_the_report_says_which_command_is_missing_and_still_shows_curves(tmp_path: Path) -> None:
@@ -308,7 +345,7 @@ def test_where_questions_take_the_chains_of_held_out_facts_the_verdict_is_about_
     found = evaluation([HOSTILE], seeds=2, held_out=True)
     found["cells"]["2"]["OO"] = score(0, 0, 2)
     change(
-        run / "eval.json", cells=found["cells"], questions={"inference": {"ood": {**score(68, 68, 2), "misses": []}}}
+        run / "eval.json", cells=found["cells"], questions={"inference": {"ood": {**asked(68, 68, 2), "misses": []}}}
     )
     html = without_plotly(page(run))
     assert "99.95 % in distribution on 2,000 two-hop test queries and 100 % out of distribution on 68 questions" in html

@@ -9,7 +9,7 @@ from graphs import triples
 from torch import Tensor
 
 from grokhop.compare import comparable
-from grokhop.encode import GIVEN
+from grokhop.encode import GIVEN, NEVER_DUE
 from grokhop.graph import Graph, GraphBuilder, Question
 from grokhop.model import Hops, LoopTransformer
 from grokhop.query import LESS, LIVED_LONGER, MORE, SAME, Branch, Query
@@ -43,12 +43,16 @@ class Stub:
 
     def __init__(self, graph: Graph, told: Callable[[int, int], int | None] = lambda _row, _position: None) -> None:
         self.graph, self.told, self.asked = graph, told, list[str]()
+        self.rows = list[list[str]]()
         self.tail = {(h, r): t for h, r, t in triples(graph)}
         self.names = [*(entity.key for entity in graph.entities), *graph.relations]
 
     def hops(self, tokens: Tensor, due: Tensor) -> Hops:
         entities = torch.full_like(tokens, -1)
         for row, line in enumerate(tokens.tolist()):
+            self.rows.append(
+                [self.names[token] for token, loop in zip(line, due[row], strict=True) if loop != NEVER_DUE]
+            )
             ends: list[int] = []
             for position, token in enumerate(line):
                 loop = int(due[row, position])
@@ -56,7 +60,7 @@ class Stub:
                     ends.append(token)
                 elif loop > GIVEN:
                     name = self.names[token]
-                    if name in (SAME, LESS, MORE):
+                    if name in (SAME, LESS):
                         self.asked.append(self.names[line[position - 1]])
                         read = self.names.index(f"answer:{self.judged(name, *ends)}")
                     else:
@@ -69,7 +73,7 @@ class Stub:
         if operator == SAME:
             return "yes" if one == two else "no"
         a, b = (int(self.names[end].split(":")[1]) for end in (one, two))
-        return "equal" if a == b else "first" if (a < b) == (operator == LESS) else "second"
+        return "equal" if a == b else "first" if a < b else "second"
 
 
 GRAPH = people()
@@ -126,6 +130,68 @@ def test_dates_are_compared_by_year_and_where_equal_by_month_and_day(
         response = responder_of(stub).respond([query])[0]
         assert response.answer == (winner if winner == "equal" else prefix + winner)
         assert stub.asked == units
+
+
+@pytest.mark.parametrize("by_film", [False, True])
+def test_what_is_later_is_asked_as_what_is_earlier_with_the_branches_exchanged(by_film: bool) -> None:
+    path, prefix = (("director", "born"), "film of ") if by_film else (("born",), "")
+    one, two = f"{prefix}ann", f"{prefix}bob"
+    stub = Stub(GRAPH)
+    earlier, later = responder_of(stub).respond([compares(o, one, two, *path) for o in (LESS, MORE)])
+    asked = [*path, "year", LESS]
+    assert stub.rows == [[one, *asked, two, *asked], [two, *asked, one, *asked]]
+    assert (earlier.answer, later.answer) == (one, two)
+
+
+def test_the_hops_of_what_is_later_belong_to_the_branches_as_they_were_asked() -> None:
+    query = compares(MORE, "film of dan", "film of ann", "director", "born")
+    stub = Stub(GRAPH)
+    responder = responder_of(stub)
+    response = responder.respond([query])[0]
+    ends = {branch: [responder.label(h.token) for h in response.hops[:-1] if h.branch == branch] for branch in (0, 1)}
+    assert ends == {0: ["dan", "date:1901-08-01", "1901"], 1: ["ann", "date:1900-05-07", "1900"]}
+    assert responder.evidence(query, response) == (
+        ("film of dan", "director", "dan"),
+        ("dan", "born", "date:1901-08-01"),
+        ("film of ann", "director", "ann"),
+        ("ann", "born", "date:1900-05-07"),
+    )
+    named = [["film of ann", "film of dan"][hop.position > 4] for hop in response.hops[:-1]]
+    assert [stub.rows[0][0], stub.rows[0][5]] == ["film of ann", "film of dan"]
+    assert [["film of dan", "film of ann"][hop.branch] for hop in response.hops[:-1]] == named
+
+
+@pytest.mark.parametrize("operator", [LESS, MORE])
+@pytest.mark.parametrize(("word", "winner"), [("first", "ann"), ("second", "bob")])
+def test_the_first_and_the_second_are_those_of_the_question_whichever_stands_first_in_the_row(
+    operator: str, word: str, winner: str
+) -> None:
+    """Ann put second is called the earlier one of the row by 'second': then it is Bob who is later."""
+    read = next(i for i, entity in enumerate(GRAPH.entities) if entity.key == f"answer:{word}")
+    stub = Stub(GRAPH, lambda _row, position: read if position == 7 else None)
+    assert responder_of(stub).respond([compares(operator, "ann", "bob", "born")])[0].answer == winner
+
+
+def test_every_hop_is_told_with_the_relation_or_operator_it_was_asked_by_and_what_is_carried_is_none() -> None:
+    responder = responder_of(Stub(GRAPH))
+    response = responder.respond([compares(LESS, "ann", "bob", "born")])[0]
+    found = [(h.branch, h.position, h.loop, responder.label(h.asked), responder.label(h.token)) for h in response.hops]
+    assert found == [
+        (0, 1, 1, "born", "date:1900-05-07"),
+        (0, 2, 2, "year", "1900"),
+        (1, 5, 1, "born", "date:1901-02-03"),
+        (1, 6, 2, "year", "1901"),
+        (1, 7, 4, LESS, "first"),
+    ]
+
+
+def test_sameness_is_asked_of_a_graph_without_a_date_too() -> None:
+    builder = GraphBuilder(source="test")
+    facts = tuple(builder.fact(name, "country", end) for name, end in (("a", "x"), ("b", "x"), ("c", "y")))
+    builder.question(Question(id="q", type="comparison", text="?", answer="yes", facts=facts[:2]))
+    graph = comparable(builder.build())
+    queries = [compares(SAME, "a", other, "country", graph=graph) for other in ("b", "c")]
+    assert [response.answer for response in responder_of(Stub(graph)).respond(queries)] == ["yes", "no"]
 
 
 @pytest.mark.parametrize(("one", "two", "expected"), [("ann", "bob", "yes"), ("ann", "dan", "no")])

@@ -14,16 +14,21 @@ import pytest
 import torch
 from graphs import built, random_graph
 from safetensors import safe_open
+from test_compare import asked_graph
 
 import grokhop.train as training
 from grokhop.chains import Queries
 from grokhop.checkpoint import save_checkpoint
+from grokhop.compare import comparable
 from grokhop.compose import Compositions, compose
+from grokhop.encode import Rows
 from grokhop.errors import InputError
 from grokhop.evaluate import evaluate
 from grokhop.graph import Graph, Part
 from grokhop.lesson import Lesson
 from grokhop.metrics import Look, read_looks
+from grokhop.model import loss
+from grokhop.query import LESS, SAME
 from grokhop.run import CHECKPOINT, SUMMARY, WEIGHTS, Run
 from grokhop.settings import Budget, ModelSettings, TrainSettings, preset
 from grokhop.train import Trainer, train
@@ -167,8 +172,9 @@ def test_the_seed_chooses_the_first_weights_and_the_order_of_the_rows(mini_graph
     one, again, other = (training.Trainer(lesson, MINI, seed=seed, folder=tmp_path / "seed") for seed in (0, 0, 1))
     assert torch.equal(one.model.embedding.weight, again.model.embedding.weight)
     assert not torch.equal(one.model.embedding.weight, other.model.embedding.weight)
-    assert torch.equal(one.batches.of_step(0)[0], again.batches.of_step(0)[0])
-    assert not torch.equal(one.batches.of_step(0)[0], other.batches.of_step(0)[0])
+    tokens, tokens_again, tokens_other = (trainer.batches.of_step(0)[0][0] for trainer in (one, again, other))
+    assert torch.equal(tokens, tokens_again)
+    assert not torch.equal(tokens, tokens_other)
 
 
 @pytest.mark.parametrize("stop", [10, 30, 50, STEPS], ids=lambda step: f"after step {step}")
@@ -228,8 +234,9 @@ def test_a_run_is_resumed_with_no_other_settings_and_no_other_graph(mini_graph: 
     with pytest.raises(KeyboardInterrupt):
         trained(mini_graph, tmp_path / "run", notice=interrupt)
     others = replace(MINI, batch_rows=8, model=ModelSettings(width=32))
-    with pytest.raises(InputError, match="same --preset and --hops"):
-        trained(mini_graph, tmp_path / "run", resume=True, settings=others)
+    for settings in (others, replace(MINI, compare=False)):
+        with pytest.raises(InputError, match="same --preset, --hops and --compare"):
+            trained(mini_graph, tmp_path / "run", resume=True, settings=settings)
     random_graph(entities=50, relations=10, degree=8, holdout=0.1).write(tmp_path / "graph")
     with pytest.raises(InputError, match="another graph"):
         trained(tmp_path / "graph", tmp_path / "run", resume=True)
@@ -333,6 +340,90 @@ def test_longer_chains_are_trained_and_looked_at(mini_graph: Path, tmp_path: Pat
     run = trained(mini_graph, tmp_path / "run", settings=settings, budget=Budget(steps=3))
     assert Run.read(run).settings == settings
     assert list(looks(run)[-1].cells) == ["2", "3", "4"]
+
+
+# Comparisons.
+
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a graph whose questions compare."""
+    path = tmp_path_factory.mktemp("graphs") / "asked"
+    asked_graph().write(path)
+    return path
+
+
+def test_comparisons_are_trained_where_questions_compare_unless_they_are_unwanted(asked: Path, tmp_path: Path) -> None:
+    budget = Budget(steps=10)
+    run = Run.read(trained(asked, tmp_path / "run", budget=budget))
+    without = Run.read(trained(asked, tmp_path / "without", settings=replace(MINI, compare=False), budget=budget))
+    assert SAME in run.graph.relations and SAME not in without.graph.relations
+    assert without.graph is without.plain_graph
+    assert looks(run.path)[-1].compared is not None
+    assert looks(without.path)[-1].compared is None
+    assert run.manifest["composed"] == without.manifest["composed"] == compose(asked_graph()).counts
+
+
+def test_the_loss_of_a_step_is_the_sum_of_its_groups_and_so_is_its_gradient(asked: Path, tmp_path: Path) -> None:
+    graph = Graph.read(asked)
+    lesson = Lesson.of(comparable(graph), compose(graph))
+    one, other = (Trainer(lesson, MINI, seed=0, folder=tmp_path / "seed") for _ in range(2))
+    groups = one.batches.of_step(0)
+    assert len(groups) == 3
+    total = torch.stack([loss(one.model(tokens, due), targets) for tokens, due, targets in groups]).sum()
+    total.backward()  # type: ignore[no-untyped-call]
+    seen: dict[str, torch.Tensor] = {}
+
+    def note(*_: Any) -> None:
+        seen.update({name: p.grad.clone() for name, p in other.model.named_parameters() if p.grad is not None})
+
+    other.optimizers[0].register_step_pre_hook(note)
+    assert other._take_step() == pytest.approx(float(total.detach()), rel=1e-6)
+    assert seen.keys() == {name for name, _ in one.model.named_parameters()}
+    for name, weight in one.model.named_parameters():
+        assert weight.grad is not None
+        torch.testing.assert_close(seen[name], weight.grad, atol=1e-6, rtol=1e-4)
+
+
+def test_comparisons_out_of_distribution_must_reach_their_target_too(asked: Path, tmp_path: Path) -> None:
+    graph = Graph.read(asked)
+    lesson = Lesson.of(comparable(graph), compose(graph))
+    trainer = Trainer(lesson, replace(MINI, id_target=0.9, ood_target=0.8), seed=0, folder=tmp_path / "seed")
+    good = Look(step=1, seconds=1, epochs=1, loss=1, rows_per_second=1, train=1, id=0.9, ood=0.8, compared=0.8)
+    assert trainer._has_reached_targets(good)
+    assert trainer._has_reached_targets(replace(good, compared=None))
+    assert not trainer._has_reached_targets(replace(good, compared=0.79))
+
+
+def test_what_is_looked_at_is_the_operator_that_is_answered_worst(
+    asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = Graph.read(asked)
+    lesson = Lesson.of(comparable(graph), compose(graph))
+    trainer = Trainer(lesson, replace(MINI, evaluate_every=1), seed=0, folder=tmp_path / "seed")
+    shares = {id(lesson.compared[SAME]): 0.75, id(lesson.compared[LESS]): 0.5}
+
+    def told(_model: Any, rows: Rows) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        return np.arange(8) < 8 * shares[id(rows)]
+
+    monkeypatch.setattr(training, "right_at_the_end", told)
+    trainer.run(Budget(steps=1))
+    assert trainer.looks[-1].compared == 0.5
+    shares[id(lesson.compared[LESS])] = 1.0
+    trainer.run(Budget(steps=2))
+    assert trainer.looks[-1].compared == 0.75
+
+
+def test_a_run_with_comparisons_that_was_stopped_goes_on_to_the_same_last_bit(asked: Path, tmp_path: Path) -> None:
+    def interrupt(_seed: int, look: Look) -> None:
+        if look.step == 10:
+            raise KeyboardInterrupt
+
+    budget = Budget(steps=20)
+    straight = trained(asked, tmp_path / "straight", budget=budget)
+    with pytest.raises(KeyboardInterrupt):
+        trained(asked, tmp_path / "run", budget=budget, notice=interrupt)
+    assert_same_outcome(trained(asked, tmp_path / "run", budget=budget, resume=True), straight)
 
 
 # Its folder.

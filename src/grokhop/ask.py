@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 
 from grokhop.chains import Chaining
+from grokhop.compose import compose
 from grokhop.errors import InputError
 from grokhop.evaluate import load_model
 from grokhop.graph import Graph
-from grokhop.query import Branch, Query
+from grokhop.query import SAME, Branch, Query
 from grokhop.respond import Responder
+from grokhop.rules import rule_rows, rules_of
 from grokhop.run import Run
 from grokhop.understand import Understander, Understood
 
@@ -19,10 +21,11 @@ def ask(path: Path, text: str, *, seed: int = 0) -> dict[str, Any]:
     """Answer `text` with the model of a run.
 
     Returns:
-        `query` (labels of the head and the relations), `hops` (what each position read out, after which loop), the
-        last hop's `answer` and `probability`; `in_graph`, whether facts of the graph answer the query, and then the
-        `expected` answers; `observed`, whether facts do that nobody made up; `understood` and `linked`, how the
-        words were taken; `trained_hops`, the longest chain that was trained.
+        `query` (labels of the heads, the relations and the operator), `hops` (what each position read out, by which
+        relation or operator, after which loop), the `answer` and its `probability`; `in_graph`, whether facts of the
+        graph answer the query, and then the `expected` answers, or of a comparison what is `compared`, the ends of
+        each branch; `observed`, whether facts do that nobody made up; `understood` and `linked`, how the words were
+        taken; `trained_hops`, the longest chain that was trained.
 
     Raises:
         InputError: the run cannot be read, the seed has not finished, the text is not understood, or it asks for a
@@ -32,14 +35,25 @@ def ask(path: Path, text: str, *, seed: int = 0) -> dict[str, Any]:
     seeds = run.finished_seeds()
     if seed not in seeds:
         raise InputError(f"seed {seed} of {run.path} has not finished: choose one of {', '.join(map(str, seeds))}")
-    understood = Understander(run.plain_graph).understand(text)
+    understood = Understander(run.plain_graph, rules=rules_of(run.graph)).understand(text)
     query = understood.query
-    if query.operator is not None and not run.settings.compare:
+    if any(branch.asked for branch in query.branches):
+        _refuse_untrained_rules(run)
+    if query.operator is not None and SAME not in run.graph.relations:
         raise InputError(
-            f"this run was not trained on comparisons ('grokhop train --compare' does); understood was: "
+            "this run was not trained on comparisons, as runs of a graph whose questions compare are; understood was: "
             f"{query.describe(run.graph)} ({query.type})"
         )
     return {**_answered(run, query, seed), **_described(run.graph, understood), "trained_hops": run.settings.hops}
+
+
+def _refuse_untrained_rules(run: Run) -> None:
+    made = compose(run.plain_graph, hops=run.settings.hops)
+    if not len(rule_rows(run.graph, tested=made.tested)):
+        raise InputError(
+            f"the rules of {run.path} had no example to be learned from, since questions ask every path of theirs: "
+            "train on a graph that 'grokhop augment' has made, or ask by the path itself"
+        )
 
 
 def _answered(run: Run, query: Query, seed: int) -> dict[str, Any]:
@@ -53,7 +67,9 @@ def _answered(run: Run, query: Query, seed: int) -> dict[str, Any]:
     return {
         "hops": [
             {
+                "branch": hop.branch,
                 "position": hop.position,
+                "relation": responder.label(hop.asked),
                 "loop": hop.loop,
                 "entity": responder.label(hop.token),
                 "probability": hop.probability,
@@ -64,6 +80,7 @@ def _answered(run: Run, query: Query, seed: int) -> dict[str, Any]:
         "probability": response.probability,
         "in_graph": all(known),
         "expected": known[0] if query.operator is None else [],
+        "compared": None if query.operator is None else known,
         "observed": all(observed),
     }
 

@@ -12,6 +12,7 @@ from grokhop.graph import Entity, Graph
 SOURCE = "calendar"
 YEAR, MONTH, DAY = "year", "month", "day"
 UNITS = (YEAR, MONTH, DAY)
+_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _DATE = re.compile(r"date:(-?\d{4})(?:-(\d\d))?(?:-(\d\d))?")
 
 
@@ -21,13 +22,15 @@ def parts_of(key: str) -> dict[str, int]:
     return {} if found is None else {u: int(n) for u, n in zip(UNITS, found.groups(), strict=True) if n is not None}
 
 
-def number_of(key: str) -> int | None:
-    """The number that the entity of a year, month or day stands for; None for all others."""
+def number_of(key: str, label: str = "") -> float | None:
+    """The number that an entity stands for: a year, a month or a day, or what is written as a number, '8,336,817'."""
     unit, _, number = key.partition(":")
     if unit in (MONTH, DAY) and number.isdecimal():
         return int(number)
     parts = parts_of(key)
-    return parts[YEAR] if list(parts) == [YEAR] else None
+    if parts:
+        return parts[YEAR] if list(parts) == [YEAR] else None
+    return float(label.replace(",", "")) if _NUMBER.fullmatch(label) else None
 
 
 def with_calendar(graph: Graph) -> Graph:

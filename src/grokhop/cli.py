@@ -129,9 +129,22 @@ def phi(
 @app.command()
 def augment(
     graph: Graph,
-    out: Out,
+    out: Annotated[Path | None, typer.Option("--output", "-o", help="The folder to make.", show_default=False)] = None,
     target_phi: Annotated[float, typer.Option(help="The phi that every relation should reach.")] = 6.25,
+    source: Annotated[
+        str, typer.Option(help="Sources in their order, with commas: graph, gazetteer, llm, wrong.")
+    ] = "graph",
+    wrong_share: Annotated[
+        float | None, typer.Option(help="Share of the added facts that is made false on purpose.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be added, and write nothing.")] = False,
     seed: Annotated[int, typer.Option(help="Another seed adds other facts.")] = 0,
+    level: Annotated[
+        int | None,
+        typer.Option(
+            help="Facts that an entity may get in each direction; the target if left out. More need fewer facts."
+        ),
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -139,7 +152,18 @@ def augment(
     from grokhop import console
     from grokhop.augment import augment_folder
 
-    report = augment_folder(graph, out, target_phi=target_phi, seed=seed, force=force)
+    if (out is None) != dry_run:
+        raise InputError("give either -o FOLDER to write the augmented graph, or --dry-run to see the plan")
+    report = augment_folder(
+        graph,
+        out,
+        target_phi=target_phi,
+        sources=source.split(","),
+        wrong_share=wrong_share,
+        seed=seed,
+        level=level,
+        force=force,
+    )
     _emit(report, as_json, console.show_augmentation)
 
 
@@ -150,8 +174,8 @@ def train(
     preset: Annotated[str, typer.Option(help="loop or toy.")] = "loop",
     hops: Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")] = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Train comparisons too, as the questions make them.")
-    ] = False,
+        bool, typer.Option("--compare/--no-compare", help="Train comparisons too, where the graph's questions compare.")
+    ] = True,
     budget: Annotated[str, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'.")] = "5m",
     seeds: Annotated[int, typer.Option(min=1, help="Models to train, with seeds 0, 1, ...")] = 1,
     threads: Threads = None,
@@ -185,12 +209,22 @@ def train(
 
 
 @app.command("eval")
-def evaluate(run: Run, threads: Threads = None, as_json: Json = False) -> None:
+def evaluate(
+    run: Run,
+    questions: Annotated[
+        Path | None, typer.Option(help="Ask the questions of this file instead (2WikiMultiHopQA's format).")
+    ] = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
     """Ask the finished models the test queries and questions."""
     from grokhop import console
-    from grokhop.evaluate import evaluate as evaluate_run
+    from grokhop import evaluate as stage
 
-    _emit(evaluate_run(run, threads=threads), as_json, console.show_evaluation)
+    if questions is None:
+        _emit(stage.evaluate(run, threads=threads), as_json, console.show_evaluation)
+    else:
+        _emit(stage.evaluate_questions(run, questions, threads=threads), as_json, console.show_questions)
 
 
 @app.command()

@@ -1,18 +1,21 @@
 """Comparisons: two branches of facts whose ends are compared, `a r b r SAME` or `a r1 r2 year b r1 r2 year LESS`.
 
 Which branches are compared with which operator is read from the graph's comparison questions; a date is compared by
-its year, and by month and day where years are equal. Training comparisons join trainable facts only, never two heads
-that a question compares, and are balanced: as many 'yes' as 'no', as many 'first' as 'second', half of the pairs near
-to each other. The order of years, months and days is also trained on its own (`1953 1975 LESS`), since it is no fact
-of the graph; so dates that are in no training comparison are ordered all the same.
+its year, and by month and day where years are equal. What is later is asked as what is earlier, with the branches
+exchanged, so one operator knows all order there is.
 
-An answer is one of a few words: which of the two branches, or yes or no. So an answer that looks at one side alone
-scores one half.
+Two kinds of row are trained. *Comparisons* join the branches of trainable facts, never two heads that a question
+compares. *Operands*, `1953 LESS 1975 LESS`, hold no fact of the graph, for a branch that is read out stands in its row
+as named entities would: the order of all years and the sameness of all entities are learned there, and serve at the
+end of any branch. All are balanced: as many 'yes' as 'no', as many 'first' as 'second', half of the pairs near to each
+other.
 """
 
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,21 +23,25 @@ from numpy.typing import NDArray
 from grokhop.calendar import SOURCE as CALENDAR
 from grokhop.calendar import UNITS, YEAR, number_of, with_calendar
 from grokhop.chains import Chaining, Longs, Mask
-from grokhop.compose import hold_tested
-from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, Rows
+from grokhop.compose import ID_SHARE, hold_tested, query_codes, split_codes
+from grokhop.encode import NO_TARGET, Branches, Rows, encode_comparisons, encode_operands, stack
+from grokhop.errors import InputError
 from grokhop.graph import Entity, Graph, Part, Question
-from grokhop.query import LESS, MORE, SAME
+from grokhop.query import LESS, SAME
 
-OPERATORS = (SAME, LESS, MORE)
+OPERATORS = (SAME, LESS)
 YES, NO, FIRST, SECOND, EQUAL = "yes", "no", "first", "second", "equal"
 ANSWERS = (YES, NO, FIRST, SECOND, EQUAL)
 COMPARED = ("comparison", "bridge_comparison")
 """Question types that compare two branches."""
-LOOPS = 2
-"""That an operator works: one to gather a value, one to look for it in the other branch."""
-ROWS_PER_KIND = 3000
+ROWS_PER_KIND = 2000
+OPERAND_ROWS = 100_000
+"""Of order, and as many of sameness."""
+ALIKE_SHARE = 0.1
+"""Of these rows, those with the same entities before both operands."""
 NEAR = 6
 """Branches at most so many places apart in order count as near."""
+MOST_BRANCHES = 200_000
 
 
 def comparable(graph: Graph) -> Graph:
@@ -78,10 +85,15 @@ def sides(question: Question) -> Sides | None:
 
 
 class Comparing:
-    """Makes comparisons over one comparable graph."""
+    """Makes comparisons over one comparable graph.
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph, self.chaining = graph, Chaining(graph)
+    Args:
+        tested: codes of chain queries that are tested (`grokhop.compose.Compositions.tested`); no branch of trainable
+            facts holds one.
+    """
+
+    def __init__(self, graph: Graph, *, tested: NDArray[np.uint64] | None = None) -> None:
+        self.graph, self.tested, self.chaining = graph, tested, Chaining(graph)
 
     @cached_property
     def token(self) -> dict[str, int]:
@@ -97,28 +109,32 @@ class Comparing:
         return {unit: _last(self.graph, unit) for unit in UNITS} if CALENDAR in self.graph.sources else {}
 
     @cached_property
-    def numbers(self) -> dict[int, int]:
-        """The number of each entity that is a year, month or day."""
-        found = ((i, number_of(entity.key)) for i, entity in enumerate(self.graph.entities))
+    def numbers(self) -> dict[int, float]:
+        """The number of each entity that is a year, month or day, or is written as a number."""
+        found = ((i, number_of(entity.key, entity.label)) for i, entity in enumerate(self.graph.entities))
         return {i: number for i, number in found if number is not None}
+
+    def is_dated(self, relation: int) -> bool:
+        """Whether all objects of a relation have a year."""
+        tails = self.graph.tail[self.graph.relation == relation]
+        return bool(len(tails) and np.isin(tails, self._dates).all())
+
+    @cached_property
+    def _dates(self) -> Longs:
+        return np.unique(self.graph.head[self.graph.relation == self.units.get(YEAR, -1)])
 
     @cached_property
     def kinds(self) -> list[Kind]:
         """What the graph's questions compare; nothing in a graph without operators. Dates are compared by each unit."""
         if SAME not in self.graph.relations:
             return []
-        dated = set(self.graph.head[self.graph.relation == self.units.get(YEAR, -1)].tolist())
         found: dict[Kind, None] = {}
-        for question in self.graph.questions:
-            compared = sides(question)
-            if compared is None:
-                continue
-            if all(fact[2] in dated for fact in question.facts if fact[1] == compared.relations[-1]):
-                for unit in self.units.values():
-                    path = (*compared.relations, unit)
-                    found |= {Kind(path, operator): None for operator in OPERATORS}
+        for path in dict.fromkeys(s.relations for s in map(sides, self.graph.questions) if s):
+            tails = self.graph.tail[self.graph.relation == path[-1]].tolist()
+            if self.is_dated(path[-1]):
+                found |= {Kind((*path, unit), LESS): None for unit in self.units.values()}
             else:
-                found[Kind(compared.relations, SAME)] = None
+                found[Kind(path, LESS if all(tail in self.numbers for tail in tails) else SAME)] = None
         return list(found)
 
     @cached_property
@@ -127,105 +143,190 @@ class Comparing:
         return {(frozenset(s.heads), s.relations) for s in found if s}
 
     def rows(
-        self, part: Part, *, tested: NDArray[np.uint64] | None = None, per_kind: int = ROWS_PER_KIND, seed: int = 0
+        self,
+        facts: Part,
+        *,
+        pairs: Part = Part.TRAIN,
+        operators: Sequence[str] = OPERATORS,
+        per_kind: int = ROWS_PER_KIND,
+        seed: int = 0,
     ) -> Rows:
-        """Comparisons of branches whose observed facts are all of `part`; for TRAIN the bare order of numbers too.
+        """Comparisons of branches whose observed facts are all of the part `facts`.
 
         Args:
-            tested: codes of chain queries that are tested; a branch that holds one is left out. To be given for TRAIN.
+            pairs: of trainable facts, the part for which the two heads together are; a share of such pairs is held
+                out for each of the other parts (ID queries). Pairs of held-out facts are not divided.
         """
-        rng = np.random.default_rng([seed, int(part)])
-        made = [
-            row
-            for kind in self.kinds
-            for row in self._of_kind(kind, self._branches(kind, part, tested), self._wanted(kind, per_kind), rng)
-        ]
-        if part is Part.TRAIN and self.kinds:
-            made += self._bare(per_kind, rng)
+        rng = np.random.default_rng([seed, int(facts), int(pairs)])
+        kinds = [kind for kind in self.kinds if kind.operator in operators]
+        return stack([self._of_kind(kind, facts, pairs, per_kind, rng) for kind in kinds])
+
+    def operands(self, *, n: int = OPERAND_ROWS, seed: int = 0) -> Rows:
+        """About `n` rows on the order of numbers and `n` on whether two entities are the same, all of them named.
+
+        Before each operand stand as many entities by chance as a branch may have, since what is compared stands at the
+        end of a branch. In some rows they are the same on both sides, so that they are no hint.
+        """
+        rng, made = np.random.default_rng([seed, 17]), []
+        every = np.arange(len(self.graph.entities))
+        ordered = dict.fromkeys(kind.relations[-1] for kind in self.kinds if kind.operator == LESS)
+        scales = [np.unique(self.graph.tail[self.graph.relation == relation]) for relation in ordered]
+        for operator in OPERATORS:
+            lengths = sorted({len(kind.relations) for kind in self.kinds if kind.operator == operator})
+            for before in lengths:
+                if operator == SAME:
+                    pairs = _equal_pairs(every, n // len(lengths), rng)
+                    made.append(self._operands(SAME, every, *pairs, before, rng))
+                    continue
+                for ids in scales:
+                    # As many rows for each number of each scale: there are more years than months to put into order.
+                    share = len(ids) / sum(map(len, scales)) / len(lengths)
+                    pairs = _near_pairs(self._numbers(ids), round(n * share), rng)
+                    made.append(self._operands(LESS, ids, *pairs, before, rng))
         return stack(made)
 
-    def _wanted(self, kind: Kind, per_kind: int) -> int:
-        """Months and days only break ties; but which of them are the same is asked often.
-
-        There are few countries to be the same, and a model that sees no others learns the pairs by heart.
-        """
-        tie = kind.relations[-1] in [self.units.get(unit) for unit in UNITS[1:]]
-        return per_kind // (2 if kind.operator == SAME else 6) if tie else per_kind
-
-    def _branches(self, kind: Kind, part: Part, tested: NDArray[np.uint64] | None) -> Longs:
-        """(P, k) facts: every branch of a kind whose facts are of `part`; the calendar is of every part.
-
-        A branch beside which the same relations lead over facts of another part is left out: the answer would tell
-        of them.
-        """
-        graph = self.graph
-        masks: list[Mask] = []
-        for relation in kind.relations:
-            calendar = relation in self.units.values()
-            masks.append((graph.relation == relation) & (calendar | (graph.part == part)))
-        paths = self.chaining.paths(masks, limit=200_000, rng=np.random.default_rng(0))
-        paths = paths[self.chaining.follow(self.graph.head[paths[:, 0]], self.graph.relation[paths])[1]]
-        return paths if tested is None else paths[~hold_tested(graph, paths, tested)]
-
-    def _of_kind(self, kind: Kind, branches: Longs, n: int, rng: np.random.Generator) -> Iterator["Row"]:
-        if len(branches) < 2:
-            return
-        ends = self.graph.tail[branches[:, -1]]
-        values = np.array([self.numbers.get(int(e), int(e)) for e in ends])
-        order = np.argsort(values, kind="stable")
-        same_path = kind.relations[:-1] if kind.relations[-1] in self.units.values() else kind.relations
-        for i, j in _pairs(order, values, n, rng, equal=kind.operator == SAME):
-            a, b = branches[i], branches[j]
-            heads = (int(self.graph.head[a[0]]), int(self.graph.head[b[0]]))
-            if heads[0] == heads[1] or (frozenset(heads), same_path) in self._asked:
-                continue
-            answer = self._answer(kind, heads, int(values[i]), int(values[j]))
-            yield self._row(kind, heads, self.graph.tail[a].tolist(), self.graph.tail[b].tolist(), answer)
-
-    def _answer(self, kind: Kind, heads: tuple[int, int], a: int, b: int) -> str:
-        if kind.operator == SAME:
-            return YES if self._ends(heads[0], kind) & self._ends(heads[1], kind) else NO
-        return judge(kind.operator, a, b)
-
-    def _ends(self, head: int, kind: Kind) -> set[int]:
-        found = self.chaining.answers(np.array([head]), np.array([kind.relations]))
-        return set(found.answers.tolist())
-
-    def _row(self, kind: Kind, heads: tuple[int, int], a: list[int], b: list[int], answer: str) -> "Row":
-        relations = [len(self.graph.entities) + r for r in kind.relations]
-        k = len(relations)
-        due = [GIVEN, *range(1, k + 1)]
-        return Row(
-            tokens=[heads[0], *relations, heads[1], *relations, self.token[kind.operator]],
-            due=[*due, *due, k + LOOPS],
-            targets=[NO_TARGET, *a, NO_TARGET, *b, self.token[answer]],
+    def _operands(
+        self, operator: str, ids: Longs, one: Longs, other: Longs, before: int, rng: np.random.Generator
+    ) -> Rows:
+        a, b = ids[one], ids[other]
+        x, y = rng.integers(len(self.graph.entities), size=(2, len(a), before))
+        y = np.where(rng.random((len(a), 1)) < ALIKE_SHARE, x, y)
+        same = np.where(a == b, self.token[YES], self.token[NO])
+        return encode_operands(
+            np.column_stack([x, a]),
+            np.column_stack([y, b]),
+            operator=self.token[operator],
+            answers=same if operator == SAME else self._order(a, b),
         )
 
-    def query(self, compared: Sides, operator: str, unit: str | None) -> "Row":
-        """The row that asks a question: without targets."""
-        kind = Kind((*compared.relations, *([self.units[unit]] if unit else [])), operator)
-        row = self._row(kind, compared.heads, [NO_TARGET] * len(kind.relations), [NO_TARGET] * len(kind.relations), YES)
-        return Row(row.tokens, row.due, [NO_TARGET] * len(row.tokens))
+    def _share(self, one: Branches, other: Branches) -> Longs:
+        """(N,) answer tokens: whether any end of the one branch is an end of the other."""
+        shared = np.zeros(len(one.head), bool)
+        shared[np.intersect1d(self._ends(one), self._ends(other)) // len(self.graph.entities)] = True
+        return np.where(shared, self.token[YES], self.token[NO])
 
-    def _bare(self, n: int, rng: np.random.Generator) -> Iterator["Row"]:
-        """`1953 1975 LESS`: numbers of one unit by themselves, and whether two ends are the same."""
-        for unit, relation in self.units.items():
-            ids = np.unique(self.graph.tail[self.graph.relation == relation])
-            values = np.array([self.numbers[int(e)] for e in ids])
-            for operator in (LESS, MORE):
-                for i, j in (
-                    _pairs(np.argsort(values), values, 2 * n if unit == YEAR else n // 6, rng, equal=False)
-                    if len(ids) > 1
-                    else ()
-                ):
-                    word = judge(operator, int(values[i]), int(values[j]))
-                    yield self._bare_row(int(ids[i]), int(ids[j]), operator, word)
-        every = np.arange(len(self.graph.entities))
-        for i, j in _pairs(every, every, 4 * n, rng, equal=True):
-            yield self._bare_row(int(i), int(j), SAME, YES if i == j else NO)
+    def _ends(self, side: Branches) -> Longs:
+        """Row number * E + entity of all ends of all branches, those over other facts of the same pairs too."""
+        rows, entities = np.arange(len(side.head)), len(self.graph.entities)
+        found = self.chaining.answers(side.head.astype(np.int64), side.relations - entities)
+        return np.repeat(rows, np.diff(found.offsets)) * entities + found.answers
 
-    def _bare_row(self, a: int, b: int, operator: str, word: str) -> "Row":
-        return Row([a, b, self.token[operator]], [GIVEN, GIVEN, LOOPS], [NO_TARGET, NO_TARGET, self.token[word]])
+    def branches(self, kind: Kind, part: Part) -> Longs:
+        """(P, k) facts: every branch of a kind whose facts are of `part`; the calendar is of every part."""
+        relation = self.graph.relation
+        return self._paths([relation == r for r in kind.relations], part)
+
+    def _paths(self, steps: Sequence[Mask], part: Part) -> Longs:
+        """(P, k) paths over facts of `part` and the calendar within the masks `steps`.
+
+        Left out are paths beside which the same relations lead over facts of another part, since an answer would tell
+        of them, and trainable ones that hold a tested chain.
+        """
+        graph = self.graph
+        allowed = (graph.part == part) | np.isin(graph.relation, list(self.units.values()))
+        paths = self.chaining.paths(
+            [step & allowed for step in steps], limit=MOST_BRANCHES, rng=np.random.default_rng(0)
+        )
+        paths = paths[self._of_one_part(paths)]
+        if part is not Part.TRAIN or self.tested is None:
+            return paths
+        return paths[~hold_tested(graph, paths, self.tested)]
+
+    def _of_one_part(self, paths: Longs) -> Mask:
+        """(P,) whether the head and relations of each path lead over facts of one part at each hop."""
+        return self.chaining.follow(self.graph.head[paths[:, 0]], self.graph.relation[paths])[1]
+
+    def _of_kind(self, kind: Kind, facts: Part, pairs: Part, n: int, rng: np.random.Generator) -> Rows:
+        branches = self.branches(kind, facts)
+        ends = self.graph.tail[branches[:, -1]]
+        pairing = _equal_pairs(ends, n, rng) if kind.operator == SAME else _near_pairs(self._numbers(ends), n, rng)
+        one, other = pairing
+        heads = self.graph.head[branches[:, 0]].astype(np.int64)
+        part = pairs if facts is Part.TRAIN else None
+        keep = self._may_be_paired(kind.relations, np.column_stack([heads[one], heads[other]]), part)
+        one, other = one[keep], other[keep]
+        a, b = self._side(branches[one]), self._side(branches[other])
+        answers = self._share(a, b) if kind.operator == SAME else self._order(ends[one], ends[other])
+        return encode_comparisons(a, b, operator=self.token[kind.operator], answers=answers)
+
+    def _side(self, paths: Longs) -> Branches:
+        """The branches of (N, k) facts; of none, k = 0, there is no head to be had."""
+        relations = self.graph.relation[paths] + len(self.graph.entities)
+        return Branches(head=self.graph.head[paths[:, 0]], relations=relations, ends=self.graph.tail[paths])
+
+    def _may_be_paired(self, relations: Sequence[int], heads: Longs, part: Part | None) -> Mask:
+        """(N,) whether the ends of `relations` may be compared from two heads: they differ, no question compares them,
+        by whatever unit of the calendar, and their pair is for `part`.
+        """
+        path = tuple(relation for relation in relations if relation not in self.units.values())
+        asked = [frozenset(pair) for pair, relations in self._asked if relations == path]
+        free = np.array([frozenset(pair) not in asked for pair in heads.tolist()], bool)
+        if part is not None:
+            low, high = np.sort(heads, axis=1).T
+            codes = query_codes(low, np.column_stack([high, np.tile(path, (len(high), 1))]))
+            free &= split_codes(codes, ID_SHARE) == part
+        return free & (heads[:, 0] != heads[:, 1])
+
+    def _numbers(self, entities: Longs) -> NDArray[np.float64]:
+        return np.array([self.numbers[entity] for entity in entities.tolist()])
+
+    def _order(self, one: Longs, other: Longs) -> Longs:
+        """(N,) answer tokens: which of two (N,) entities is the lesser number."""
+        a, b = self._numbers(one), self._numbers(other)
+        return np.where(a == b, self.token[EQUAL], np.where(a < b, self.token[FIRST], self.token[SECOND]))
+
+    def query(self, compared: Sides, operator: str, unit: str | None) -> Rows:
+        """The one row that asks a question, without targets; dates by a `unit` of the calendar."""
+        path = (*compared.relations, *([self.units[unit]] if unit else []))
+        relations = np.array([path]) + len(self.graph.entities)
+        untold = np.full((1, len(path)), NO_TARGET)
+        one, other = (Branches(head=np.array([h]), relations=relations, ends=untold) for h in compared.heads)
+        return encode_comparisons(one, other, operator=self.token[operator])
+
+
+def check_comparisons(comparing: Comparing, rows: Rows) -> dict[str, int]:
+    """Look for held-out facts, tested chains and asked pairs in comparison rows, and return what was compared.
+
+    Rows are read back from their tokens and targets, not from the masks and hashes that made them.
+
+    Raises:
+        InputError: one was found; nothing may be trained then.
+    """
+    graph, entities = comparing.graph, len(comparing.graph.entities)
+    held_out = set(graph.pair[graph.part != Part.TRAIN].tolist())
+    calendar = set(comparing.units.values())
+    tested = frozenset[int]() if comparing.tested is None else frozenset(comparing.tested.tolist())
+    found: Counter[str] = Counter()
+    pieces: defaultdict[int, set[tuple[int, ...]]] = defaultdict(set)
+    for tokens, targets in zip(rows.tokens.tolist(), rows.targets.tolist(), strict=True):
+        operators = [i for i, token in enumerate(tokens) if token - entities in range(len(graph.relations))
+                     and graph.relations[token - entities] in OPERATORS]  # fmt: skip
+        heads, path = [], ()
+        for start, stop in ((0, operators[0]), (operators[0] + 1, operators[1])):
+            ends = [tokens[start], *targets[start + 1 : stop]]
+            relations = [token - entities for token in tokens[start + 1 : stop]]
+            pairs = [e * len(graph.relations) + r for e, r in zip(ends, relations, strict=False)]
+            found["facts"] += sum(pair in held_out for pair in pairs)
+            for i in range(len(relations)):
+                for j in range(i + 2, len(relations) + 1):
+                    pieces[j - i].add((ends[i], *relations[i:j]))
+            heads.append(tokens[start])
+            path = tuple(r for r in relations if r not in calendar)
+        found["pairs"] += (frozenset(heads), path) in comparing._asked
+    for piece in pieces.values():
+        numbers = np.array(sorted(piece))
+        found["queries"] += sum(code in tested for code in query_codes(numbers[:, 0], numbers[:, 1:]).tolist())
+    if found.total():
+        raise InputError(
+            f"leakage: {found['facts']} held-out facts, {found['queries']} tested queries and {found['pairs']} asked "
+            "pairs are in comparison rows; nothing was trained, please report this"
+        )
+    return {"comparison_rows": len(rows)}
+
+
+def _entities(entities: Longs) -> Branches:
+    none = np.empty((len(entities), 0), np.int64)
+    return Branches(head=entities, relations=none, ends=none)
 
 
 def _last(graph: Graph, label: str) -> int:
@@ -233,43 +334,20 @@ def _last(graph: Graph, label: str) -> int:
     return len(graph.relations) - 1 - graph.relations[::-1].index(label)
 
 
-def judge(operator: str, a: int, b: int) -> str:
-    """Which of two numbers is the lesser or the greater."""
-    if a == b:
-        return EQUAL
-    return FIRST if (a < b) == (operator == LESS) else SECOND
+def _near_pairs(values: NDArray[Any], n: int, rng: np.random.Generator) -> tuple[Longs, Longs]:
+    """Places of `n` pairs of values, half of them near in order, the rest by chance; none of fewer than two."""
+    places = len(values)
+    n = 0 if places < 2 else n
+    order, at = np.argsort(values, kind="stable"), rng.integers(places, size=n)
+    near = np.clip(at + rng.integers(-NEAR, NEAR + 1, size=n), 0, places - 1)
+    return order[at], order[np.where(rng.random(n) < 0.5, near, rng.integers(places, size=n))]
 
 
-def _pairs(order: Longs, values: Longs, n: int, rng: np.random.Generator, *, equal: bool) -> Iterator[tuple[int, int]]:
-    """Places of `n` pairs: half of them equal (`equal`), or half near in order; the rest by chance."""
-    places = len(order)
-    for k in range(n):
-        at = int(rng.integers(places))
-        if k % 2 and equal:
-            alike = np.flatnonzero(values == values[order[at]])
-            others = alike[alike != order[at]]
-            yield int(order[at]), int(rng.choice(others if len(others) else alike))
-        elif k % 2:
-            to = int(np.clip(at + rng.integers(-NEAR, NEAR + 1), 0, places - 1))
-            yield int(order[at]), int(order[to])
-        else:
-            yield int(order[at]), int(order[int(rng.integers(places))])
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row before it is padded to the others; see `grokhop.encode.Rows`."""
-
-    tokens: list[int]
-    due: list[int]
-    targets: list[int]
-
-
-def stack(rows: list[Row]) -> Rows:
-    """Rows of several lengths, padded to the longest."""
-    width = max((len(row.tokens) for row in rows), default=1)
-    columns = {}
-    for name, padding in (("tokens", 0), ("due", NEVER_DUE), ("targets", NO_TARGET)):
-        padded = [[*getattr(row, name), *[padding] * (width - len(row.tokens))] for row in rows]
-        columns[name] = np.array(padded, np.int64).reshape(len(rows), width)
-    return Rows(tokens=columns["tokens"], due=columns["due"].astype(np.int8), targets=columns["targets"])
+def _equal_pairs(values: Longs, n: int, rng: np.random.Generator) -> tuple[Longs, Longs]:
+    """Places of `n` pairs of values, half of them equal, the rest by chance; none of fewer than two values."""
+    places = len(values)
+    n = 0 if places < 2 else n
+    order, at = np.argsort(values, kind="stable"), rng.integers(places, size=n)
+    low, high = (np.searchsorted(values[order], values[at], side) for side in ("left", "right"))
+    alike = order[low + (rng.random(n) * (high - low)).astype(np.int64)]
+    return at, np.where(rng.random(n) < 0.5, alike, rng.integers(places, size=n))

@@ -46,16 +46,9 @@ class QueryParts:
         self._asked = np.unique(np.concatenate([self._reserved, *by_part[True]]))
 
     def of(self, head: Longs, relations: Longs) -> NDArray[np.int8]:
-        """(Q,) the `Part` of each query; those that the graph's questions ask are for TEST and never trained.
-
-        Whether a query is held out and for which part are drawn apart, so that a larger graph, of which a smaller
-        share is held out, never makes a validation query of a test query.
-        """
+        """(Q,) the `Part` of each query; those that the graph's questions ask are for TEST and never trained."""
         codes = query_codes(head, relations)
-        held_out = codes / 2.0**64 < self.id_share
-        for_validation = _splitmix(codes) / 2.0**64 < VALIDATION_SHARE
-        part = np.where(held_out, np.where(for_validation, Part.VALIDATION, Part.TEST), Part.TRAIN)
-        return np.where(np.isin(codes, self._asked), Part.TEST, part).astype(np.int8)
+        return np.where(np.isin(codes, self._asked), Part.TEST, split_codes(codes, self.id_share)).astype(np.int8)
 
     def tested(self, cells: dict[str, dict[int, dict[str, Queries]]]) -> NDArray[np.uint64]:
         """The sorted codes of the queries in the cells and of those that questions ask."""
@@ -79,6 +72,17 @@ def _any_piece(graph: Graph, paths: Longs, found: Callable[[Longs, Longs], Mask]
         piece = paths[:, start:stop]
         result |= found(graph.head[piece[:, 0]].astype(np.int64), graph.relation[piece])
     return result
+
+
+def split_codes(codes: NDArray[np.uint64], share: float) -> NDArray[np.int8]:
+    """(Q,) the `Part` of each code, with `share` of them held out.
+
+    Whether a query is held out and for which part are drawn apart, so that a larger graph, of which a smaller share
+    is held out, never makes a validation query of a test query.
+    """
+    for_validation = _splitmix(codes) / 2.0**64 < VALIDATION_SHARE
+    held_out = np.where(for_validation, Part.VALIDATION, Part.TEST)
+    return np.where(codes / 2.0**64 < share, held_out, Part.TRAIN).astype(np.int8)
 
 
 def query_codes(head: Longs, relations: Longs) -> NDArray[np.uint64]:
@@ -106,6 +110,7 @@ class Compositions:
         chains: (C, K) fact indices of training paths of two to K hops, `NO_FACT` behind shorter ones.
         atomic: (A,) facts that begin no chain and so are trained in rows of their own; held-out facts are among them.
         cells: queries by part ("validation", "test"), hops and cell.
+        facts: how many facts the graph has that this was made of.
         tested: sorted codes of all queries in `cells` and of all that the graph's questions ask (see `query_codes`).
         counts: what was made and left out, for the manifest and for people.
     """
@@ -113,6 +118,7 @@ class Compositions:
     chains: Longs
     atomic: Longs
     cells: dict[str, dict[int, dict[str, Queries]]]
+    facts: int
     tested: NDArray[np.uint64]
     counts: dict[str, int]
 
@@ -152,7 +158,9 @@ def compose(
         "held_out_facts": int((~trainable).sum()),
         **{f"{part}_queries": sum(len(q) for by in sets.values() for q in by.values()) for part, sets in cells.items()},
     }
-    made = Compositions(chains=chains, atomic=atomic, cells=cells, tested=parts.tested(cells), counts=counts)
+    made = Compositions(
+        chains=chains, atomic=atomic, cells=cells, facts=len(graph), tested=parts.tested(cells), counts=counts
+    )
     counts.update(check_leakage(graph, made))
     return made
 

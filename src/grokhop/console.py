@@ -83,9 +83,10 @@ def _short(label: str) -> Text:
 def _line(seed: int, look: Look) -> str:
     left = "" if look.seconds_left is None else f", at most {look.seconds_left:.0f} s left"
     cells = ", ".join(f"{cell} {percent(share)}" for cell, share in look.cells["2"].items())
+    compared = "" if look.compared is None else f" compared {percent(look.compared)}"
     return (
         f"seed {seed} step {look.step} {look.seconds:.0f} s loss {look.loss:.3f} train {percent(look.train)} "
-        f"ID {percent(look.id)} OOD {percent(look.ood)} ({cells}; {look.rows_per_second:,.0f} rows/s"
+        f"ID {percent(look.id)} OOD {percent(look.ood)}{compared} ({cells}; {look.rows_per_second:,.0f} rows/s"
         f"{', cooling down' if look.cooling else ''}{left})"
     )
 
@@ -181,14 +182,19 @@ def show_phi(measured: dict[str, Any]) -> None:
 
 def show_augmentation(report: dict[str, Any]) -> None:
     """What was added and what it did to phi."""
-    names = ("facts", "added", "phi before", "after", "ok")
+    names = ("missing", "as first", "as later", "added", "phi before", "after", "ok")
     table = _table(f"phi of trainable facts, target {report['target']:g}", "relation", names)
     for row in sorted(report["per_relation"], key=lambda row: row["phi_after"]):
+        keys = ("missing_before", "missing_first_hop_before", "missing_last_hop_before", "added")
+        counts = (f"{row[key]:,}" for key in keys)
         ratios = (f"{row['phi_before']:.2f}", f"{row['phi_after']:.2f}", "yes" if row["passes"] else "no")
-        table.add_row(_short(row["relation"]), f"{row['facts']:,}", f"{row['added']:,}", *ratios)
+        table.add_row(_short(row["relation"]), *counts, *ratios)
     out.print(table)
     sources = ", ".join(f"{n:,} from {name}" for name, n in report["by_source"].items()) or "none needed"
-    out.print(f"added facts: {report['added']:,} ({sources}); no plan needs fewer than {report['lower_bound']:,}")
+    out.print(
+        f"added facts: {report['added']:,} ({sources}); no plan needs fewer than {report['lower_bound']:,}",
+        soft_wrap=True,
+    )
     for missed in report["unreachable"]:
         out.print(f"not reached: {missed['relation']}: {missed['reason']}", markup=False, soft_wrap=True)
 
@@ -215,9 +221,24 @@ def show_evaluation(result: dict[str, Any]) -> None:
     for hops, cells in result["cells"].items():
         for cell, score in cells.items():
             _add_score(table, f"{hops} hops", cell if hops == "2" else f"{cell} held out", score)
+    for cell, score in result["comparison"].items():
+        if score["n"]:
+            _add_score(table, "comparisons of facts", cell, score)
+    out.print(table)
+    if result["questions"]:
+        show_questions(result)
+
+
+def show_questions(result: dict[str, Any]) -> None:
+    """Questions by type and cell as the benchmark scores them, and those out of distribution that were missed."""
+    names = ("EM", "low", "high", "F1", "evidence F1", "baseline", "n")
+    table = _table(f"questions, {percent(result['parsed'])} understood", "type", names)
     for kind, cells in result["questions"].items():
         for cell, score in cells.items():
-            _add_score(table, f"{kind} questions", cell, score)
+            keys = ("accuracy", "low", "high", "f1", "evidence_f1")
+            shares = (percent(score[key]) for key in keys)
+            baseline = percent(score["baseline"]) if "baseline" in score else "–"
+            table.add_row(f"{kind}, {cell}", *shares, baseline, f"{score['n']:,}")
     out.print(table)
     misses = [miss for cells in result["questions"].values() for miss in cells.get("ood", {}).get("misses", [])]
     for miss in misses:
@@ -236,16 +257,26 @@ def show_answer(result: dict[str, Any]) -> None:
         if name["how"] != "exact":
             out.print(f"  {name['name']}: taken for {name['entity']} ({name['how']})", markup=False, soft_wrap=True)
     table = _table("hop by hop", "relation", ("after loop", "read out", "probability"))
-    for relation, hop in zip(result["query"][1:], result["hops"], strict=True):
-        table.add_row(_short(relation), str(hop["loop"]), _short(hop["entity"]), percent(hop["probability"]))
+    for hop in result["hops"]:
+        table.add_row(_short(hop["relation"]), str(hop["loop"]), _short(hop["entity"]), percent(hop["probability"]))
     out.print(table)
     answer = f"answer: {result['answer']} ({percent(result['probability'])})"
     out.print(answer, style="bold", markup=False, soft_wrap=True)
+    for line in _what_the_graph_says(result):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def _what_the_graph_says(result: dict[str, Any]) -> Iterator[str]:
+    longest = max(hop["loop"] for hop in result["hops"])
+    if result["compared"] is None and longest > result["trained_hops"]:
+        yield f"chains of more than {result['trained_hops']} hops were not trained"
     made = "" if result["observed"] else ", some of them added by an augmentation"
-    says = f"facts of the graph{made} say: {', '.join(result['expected'])}"
-    if len(result["hops"]) > result["trained_hops"]:
-        out.print(f"chains of more than {result['trained_hops']} hops were not trained")
-    out.print(says if result["in_graph"] else "no facts of the graph answer this", markup=False, soft_wrap=True)
+    if not result["in_graph"]:
+        yield "no facts of the graph answer this"
+    elif result["compared"] is None:
+        yield f"facts of the graph{made} say: {', '.join(result['expected'])}"
+    else:
+        yield f"the facts behind it are in the graph{made}: {' and '.join(map(', '.join, result['compared']))}"
 
 
 def show_report(result: dict[str, Any]) -> None:

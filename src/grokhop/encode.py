@@ -2,12 +2,15 @@
 
 A row is `h r1 ... rk`. Each position is *due* after a number of loops: what is given (the head) after none, the end
 of the i-th hop after i, since it waits for the bridge before it. With a causal mask every prefix of a chain is a
-query of its own, so each position of a row has its own answer and a fact costs nothing extra.
+query of its own, so each position of a row has its own answer and a fact costs nothing extra. Two branches that are
+compared stand in one row, each with the operator behind it (`encode_comparisons`).
 
 Shapes: N rows, T positions, k hops.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +23,13 @@ NEVER_DUE = -1
 """Marks padding: it stands behind the last token of a shorter row, where no earlier position can see it."""
 NO_TARGET = -100
 """The index that torch's cross-entropy leaves out."""
+OPERATOR_LOOPS = 2
+"""That an operator works: one to gather what stands before it, one to compare."""
+
+
+def carried(loop: int) -> int:
+    """What is due at a position that works until `loop` and keeps its state, without being read out."""
+    return NEVER_DUE - loop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +54,8 @@ class Rows:
 
     Attributes:
         tokens: (N, T) token ids.
-        due: (N, T) the loop after which each position holds its answer; `GIVEN` or `NEVER_DUE` where it has none.
+        due: (N, T) the loop after which each position holds its answer; `GIVEN`, `carried` or `NEVER_DUE` where it has
+            none.
         targets: (N, T) the entity to answer, `NO_TARGET` where none is.
     """
 
@@ -54,6 +65,20 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @property
+    def last(self) -> Longs:
+        """(N,) the place of the last position of each row that is due."""
+        return self.due.shape[1] - 1 - (self.due[:, ::-1] > GIVEN).argmax(axis=1)
+
+    def last_targets(self) -> Longs:
+        """(N,) the target of the last position of each row that is due."""
+        return self.targets[np.arange(len(self)), self.last]
+
+    def distinct(self) -> "Rows":
+        """Rows of which no two have the same tokens."""
+        _, first = np.unique(self.tokens, axis=0, return_index=True)
+        return Rows(tokens=self.tokens[first], due=self.due[first], targets=self.targets[first])
 
 
 def encode_paths(graph: Graph, paths: Longs) -> Rows:
@@ -75,6 +100,84 @@ def encode_queries(vocabulary: Vocabulary, queries: Queries) -> Rows:
     tokens = np.column_stack([queries.head, queries.relations + vocabulary.entities])
     due = _due(np.ones(queries.relations.shape, bool))
     return Rows(tokens=tokens, due=due, targets=np.full(tokens.shape, NO_TARGET))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branches:
+    """One side of N comparisons.
+
+    Attributes:
+        head: (N,) entities. relations: (N, k) tokens; without any, the head itself is compared.
+        ends: (N, k) the end of each hop, or `NO_TARGET` where none is told.
+    """
+
+    head: Longs
+    relations: Longs
+    ends: Longs
+
+
+def encode_comparisons(one: Branches, other: Branches, *, operator: int, answers: Longs | None = None) -> Rows:
+    """Rows `a r1 ... rk OP b r1 ... rk OP`: two branches, and at the last position how their ends compare.
+
+    The operator stands behind each branch, so that what it compares is always right before it, however long the
+    branches are. It works `OPERATOR_LOOPS` loops, both places at once: in the first each gathers the end of its
+    branch, in the next the last looks back at the other.
+
+    Args:
+        answers: (N,) tokens, left out of questions.
+    """
+    column = np.ones((len(one.head), 1), np.int64)
+    untold, k = NO_TARGET * column, one.relations.shape[1]
+    answer = untold if answers is None else answers[:, None]
+    tokens, due, targets = [], [], []
+    for side, works, target in ((one, carried(k + 1), untold), (other, k + OPERATOR_LOOPS, answer)):
+        tokens += [side.head[:, None], side.relations, operator * column]
+        due += [GIVEN, *range(1, k + 1), works]
+        targets += [untold, side.ends, target]
+    return Rows(
+        tokens=np.hstack(tokens).astype(np.int64),
+        due=np.tile(np.array(due, np.int8), (len(column), 1)),
+        targets=np.hstack(targets).astype(np.int64),
+    )
+
+
+def encode_operands(one: Longs, other: Longs, *, operator: int, answers: Longs) -> Rows:
+    """Rows `x1 ... xk a OP y1 ... yk b OP`, all named: what a comparison looks like once its branches are read out.
+
+    Args:
+        one: (N, k + 1) entities, of which the last is compared. other: (N, k + 1) the same of the second side.
+        answers: (N,) tokens.
+    """
+    none = np.empty((len(one), 0), np.int64)
+    sides = [Branches(head=side[:, -1], relations=none, ends=none) for side in (one, other)]
+    bare = encode_comparisons(*sides, operator=operator, answers=answers)
+    before = one.shape[1] - 1
+
+    def widened(column: NDArray[Any], first: NDArray[Any] | int, second: NDArray[Any] | int) -> NDArray[Any]:
+        blocks = [np.broadcast_to(np.asarray(block, column.dtype), (len(one), before)) for block in (first, second)]
+        return np.hstack([blocks[0], column[:, :2], blocks[1], column[:, 2:]])
+
+    return Rows(
+        tokens=widened(bare.tokens, one[:, :-1], other[:, :-1]),
+        due=widened(bare.due, GIVEN, GIVEN),
+        targets=widened(bare.targets, NO_TARGET, NO_TARGET),
+    )
+
+
+def stack(rows: Sequence[Rows]) -> Rows:
+    """Rows of several lengths, padded to the longest."""
+    width = max((part.tokens.shape[1] for part in rows), default=1)
+
+    def padded(name: str, value: int) -> NDArray[Any]:
+        columns = [getattr(part, name) for part in rows]
+        filled = [np.pad(c, ((0, 0), (0, width - c.shape[1])), constant_values=value) for c in columns]
+        return np.concatenate([np.empty((0, width), np.int64), *filled])
+
+    return Rows(
+        tokens=padded("tokens", 0),
+        due=padded("due", NEVER_DUE).astype(np.int8),
+        targets=padded("targets", NO_TARGET),
+    )
 
 
 def _due(exists: NDArray[np.bool_]) -> NDArray[np.int8]:

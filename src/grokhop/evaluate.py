@@ -3,23 +3,30 @@
 Cells tell by which facts a query is answered: I for one trained in compositions, O for one held out of them.
 """
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from grokhop.answer import are_right
+from grokhop.answer import are_right, right_at_the_end
 from grokhop.chains import Chaining, Mask, Queries
 from grokhop.checkpoint import load_weights
+from grokhop.compare import Comparing
 from grokhop.compose import compose
 from grokhop.encode import Vocabulary
-from grokhop.folder import conditions, write_json
+from grokhop.folder import conditions, sha256, write_json
 from grokhop.graph import Graph, Part
 from grokhop.model import LoopTransformer
-from grokhop.questions import score_questions
+from grokhop.questions import parsed_share, score_questions
+from grokhop.rules import rule_queries, rule_rows, rules_of
 from grokhop.run import EVAL, WEIGHTS, Run
 from grokhop.scores import over_seeds
+from grokhop.sources.two_wiki_questions import read_questions
+
+TEST_ROWS_PER_KIND = 300
 
 
 def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
@@ -33,14 +40,19 @@ def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
     torch.set_num_threads(threads or torch.get_num_threads())
     graph = run.graph
     models = [load_model(run, seed) for seed in seeds]
-    cells = compose(graph, hops=run.settings.hops).cells["test"]
+    made = compose(run.plain_graph, hops=run.settings.hops)
+    cells = made.cells["test"]
+    questions = score_questions(models, graph, seeds=seeds, words=run.plain_graph)
     rights = {k: {cell: _ask(models, graph, q) for cell, q in by_cell.items()} for k, by_cell in cells.items()}
     summaries = [run.summary(seed) for seed in seeds]
     result = {
         "seeds": len(seeds),
         **_atomic(models, graph),
         "cells": {str(k): {c: over_seeds(r) for c, r in by_cell.items()} for k, by_cell in rights.items()},
-        "questions": score_questions(models, graph, seeds=seeds, words=run.plain_graph),
+        "comparison": _compared(models, Comparing(graph, tested=made.tested)),
+        "rules": _rules(models, graph, made.tested),
+        "questions": questions,
+        "parsed": parsed_share(questions),
         "per_relation": _per_relation(graph, cells[2], rights[2]),
         "per_pair": _per_pair(graph, cells[2], rights[2]),
         "grok": {name: [s["grok"][name] for s in summaries] for name in summaries[0]["grok"]},
@@ -48,6 +60,40 @@ def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
         **conditions(),
     }
     write_json(run.path / EVAL, result)
+    return result
+
+
+def evaluate_questions(path: Path, file: Path, *, threads: int | None = None) -> dict[str, Any]:
+    """Ask all finished seeds of the run folder `path` the questions of a file in 2WikiMultiHopQA's official format.
+
+    Returns:
+        `questions` by type and cell, 'unknown' for those whose facts are not all in the graph, `parsed`, and of the
+        `file` its name, sha256, and how many of its questions have their facts in the graph; also written to the run
+        folder, as `questions-NAME.json`.
+
+    Raises:
+        InputError: the run or the file cannot be read, or no seed has finished.
+    """
+    run = Run.read(path)
+    seeds = run.finished_seeds()
+    torch.set_num_threads(threads or torch.get_num_threads())
+    asked = read_questions(file, run.plain_graph)
+    models = [load_model(run, seed) for seed in seeds]
+    questions, golds = [question for question, _ in asked], [gold for _, gold in asked]
+    scores = score_questions(models, run.graph, seeds=seeds, words=run.plain_graph, questions=questions, golds=golds)
+    result = {
+        "seeds": len(seeds),
+        "questions": scores,
+        "parsed": parsed_share(scores),
+        "file": {
+            "name": file.name,
+            "sha256": sha256(file),
+            "questions": len(questions),
+            "in_graph": sum(bool(question.facts) for question in questions),
+        },
+        **conditions(),
+    }
+    write_json(run.path / f"questions-{file.stem}.json", result)
     return result
 
 
@@ -72,6 +118,45 @@ def _atomic(models: list[LoopTransformer], graph: Graph) -> dict[str, Any]:
     every = np.arange(len(graph))[:, None]
     sets = {"atomic": every, "atomic_held_out": every[graph.part != Part.TRAIN]}
     return {name: over_seeds(_ask(models, graph, chaining.queries(facts)[0])) for name, facts in sets.items()}
+
+
+def _compared(models: list[LoopTransformer], comparing: Comparing) -> dict[str, Any]:
+    """Comparisons of facts, with the share of the answer that is the most common one (`majority`).
+
+    'id' are pairs of trainable facts that were not trained together, 'ood' are held-out facts.
+    """
+    sets = {
+        "id": comparing.rows(Part.TRAIN, pairs=Part.TEST, per_kind=TEST_ROWS_PER_KIND),
+        "ood": comparing.rows(Part.TEST, per_kind=TEST_ROWS_PER_KIND),
+    }
+    found = {}
+    for cell, rows in sets.items():
+        rows = rows.distinct()
+        answers = Counter(rows.last_targets().tolist())
+        found[cell] = {
+            **over_seeds([right_at_the_end(model, rows) for model in models]),
+            "majority": max(answers.values()) / len(rows) if answers else None,
+        }
+    return found
+
+
+def _rules(models: list[LoopTransformer], graph: Graph, tested: NDArray[np.uint64]) -> list[dict[str, Any]]:
+    """Each word that stands for a path, asked as a relation of its own: how many `examples` were trained, and scores.
+
+    'id' are paths of trainable facts that are tested, 'ood' are people for whom neither fact was ever in any example.
+    """
+    rows = []
+    for rule in rules_of(graph):
+        asked = {c: rule_queries(graph, rule, p, tested=tested) for c, p in (("id", Part.TRAIN), ("ood", Part.TEST))}
+        rows.append(
+            {
+                "rule": rule.word,
+                "path": [graph.relations[r] for r in rule.path],
+                "examples": len(rule_rows(graph, tested=tested, only=rule)),
+                **{cell: over_seeds(_ask(models, graph, queries)) for cell, queries in asked.items()},
+            }
+        )
+    return rows
 
 
 def _per_relation(graph: Graph, cells: dict[str, Queries], rights: dict[str, list[Mask]]) -> list[dict[str, Any]]:

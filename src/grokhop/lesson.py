@@ -13,16 +13,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grokhop.chains import NO_FACT, Chaining, Longs, Queries
-from grokhop.compare import Comparing
+from grokhop.compare import OPERATORS, Comparing, check_comparisons
 from grokhop.compose import Compositions
-from grokhop.encode import NEVER_DUE, NO_TARGET, Rows, Vocabulary, encode_paths
+from grokhop.encode import NEVER_DUE, NO_TARGET, Rows, Vocabulary, encode_paths, stack
 from grokhop.graph import Graph, Part
+from grokhop.rules import rule_rows
 
 PROBE_ROWS = 1000
 """Training rows on which training accuracy is measured."""
 MOST_ATOMIC_SHARE = 0.9
-COMPARISON_SHARE = 0.4
-"""Of a batch, where anything is compared."""
+COMPARISON_SHARE, OPERAND_SHARE = 0.1, 0.5
+"""Of a batch, where anything is compared: comparisons of facts, and of numbers and entities by themselves."""
+RULE_SHARE = 0.1
+"""Of a batch, where there are examples of rules."""
 VALIDATION_ROWS_PER_KIND = 60
 FACT_TOKENS = 2
 PACKED_TOKENS = 2 * FACT_TOKENS
@@ -38,8 +41,11 @@ class Lesson:
         atomic_share: of each batch, the share of rows that are facts on their own.
         probe: queries of training rows, by their hops, on which training accuracy is measured.
         validation: queries by hops and cell.
+        rules: examples of composed relations; none where no question uses one or no trainable path is free.
         comparisons: rows that compare two branches; none where nothing is compared.
-        compared: the same of facts that are held out for validation.
+        operands: rows that compare two numbers or entities by themselves.
+        compared: by operator, comparisons of facts that are held out for validation, and of pairs of trainable facts
+            that are.
     """
 
     vocabulary: Vocabulary
@@ -48,25 +54,48 @@ class Lesson:
     atomic_share: float
     probe: list[Queries]
     validation: dict[int, dict[str, Queries]]
+    rules: Rows
     comparisons: Rows
-    compared: Rows
+    operands: Rows
+    compared: dict[str, Rows]
 
     @staticmethod
     def of(graph: Graph, made: Compositions) -> "Lesson":
-        lonely = np.full((len(made.atomic), made.chains.shape[1]), NO_FACT)
-        lonely[:, 0] = made.atomic
+        """The lesson of a graph and of what was composed of it, before it was made comparable.
+
+        Raises:
+            InputError: a comparison would leak.
+        """
+        # What the calendar adds stands behind the facts that were composed, and begins no chain.
+        atomic = np.concatenate([made.atomic, np.arange(made.facts, len(graph))])
+        lonely = np.full((len(atomic), made.chains.shape[1]), NO_FACT)
+        lonely[:, 0] = atomic
         paths = np.concatenate([made.chains, lonely])
-        comparing = Comparing(graph)
+        comparing = Comparing(graph, tested=made.tested)
+        comparisons = comparing.rows(Part.TRAIN)
+        check_comparisons(comparing, comparisons)
         return Lesson(
             vocabulary=Vocabulary.of(graph),
             rows=encode_paths(graph, paths),
             chains=len(made.chains),
-            atomic_share=_atomic_share(made),
+            atomic_share=_atomic_share(made.chains, len(atomic)),
             probe=_probe(graph, paths),
             validation=made.cells["validation"],
-            comparisons=comparing.rows(Part.TRAIN, tested=made.tested),
-            compared=comparing.rows(Part.VALIDATION, per_kind=VALIDATION_ROWS_PER_KIND),
+            rules=rule_rows(graph, tested=made.tested),
+            comparisons=comparisons,
+            operands=comparing.operands(),
+            compared={operator: _held_out(comparing, operator) for operator in OPERATORS},
         )
+
+
+def _held_out(comparing: Comparing, operator: str) -> Rows:
+    """Comparisons for validation: of pairs of trainable facts, and of held-out facts."""
+    sets = ((Part.TRAIN, Part.VALIDATION), (Part.VALIDATION, Part.TRAIN))
+    rows = [
+        comparing.rows(facts, pairs=pairs, operators=(operator,), per_kind=VALIDATION_ROWS_PER_KIND)
+        for facts, pairs in sets
+    ]
+    return stack(rows)
 
 
 def _probe(graph: Graph, paths: Longs) -> list[Queries]:
@@ -75,12 +104,12 @@ def _probe(graph: Graph, paths: Longs) -> list[Queries]:
     return [Chaining(graph).queries(chosen[hops == k, :k])[0] for k in np.unique(hops)]
 
 
-def _atomic_share(made: Compositions) -> float:
+def _atomic_share(chains: Longs, alone: int) -> float:
     """The share of rows with which a fact on its own is looked up as often as a fact in chains is on average."""
-    in_chains = made.chains[made.chains != NO_FACT]
+    in_chains = chains[chains != NO_FACT]
     lookups = len(in_chains) / len(np.unique(in_chains))
-    weight = lookups * len(made.atomic)
-    return min(MOST_ATOMIC_SHARE, weight / (weight + len(made.chains)))
+    weight = lookups * alone
+    return min(MOST_ATOMIC_SHARE, weight / (weight + len(chains)))
 
 
 class Shuffled:
@@ -107,6 +136,20 @@ class Shuffled:
         return self._order
 
 
+class Stream:
+    """Of one kind of row, about `share` of each batch of `batch` rows; none where there is no such row."""
+
+    def __init__(self, rows: Rows, batch: int, share: float, seed: int) -> None:
+        self.count = round(batch * share) if len(rows) else 0
+        self._columns = _columns(rows, rows.tokens.shape[1])
+        self._order = Shuffled(0, len(rows), seed)
+
+    def of_step(self, step: int, width: int = 0) -> list[Tensor]:
+        """(count, T) tokens, due and targets, padded to at least `width`."""
+        chosen = torch.from_numpy(self._order.take(step * self.count, self.count))
+        return _padded([column[chosen] for column in self._columns], width)
+
+
 class Batches:
     """The rows of each step: chains, and among them as many facts on their own as their share asks for.
 
@@ -118,25 +161,27 @@ class Batches:
 
     def __init__(self, lesson: Lesson, rows: int, seed: int) -> None:
         alone = len(lesson.rows) - lesson.chains
-        self.comparison_rows = round(rows * COMPARISON_SHARE) if len(lesson.comparisons) else 0
-        rows -= self.comparison_rows
+        self._compared = Stream(lesson.comparisons, rows, COMPARISON_SHARE, seed)
+        self._operands = Stream(lesson.operands, rows, OPERAND_SHARE, seed)
+        self._rules = Stream(lesson.rules, rows, RULE_SHARE, seed)
+        rows -= self._compared.count + self._operands.count + self._rules.count
         self.facts = max(2, 2 * round(rows * lesson.atomic_share / 2)) if alone else 0
         self.chain_rows = rows - self.facts
         self.chains_per_epoch = lesson.chains
         self._chains = Shuffled(0, lesson.chains, seed)
         self._alone = Shuffled(lesson.chains, alone, seed)
-        self._comparisons = Shuffled(0, len(lesson.comparisons), seed)
-        width = max(PACKED_TOKENS, lesson.rows.tokens.shape[1], lesson.comparisons.tokens.shape[1])
-        self._rows, self._compared = (_columns(rows, width) for rows in (lesson.rows, lesson.comparisons))
+        self._rows = _columns(lesson.rows, max(PACKED_TOKENS, lesson.rows.tokens.shape[1]))
 
-    def of_step(self, step: int) -> list[Tensor]:
-        """(B, T) tokens, due and targets of the `step`-th step, counted from 0: chains, pairs of facts, comparisons."""
+    def of_step(self, step: int) -> list[list[Tensor]]:
+        """(B, T) tokens, due and targets of the `step`-th step, counted from 0, in groups of rows of like length:
+        chains, pairs of facts and examples of rules; operands; comparisons.
+        """
         chains = torch.from_numpy(self._chains.take(step * self.chain_rows, self.chain_rows))
         alone = torch.from_numpy(self._alone.take(step * self.facts, self.facts))
-        compared = torch.from_numpy(self._comparisons.take(step * self.comparison_rows, self.comparison_rows))
         pairs = _packed([column[alone] for column in self._rows])
-        streams = ([column[chains] for column in self._rows], pairs, [column[compared] for column in self._compared])
-        return [torch.cat(columns) for columns in zip(*streams, strict=True)]
+        streams = ([column[chains] for column in self._rows], pairs, self._rules.of_step(step, pairs[0].shape[1]))
+        facts = [torch.cat(columns) for columns in zip(*streams, strict=True)]
+        return [facts, *(stream.of_step(step) for stream in (self._operands, self._compared) if stream.count)]
 
     def epochs(self, steps: int) -> float:
         """How often each chain was seen after so many steps."""
@@ -148,15 +193,19 @@ PADDINGS = (0, NEVER_DUE, NO_TARGET)
 
 
 def _columns(rows: Rows, width: int) -> list[Tensor]:
-    columns = zip((rows.tokens, rows.due, rows.targets), PADDINGS, strict=True)
-    return [F.pad(torch.from_numpy(c), (0, width - c.shape[1]), value=padding) for c, padding in columns]
+    return _padded([torch.from_numpy(c) for c in (rows.tokens, rows.due, rows.targets)], width)
+
+
+def _padded(columns: list[Tensor], width: int) -> list[Tensor]:
+    missing = max(0, width - columns[0].shape[1])
+    return [F.pad(c, (0, missing), value=padding) for c, padding in zip(columns, PADDINGS, strict=True)]
 
 
 def _packed(alone: list[Tensor]) -> list[Tensor]:
     """Columns of (N, T) rows that begin with one fact to those of (N / 2, T) rows that begin with two."""
     width = alone[0].shape[1]
     pairs = [column[:, :FACT_TOKENS].reshape(-1, PACKED_TOKENS) for column in alone]
-    columns = [F.pad(c, (0, width - PACKED_TOKENS), value=p) for c, p in zip(pairs, PADDINGS, strict=True)]
+    columns = _padded(pairs, width)
     tokens, _, targets = columns
     touching = (targets[:, 1] == tokens[:, 2]) | (targets[:, 3] == tokens[:, 0])
     for column, padding in zip(columns, PADDINGS, strict=True):

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grokhop.encode import NEVER_DUE
 from grokhop.settings import ModelSettings
 
 
@@ -120,11 +121,13 @@ class LoopTransformer(nn.Module):
             One `ReadOut` for each loop in which a position is due, in order.
         """
         x_BTD = self.embedding(tokens)
+        # What is carried is never read out, but works until its loop; see `grokhop.encode.carried`.
+        until = torch.where(due < NEVER_DUE, NEVER_DUE - due, due)
         # A position can work once the one before it holds its answer.
-        begins = torch.minimum(F.pad(due[:, :-1], (1, 0)) + 1, due)
+        begins = torch.minimum(F.pad(until[:, :-1], (1, 0)) + 1, until)
         read_outs = []
         for loop in range(1, int(due.max()) + 1):
-            row, position = torch.nonzero((begins <= loop) & (loop <= due), as_tuple=True)
+            row, position = torch.nonzero((begins <= loop) & (loop <= until), as_tuple=True)
             h_MD = self.block(x_BTD, row, position)
             ready = due[row, position] == loop
             logits_NV = self.read_out(h_MD[ready])

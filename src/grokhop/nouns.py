@@ -99,6 +99,12 @@ NOUNS: dict[str, tuple[Path, ...]] = {
     "country of origin": alone("country of origin", "country"),
     "country": LOCATION,
     "headquarters": alone("headquarters location"),
+    # numbers
+    "population|inhabitants|number of inhabitants": alone("population"),
+    "area": alone("area"),
+    "length": alone("length", "duration"),
+    "height": alone("height"),
+    "elevation|altitude": alone("elevation above sea level"),
 }
 """Nouns: 'the NOUN of X', 'X's NOUN'."""
 

@@ -52,13 +52,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Addition:
-    """A fact to add, and the relation and role that are short of paths and that it was chosen for."""
+    """A fact to add, the relation and role that are short of paths and that it was chosen for, and where it is from."""
 
     head: int
     relation: int
     tail: int
     for_relation: int
     role: str
+    source: str = "graph"
 
 
 @dataclass(frozen=True, kw_only=True)

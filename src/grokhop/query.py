@@ -20,10 +20,14 @@ Wants = Literal["tail", "entity", "yes/no"]
 
 @dataclass(frozen=True)
 class Branch:
-    """A chain from the entity `head` along `relations`, all ids of one graph."""
+    """A chain from the entity `head` along `relations`, all ids of one graph.
+
+    `asked` are the relations that a model is asked by where they differ: those that spell a rule (`grokhop.rules`).
+    """
 
     head: int
     relations: tuple[int, ...]
+    asked: tuple[int, ...] | None = None
 
     def describe(self, graph: Graph) -> str:
         """'The Imp / director / spouse', which `grokhop ask` reads as well."""

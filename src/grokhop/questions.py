@@ -1,17 +1,17 @@
-"""The graph's own questions, asked in their words; each miss is listed with its cause.
+"""Questions asked in their words, the graph's own or those of a file; each miss is listed with its cause.
 
 A question is understood by `grokhop.understand`, answered by a model, and scored by the benchmark's rules; one that is
 not understood is wrong.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from grokhop.answer import are_right
-from grokhop.benchmark import Prediction, exact_match, gold_of, score
+from grokhop.benchmark import Gold, Prediction, exact_match, gold_of, score
 from grokhop.chains import Chaining
 from grokhop.compare import COMPARED
 from grokhop.encode import Vocabulary
@@ -24,35 +24,40 @@ from grokhop.understand import Understander
 
 
 def score_questions(
-    models: Sequence[LoopTransformer], graph: Graph, *, seeds: Sequence[int], words: Graph | None = None
+    models: Sequence[LoopTransformer],
+    graph: Graph,
+    *,
+    seeds: Sequence[int],
+    words: Graph | None = None,
+    questions: Sequence[Question] | None = None,
+    golds: Sequence[Gold] | None = None,
 ) -> dict[str, Any]:
-    """Scores of the graph's questions by type and cell (see `question_cell`), with their misses.
+    """Scores of questions by type and cell (see `question_cell`), with their misses.
 
-    Questions that compare are asked of models that were trained to.
+    Comparisons also have a `baseline`: the share that is answered by always naming the first, or always the second,
+    of the two, and always saying yes, or always no, whichever is right more often.
 
     Args:
         graph: as the models were trained on it.
         seeds: the seed of each model.
         words: the graph whose names the questions use, without calendar and operators; `graph` if left out.
+        questions: the graph's own if left out, those that compare only where the models were trained to.
+        golds: what each question should be answered with; as the graph has it if left out.
     """
-    compares = SAME in graph.relations
-    questions = [q for q in graph.questions if compares or q.type not in COMPARED]
-    if not questions:
-        return {}
+    if questions is None:
+        compares = SAME in graph.relations
+        questions = [q for q in graph.questions if compares or q.type not in COMPARED]
+    golds = golds or [gold_of(graph, question) for question in questions]
     understander = Understander(words or graph)
     queries = [_understood(understander, question) for question in questions]
-    asked = [query for query in queries if isinstance(query, Query)]
     chaining, cells = Chaining(graph), defaultdict(list)
     for i, question in enumerate(questions):
         cells[question.type, question_cell(chaining, question)].append(i)
     responders = [Responder(graph, model) for model in models]
-    answered = []
-    for responder in responders:
-        responses = iter(responder.respond(asked))
-        answered.append([next(responses) if isinstance(query, Query) else None for query in queries])
+    answered = [_answered(responder, queries) for responder in responders]
     result: dict[str, Any] = defaultdict(dict)
     for (kind, cell), chosen in sorted(cells.items()):
-        golds = [gold_of(graph, questions[i]) for i in chosen]
+        wanted = [golds[i] for i in chosen]
         predictions = [
             [_prediction(responder, queries[i], responses[i]) for i in chosen]
             for responder, responses in zip(responders, answered, strict=True)
@@ -60,11 +65,43 @@ def score_questions(
         misses = [
             {"seed": seed, **_miss(responder, chaining, questions[i], queries[i], responses[i])}
             for seed, responder, responses, predicted in zip(seeds, responders, answered, predictions, strict=True)
-            for i, gold, guess in zip(chosen, golds, predicted, strict=True)
+            for i, gold, guess in zip(chosen, wanted, predicted, strict=True)
             if guess.answer is None or not exact_match(guess.answer, gold.answers)
         ]
-        result[kind][cell] = {**score(golds, predictions), "misses": misses}
+        result[kind][cell] = {**score(wanted, predictions), "misses": misses}
+        if kind in COMPARED:
+            result[kind][cell]["baseline"] = _baseline(graph, [queries[i] for i in chosen], wanted)
     return dict(result)
+
+
+def _answered(responder: Responder, queries: Sequence[Query | str]) -> list[Response | None]:
+    """The responses to the queries that were understood, or cannot be answered by a model without comparisons."""
+    compares = SAME in responder.graph.relations
+    asked = [i for i, q in enumerate(queries) if isinstance(q, Query) and (compares or q.operator is None)]
+    responses = responder.respond([queries[i] for i in asked])  # type: ignore[misc]
+    found = dict(zip(asked, responses, strict=True))
+    return [found.get(i) for i in range(len(queries))]
+
+
+def _baseline(graph: Graph, queries: Sequence[Query | str], golds: Sequence[Gold]) -> float:
+    """How many answers the commonest place and the commonest word would get right."""
+    right: dict[str, Counter[str]] = {"place": Counter(), "word": Counter()}
+    for query, gold in zip(queries, golds, strict=True):
+        if gold.answers[0] in ("yes", "no"):
+            right["word"][gold.answers[0]] += 1
+        elif isinstance(query, Query):
+            heads = [graph.entities[branch.head] for branch in query.branches]
+            names = [[head.label, *head.aliases] for head in (heads[0], heads[-1])]
+            for place, known in zip(("first", "second"), names, strict=True):
+                right["place"][place] += any(exact_match(name, gold.answers) for name in known)
+    return sum(max(counted.values(), default=0) for counted in right.values()) / len(golds)
+
+
+def parsed_share(questions: dict[str, Any]) -> float | None:
+    """The share of all questions that were understood, from their scores by type and cell."""
+    scores = [score for cells in questions.values() for score in cells.values()]
+    asked = sum(score["n"] for score in scores)
+    return sum(score["parsed"] * score["n"] for score in scores) / asked if asked else None
 
 
 def _understood(understander: Understander, question: Question) -> Query | str:
@@ -82,10 +119,13 @@ def _prediction(responder: Responder, query: Query | str, response: Response | N
 
 
 def question_cell(chaining: Chaining, question: Question) -> str:
-    """'id', 'ood' (all facts held out for test), 'validation' (all held out, some for validation) or 'mixed'.
+    """'id', 'ood' (all facts held out for test), 'validation' (all held out, some for validation), 'mixed', 'unknown'.
 
-    A question whose path forks into facts of several parts is 'mixed' too, since any of its ends is a right answer.
+    A question whose path forks into facts of several parts is 'mixed' too, since any of its ends is a right answer;
+    one whose facts are not in the graph is 'unknown'.
     """
+    if not question.facts:
+        return "unknown"
     _, facts = chaining.facts_of_pairs(*np.array(question.facts).T[:2])
     parts = set(chaining.graph.part[facts].tolist())
     pure = True
@@ -105,7 +145,8 @@ def _miss(
     """A question answered wrongly: what was read at each hop, and at which hop it went wrong and why."""
     told = {"id": question.id, "question": question.text, "expected": question.answer}
     if isinstance(query, str) or response is None:
-        return {**told, "answer": None, "read": [], "cause": f"not understood: {query}"}
+        cause = f"not understood: {query}" if isinstance(query, str) else "the run was not trained on comparisons"
+        return {**told, "answer": None, "read": [], "cause": cause}
     return {
         **told,
         "answer": response.answer,

@@ -6,26 +6,32 @@ out by the model and subtracted here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grokhop.answer import answer
 from grokhop.benchmark import Triple
 from grokhop.calendar import DAY, MONTH, UNITS, YEAR, parts_of
-from grokhop.compare import ANSWERS, EQUAL, FIRST, OPERATORS, SECOND, Comparing, Row, Sides, stack
-from grokhop.encode import GIVEN, NO_TARGET
+from grokhop.chains import Longs, Queries
+from grokhop.compare import ANSWERS, EQUAL, FIRST, SECOND, Comparing, Sides
+from grokhop.encode import GIVEN, Rows, Vocabulary, encode_queries, stack
 from grokhop.graph import Graph
 from grokhop.model import LoopTransformer
-from grokhop.query import LIVED_LONGER, SAME, Branch, Query
+from grokhop.query import LESS, LIVED_LONGER, MORE, SAME, Branch, Query
 
 
 @dataclass(frozen=True)
 class Hop:
-    """One read-out: at which position of the row, after which loop, which token, how sure, by which relation."""
+    """One read-out: at which position of the row, the relation or operator there, after which loop which token was
+    read, and how sure.
+    """
 
     branch: int
     position: int
+    asked: int
     loop: int
     token: int
     probability: float
@@ -49,7 +55,7 @@ class Responder:
     def respond(self, queries: Sequence[Query]) -> list[Response]:
         """Answer all queries, as many at once as there are."""
         chains = {i: q for i, q in enumerate(queries) if q.operator is None}
-        compared = {i: q for i, q in enumerate(queries) if q.operator in OPERATORS}
+        compared = {i: q for i, q in enumerate(queries) if q.operator in (SAME, LESS, MORE)}
         found = dict(zip(chains, self._chains([q.branches[0] for q in chains.values()]), strict=True))
         found |= self._compare(compared)
         lives = {i: q for i, q in enumerate(queries) if q.operator == LIVED_LONGER}
@@ -78,42 +84,60 @@ class Responder:
         rows = [self._chain(branch) for branch in branches]
         return [Response(self.label(hops[-1].token), hops[-1].probability, tuple(hops)) for hops in self._read(rows)]
 
-    def _chain(self, branch: Branch) -> Row:
-        relations = [len(self.graph.entities) + r for r in branch.relations]
-        due = [GIVEN, *range(1, len(relations) + 1)]
-        return Row([branch.head, *relations], due, [NO_TARGET] * len(due))
+    def _chain(self, branch: Branch) -> Rows:
+        head, relations = np.array([branch.head]), np.array([branch.asked or branch.relations])
+        none = np.empty(0, np.int64)
+        query = Queries(head=head, relations=relations, answers=none, offsets=np.zeros(2, np.int64))
+        return encode_queries(Vocabulary.of(self.graph), query)
 
-    def _read(self, rows: Sequence[Row]) -> list[list[Hop]]:
+    def _read(self, rows: Sequence[Rows]) -> list[list[Hop]]:
         """The hops of each row; a named entity begins a branch, the operator stands behind the last."""
-        trace = answer(self.model, stack(list(rows)))
-        read = []
-        for i, row in enumerate(rows):
-            branch, hops = -1, []
-            for position, loop in enumerate(row.due):
-                if loop == GIVEN:
-                    branch += 1
-                else:
-                    token, probability = int(trace.entity[i, position]), float(trace.probability[i, position])
-                    hops.append(Hop(branch, position, loop, token, probability))
-            read.append(hops)
-        return read
+        asked = stack(rows)
+        trace = answer(self.model, asked)
+        return [
+            self._hops(asked.tokens[i], asked.due[i], trace.entity[i].numpy(), trace.probability[i].numpy())
+            for i in range(len(asked))
+        ]
+
+    def _hops(self, tokens: Longs, due: Longs, read: Longs, probability: NDArray[np.floating[Any]]) -> list[Hop]:
+        branch, hops = -1, []
+        for position, loop in enumerate(due.tolist()):
+            branch += loop == GIVEN
+            if loop > GIVEN:
+                hops.append(
+                    Hop(
+                        branch, position, int(tokens[position]), loop, int(read[position]), float(probability[position])
+                    )
+                )
+        return hops
 
     def _compare(self, queries: dict[int, Query]) -> dict[int, Response]:
         found: dict[int, Response] = {}
         left = queries
         for unit in UNITS:
-            rows = [
-                self.comparing.query(_sides(q), str(q.operator), None if q.operator == SAME else unit)
-                for q in left.values()
-            ]
+            rows = [self._comparison(query, unit) for query in left.values()]
             equal = {}
             for (i, query), hops in zip(left.items(), self._read(rows), strict=True):
+                if query.operator == MORE:
+                    hops = [*(replace(hop, branch=1 - hop.branch) for hop in hops[:-1]), hops[-1]]
                 kept = found[i].hops if i in found else tuple(hops)
                 found[i] = Response(self._winner(query, hops[-1].token), hops[-1].probability, kept)
-                if hops[-1].token == self.comparing.token[EQUAL] and query.operator != SAME:
+                if hops[-1].token == self.comparing.token[EQUAL] and self._is_dated(query):
                     equal[i] = query
             left = equal
         return found
+
+    def _comparison(self, query: Query, unit: str) -> Rows:
+        """Whether a is later is asked as whether b, put first, is earlier: 'first' is then said of a."""
+        a, b = query.branches if query.operator != MORE else query.branches[::-1]
+        operator = SAME if query.operator == SAME else LESS
+        return self.comparing.query(
+            Sides((a.head, b.head), a.relations), operator, unit if self._is_dated(query) else None
+        )
+
+    def _is_dated(self, query: Query) -> bool:
+        """Whether dates are put into order, by years first; they are the same or not as they are."""
+        return query.operator != SAME and self.comparing.is_dated(query.branches[0].relations[-1])
 
     def _winner(self, query: Query, token: int) -> str:
         word = {self.comparing.token[word]: word for word in ANSWERS}.get(token)
@@ -123,7 +147,7 @@ class Responder:
 
     def _longer(self, query: Query, dates: Sequence[Response]) -> Response:
         days = [_day(self.graph.entities[d.hops[-1].token].key) if self._is_entity(d) else None for d in dates]
-        hops = tuple(Hop(i, h.position, h.loop, h.token, h.probability) for i, d in enumerate(dates) for h in d.hops)
+        hops = tuple(replace(hop, branch=i) for i, date in enumerate(dates) for hop in date.hops)
         probability = float(np.prod([d.probability for d in dates]))
         if None in days:
             return Response("unknown", probability, hops)
@@ -133,11 +157,6 @@ class Responder:
 
     def _is_entity(self, response: Response) -> bool:
         return response.hops[-1].token < len(self.graph.entities)
-
-
-def _sides(query: Query) -> Sides:
-    a, b = query.branches
-    return Sides((a.head, b.head), a.relations)
 
 
 def _day(key: str) -> float | None:

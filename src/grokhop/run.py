@@ -16,10 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from grokhop.compare import comparable
 from grokhop.errors import InputError
 from grokhop.folder import MANIFEST, read_manifest
 from grokhop.graph import Graph
+from grokhop.language import worded
 from grokhop.settings import TrainSettings
 
 GRAPH, PHI, EVAL, REPORT = "graph", "phi.json", "eval.json", "report.html"
@@ -60,8 +60,8 @@ class Run:
 
     @cached_property
     def graph(self) -> Graph:
-        """The graph that was trained, with calendar and operators where comparisons were."""
-        return comparable(self.plain_graph) if self.settings.compare else self.plain_graph
+        """The graph that was trained, with the words of its questions: calendar, operators and rules."""
+        return worded(self.plain_graph, compare=self.settings.compare)
 
     @cached_property
     def graph_manifest(self) -> dict[str, Any]:

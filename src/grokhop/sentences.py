@@ -137,6 +137,10 @@ ORDERS = (
     Order(f"{_OUT} {_LATER}", MORE, RELEASED, "Which film was released more recently, Mira Vale or Tomo Reed?"),
     Order(f"{_SET_UP} {_FIRST}", LESS, BEGAN, "Which band formed first, Mira Vale or Tomo Reed?"),
     Order(f"{_SET_UP} {_LATER}", MORE, BEGAN, "Which magazine was started later, Mira Vale or Tomo Reed?"),
+    Order("(?:larger|largest|bigger|higher|highest|greater|longer|taller|more)", MORE, ((),),
+          "Which city has the larger population, Mira Vale or Tomo Reed?"),
+    Order("(?:smaller|smallest|lower|lowest|shorter|fewer|less)", LESS, ((),),
+          "Which city has the smaller population, Mira Vale or Tomo Reed?"),
     Order("lived (?:longer|the longest|longest)", LIVED_LONGER, BORN + DIED,
           "Who lived longer, Mira Vale or Tomo Reed?"),
 )  # fmt: skip

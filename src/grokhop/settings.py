@@ -12,7 +12,7 @@ class ModelSettings:
     """The shape of a model, apart from its vocabulary."""
 
     width: int = 128
-    heads: int = 4
+    heads: int = 8
     layers: int = 1
     """Layers in the block, which is applied as a whole in each loop."""
     mlp_ratio: int = 4
@@ -29,14 +29,14 @@ class TrainSettings:
     model: ModelSettings = field(default_factory=ModelSettings)
     hops: int = 2
     """Longest chain that is trained."""
-    compare: bool = False
-    """Whether comparisons are trained too, as the graph's questions make them."""
+    compare: bool = True
+    """Whether comparisons are trained too, where the graph's questions compare."""
     batch_rows: int = 512
     muon_rate: float = 0.02
     """Learning rate of the matrices inside the block."""
     adam_rate: float = 0.006
     """Learning rate of embeddings and gains."""
-    muon_decay: float = 0.1
+    muon_decay: float = 0.3
     warmup_steps: int = 50
     cooldown_share: float = 0.5
     """The rate falls to zero over this share of the steps taken until then..."""
@@ -69,7 +69,7 @@ PRESETS = {
 }
 
 
-def preset(name: str, *, hops: int | None = None, compare: bool = False) -> TrainSettings:
+def preset(name: str, *, hops: int | None = None, compare: bool = True) -> TrainSettings:
     """Return the settings called `name`.
 
     Raises:

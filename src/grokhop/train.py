@@ -24,7 +24,6 @@ from torch.optim import AdamW, Optimizer
 from grokhop.answer import are_right, right_at_the_end
 from grokhop.chains import Queries
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
-from grokhop.compare import comparable
 from grokhop.compose import Compositions, compose
 from grokhop.errors import InputError
 from grokhop.folder import new_folder, refuse_to_overwrite, write_json
@@ -72,7 +71,7 @@ def train(
     if resume and out.exists():
         run = Run.read(out)
         _refuse_another_run(run, graph_path, settings)
-        made = compose(run.graph, hops=run.settings.hops)
+        made = compose(run.plain_graph, hops=run.settings.hops)
     else:
         limits = {unit: most for unit, most in asdict(budget).items() if isfinite(most)}  # JSON knows no infinity
         record = {"settings": asdict(settings), "preset": preset, "budget": limits, "seeds": seeds}
@@ -98,8 +97,9 @@ def train(
 def _refuse_another_run(run: Run, graph_path: Path, settings: TrainSettings) -> None:
     if settings != run.settings:
         raise InputError(
-            f"{run.path} was begun with preset {run.manifest['preset']} and chains of {run.settings.hops}: "
-            "resume it with the same --preset and --hops, or choose another name with -o"
+            f"{run.path} was begun with preset {run.manifest['preset']}, chains of {run.settings.hops} and "
+            f"{'' if run.settings.compare else 'no '}comparisons: resume it with the same --preset, --hops and "
+            "--compare, or choose another name with -o"
         )
     ours, theirs = (Graph.read(path) for path in (run.path / GRAPH, graph_path))
     if ours.entities != theirs.entities or not all(
@@ -112,10 +112,7 @@ def begin(graph_path: Path, out: Path, *, settings: TrainSettings, record: dict[
     """Make a run folder with its graph and phi, before any training, and return what is to be trained."""
     refuse_to_overwrite(out, kind="run", force=force)
     graph = Graph.read(graph_path)
-    trained = comparable(graph) if settings.compare else graph
-    if settings.compare and trained is graph:
-        raise InputError(f"{graph_path} has no comparison questions: leave --compare out")
-    made = compose(trained, hops=settings.hops)
+    made = compose(graph, hops=settings.hops)
     with new_folder(out, kind="run", manifest={**record, "composed": made.counts}, force=force) as folder:
         copytree(graph_path, folder / GRAPH)
         write_json(folder / PHI, measure(graph))
@@ -188,17 +185,19 @@ class Trainer:
         return spent or self.schedule.is_over(self.step)
 
     def _take_step(self) -> float:
-        tokens, due, targets = self.batches.of_step(self.step)
         rate = self.schedule.rate(self.step)
         for optimizer, height in zip(self.optimizers, self._heights, strict=True):
             optimizer.param_groups[0]["lr"] = height * rate
-        value = self.loss(self.model(tokens, due), targets)
-        value.backward()  # type: ignore[no-untyped-call]
+        value = 0.0
+        for tokens, due, targets in self.batches.of_step(self.step):
+            loss = self.loss(self.model(tokens, due), targets)
+            loss.backward()  # type: ignore[no-untyped-call]
+            value += float(loss.detach())
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
         self.step += 1
-        return float(value.detach())
+        return value
 
     def _budget_presses(self, budget: Budget) -> bool:
         """Whether a cool-down must begin now to end within the budget."""
@@ -222,13 +221,17 @@ class Trainer:
             id=id_accuracy(scores, self.settings.hops),
             ood=ood_accuracy(scores, self.settings.hops),
             cells={str(k): {cell: s.accuracy for cell, s in by.items()} for k, by in scores.items()},
-            compared=Score.of(right_at_the_end(self.model, self.lesson.compared)).accuracy,
+            compared=self._worst_operator(),
             cooling=self.schedule.cooldown_from is not None,
             seconds_left=self._seconds_left(budget),
         )
 
     def _score(self, queries: Queries) -> Score:
         return Score.of(are_right(self.model, self.lesson.vocabulary, queries))
+
+    def _worst_operator(self) -> float | None:
+        asked = [rows for rows in self.lesson.compared.values() if len(rows)]
+        return min((float(right_at_the_end(self.model, rows).mean()) for rows in asked), default=None)
 
     def _seconds_left(self, budget: Budget) -> float | None:
         per_step = self.seconds / self.step

@@ -4,7 +4,7 @@ A reading is good when its names are entities, better when the facts that it ask
 count: one that an augmentation made up says nothing about what people mean.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -18,6 +18,7 @@ from grokhop.grammar import Grammar, Reading, Way
 from grokhop.graph import Graph
 from grokhop.link import Linker, Match, plain
 from grokhop.query import LIVED_LONGER, Branch, Query
+from grokhop.rules import Rule
 
 MOST_LETTERS = 500
 MOST_HOPS = 16
@@ -45,8 +46,9 @@ class _Option:
 class Understander:
     """Understands words about one graph."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, *, rules: Iterable[Rule] = ()) -> None:
+        """Understand words about a graph; `rules` are further words that a path may hold."""
+        self.graph, self.rules = graph, {plain(rule.word): rule for rule in rules}
         self.linker = Linker(graph)
 
     def understand(self, text: str) -> Understood:
@@ -57,7 +59,7 @@ class Understander:
         """
         text = _printable(text)
         parts = [part.strip() for part in text.split(" / ")]
-        if len(parts) > 1 and (self._relation(parts[-1]) is not None or not text.endswith("?")):
+        if len(parts) > 1 and (self._spelled(parts[-1]) is not None or not text.endswith("?")):
             return self._path(parts)
         readings = self._grammar.read(text)
         if not readings:
@@ -70,21 +72,23 @@ class Understander:
     def _path(self, parts: list[str]) -> Understood:
         """The shortest head that is an entity with relations after it, when a name itself holds ' / '."""
         cuts = [(" / ".join(parts[:i]), parts[i:]) for i in range(1, len(parts))]
-        whole = [(head, names) for head, names in cuts if None not in map(self._relation, names)]
+        whole = [(head, names) for head, names in cuts if None not in map(self._spelled, names)]
         head, names = next((cut for cut in whole if self.linker.matches(cut[0])), (whole or cuts)[0])
-        relations = [self._relation(name) for name in names]
-        if None in relations:
-            raise self._no_relation(names[relations.index(None)])
+        spelled = [self._spelled(name) for name in names]
+        if None in spelled:
+            raise self._no_relation(names[spelled.index(None)])
+        relations, asked = ([i for word in spelled if word for i in word[side]] for side in (0, 1))
         if len(relations) > MOST_HOPS:
             raise InputError(f"a path has at most {MOST_HOPS} relations, this one has {len(relations)}: ask its parts")
         matches = self.linker.matches(head) or self.linker.near(head)
         if not matches:
             raise self._no_entity(head)
-        path = tuple(relation for relation in relations if relation is not None)
+        path = tuple(relations)
         weights = [(self._known(match.entity, path), -match.how) for match in matches]
         best = [match for match, weight in zip(matches, weights, strict=True) if weight == max(weights)]
         self._check_one(head, best)
-        return Understood(Query((Branch(best[0].entity, path),)), ((head, best[0]),))
+        branch = Branch(best[0].entity, path, asked=None if asked == relations else tuple(asked))
+        return Understood(Query((branch,)), ((head, best[0]),))
 
     def _options(self, readings: list[Reading], *, near: bool) -> Iterator[_Option]:
         for reading in readings:
@@ -156,6 +160,13 @@ class Understander:
     def _ids(self, way: Way) -> tuple[int, ...] | None:
         ids = [self._relation(relation) for relation in way.relations]
         return None if None in ids else tuple(i for i in ids if i is not None)
+
+    def _spelled(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """The relations that a word of a path stands for, and those that a model is asked by: a rule has its own."""
+        relation, rule = self._relation(name), self.rules.get(plain(name))
+        if relation is not None:
+            return (relation,), (relation,)
+        return None if rule is None else (rule.path, rule.tokens)
 
     def _relation(self, name: str) -> int | None:
         return self._relation_ids.get(plain(name))

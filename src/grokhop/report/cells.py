@@ -35,8 +35,18 @@ def cells_section(evidence: Evidence) -> dict[str, Any] | None:
     atomic = [
         {**evidence.evaluation[k], "label": a, "meaning": m} for k, (a, m) in extra.items() if k in evidence.evaluation
     ]
+    compared = {
+        "id": "two trainable facts, compared with others in training but not with each other",
+        "ood": "two held-out facts, compared with nothing in training",
+    }
+    comparisons = [
+        {**score, "label": f"{cell.upper()} comparison", "meaning": compared[cell]}
+        for cell, score in evidence.evaluation.get("comparison", {}).items()
+        if score["n"]
+    ]
     return {
         "heading": _cells_heading(rows, trained),
+        "comparisons": comparisons,
         "empty": _empty(evidence),
         "rows": rows,
         "atomic": atomic,

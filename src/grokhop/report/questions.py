@@ -31,12 +31,14 @@ def questions_section(evidence: Evidence) -> dict[str, Any] | None:
         return None
     order = sorted(misses.values(), key=lambda miss: (miss["cell"] != "ood", -len(miss["seeds"])))
     ood = pooled(evidence.questions("ood"))
-    heading = "Questions in words, asked by their path"
+    heading = "Questions, asked in their words"
     if ood["n"]:
         heading = f"{percent(ood['accuracy'])} of {plural(ood['n'], 'real question')} over held-out facts were answered"
     return {
         "heading": heading,
         "rows": rows,
+        "parsed": (evidence.evaluation or {}).get("parsed"),
+        "rules": [rule for rule in (evidence.evaluation or {}).get("rules", []) if rule["examples"]],
         "all_right": all(row["correct"] == row["n"] for row in rows),
         "misses": order[:_MOST_MISSES],
         "more": max(0, len(order) - _MOST_MISSES),

@@ -4,7 +4,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from grokhop.augment import SOURCE
 from grokhop.report.wording import budget_text
 from grokhop.run import Run
 from grokhop.settings import PRESETS, preset
@@ -58,14 +57,20 @@ def _graph_commands(graph: dict[str, Any]) -> list[str]:
     if graph.get("stage") != "augment":
         return [_ingest_command(graph)]
     settings = graph.get("settings") or {}
-    options = {k: v for k, v in settings.items() if k in ("target_phi", "seed") and v is not None}
+    options = {k: settings[k] for k in ("target_phi", "wrong_share", "seed", "level") if settings.get(k) is not None}
+    if settings.get("sources", ["graph"]) != ["graph"]:
+        options["source"] = ",".join(settings["sources"])
     augment = ["grokhop", "augment", "graph", *_flags(options), "-o", _graph_name(graph)]
     lines = [_ingest_command(graph.get("ingest") or _ingest_of_built_in(graph)), shlex.join(augment)]
-    if settings.get("level") is not None:
-        lines.append(f"# it was given level={settings['level']}, which only grokhop.augment.augment_folder takes")
-    if (times := sum(source["name"].startswith(SOURCE) for source in graph["sources"])) > 1:
+    if (times := _times_augmented(graph)) > 1:
         lines.append(f"# facts were added {times} times, one after the other; only the last is recorded")
     return lines
+
+
+def _times_augmented(graph: dict[str, Any]) -> int:
+    """A source that adds again is numbered: 'augment:graph 2'."""
+    added = (source["name"].partition(" ")[2] or "1" for source in graph["sources"] if "augment:" in source["name"])
+    return max(map(int, added), default=0)
 
 
 def _ingest_of_built_in(graph: dict[str, Any]) -> dict[str, Any]:

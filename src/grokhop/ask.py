@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from grokhop.chains import Chaining
+from grokhop.compare import is_comparable
 from grokhop.compose import compose
 from grokhop.errors import InputError
 from grokhop.evaluate import load_model
 from grokhop.graph import Graph
-from grokhop.query import SAME, Branch, Query
+from grokhop.query import Branch, Query
 from grokhop.respond import Responder
 from grokhop.rules import rule_rows, rules_of
 from grokhop.run import Run
@@ -28,8 +29,8 @@ def ask(path: Path, text: str, *, seed: int = 0) -> dict[str, Any]:
         taken; `trained_hops`, the longest chain that was trained.
 
     Raises:
-        InputError: the run cannot be read, the seed has not finished, the text is not understood, or it asks for a
-            comparison.
+        InputError: the run cannot be read, the seed has not finished, the text is not understood, or it asks for what
+            the run was not trained on.
     """
     run = Run.read(path)
     seeds = run.finished_seeds()
@@ -39,7 +40,7 @@ def ask(path: Path, text: str, *, seed: int = 0) -> dict[str, Any]:
     query = understood.query
     if any(branch.asked for branch in query.branches):
         _refuse_untrained_rules(run)
-    if query.operator is not None and SAME not in run.graph.relations:
+    if query.operator is not None and not is_comparable(run.graph):
         raise InputError(
             "this run was not trained on comparisons, as runs of a graph whose questions compare are; understood was: "
             f"{query.describe(run.graph)} ({query.type})"

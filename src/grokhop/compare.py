@@ -27,8 +27,10 @@ from grokhop.compose import ID_SHARE, hold_tested, query_codes, split_codes
 from grokhop.encode import NO_TARGET, Branches, Rows, encode_comparisons, encode_operands, stack
 from grokhop.errors import InputError
 from grokhop.graph import Entity, Graph, Part, Question
+from grokhop.holdout import VALIDATION_SHARE
 from grokhop.query import LESS, SAME
 
+SOURCE = "operators"
 OPERATORS = (SAME, LESS)
 YES, NO, FIRST, SECOND, EQUAL = "yes", "no", "first", "second", "equal"
 ANSWERS = (YES, NO, FIRST, SECOND, EQUAL)
@@ -42,6 +44,12 @@ ALIKE_SHARE = 0.1
 NEAR = 6
 """Branches at most so many places apart in order count as near."""
 MOST_BRANCHES = 200_000
+_HELD_OUT = {
+    Part.TRAIN: 1.0,
+    Part.VALIDATION: ID_SHARE * VALIDATION_SHARE,
+    Part.TEST: ID_SHARE * (1 - VALIDATION_SHARE),
+}
+"""Of the pairs of trainable facts, about how many are for each part."""
 
 
 def comparable(graph: Graph) -> Graph:
@@ -50,7 +58,12 @@ def comparable(graph: Graph) -> Graph:
         return graph
     graph = with_calendar(graph)
     words = [Entity(key=f"answer:{word}", label=_free(word, graph)) for word in ANSWERS]
-    return graph.extended([], source="operators", entities=words, relations=OPERATORS, observed=True)
+    return graph.extended([], source=SOURCE, entities=words, relations=OPERATORS, observed=True)
+
+
+def is_comparable(graph: Graph) -> bool:
+    """Whether the graph has the operators; a relation of its own that is called 'SAME' is none of them."""
+    return SOURCE in graph.sources
 
 
 def _free(word: str, graph: Graph) -> str:
@@ -115,9 +128,9 @@ class Comparing:
         return {i: number for i, number in found if number is not None}
 
     def is_dated(self, relation: int) -> bool:
-        """Whether all objects of a relation have a year."""
+        """Whether most objects of a relation have a year; the others, such as an unknown date, are in no comparison."""
         tails = self.graph.tail[self.graph.relation == relation]
-        return bool(len(tails) and np.isin(tails, self._dates).all())
+        return bool(len(tails) and np.isin(tails, self._dates).mean() > 0.5)
 
     @cached_property
     def _dates(self) -> Longs:
@@ -126,7 +139,7 @@ class Comparing:
     @cached_property
     def kinds(self) -> list[Kind]:
         """What the graph's questions compare; nothing in a graph without operators. Dates are compared by each unit."""
-        if SAME not in self.graph.relations:
+        if not is_comparable(self.graph):
             return []
         found: dict[Kind, None] = {}
         for path in dict.fromkeys(s.relations for s in map(sides, self.graph.questions) if s):
@@ -157,9 +170,13 @@ class Comparing:
             pairs: of trainable facts, the part for which the two heads together are; a share of such pairs is held
                 out for each of the other parts (ID queries). Pairs of held-out facts are not divided.
         """
-        rng = np.random.default_rng([seed, int(facts), int(pairs)])
-        kinds = [kind for kind in self.kinds if kind.operator in operators]
-        return stack([self._of_kind(kind, facts, pairs, per_kind, rng) for kind in kinds])
+        return stack(
+            [
+                self._of_kind(kind, facts, pairs, per_kind, np.random.default_rng([seed, int(facts), int(pairs), i]))
+                for i, kind in enumerate(self.kinds)
+                if kind.operator in operators
+            ]
+        )
 
     def operands(self, *, n: int = OPERAND_ROWS, seed: int = 0) -> Rows:
         """About `n` rows on the order of numbers and `n` on whether two entities are the same, all of them named.
@@ -239,12 +256,14 @@ class Comparing:
     def _of_kind(self, kind: Kind, facts: Part, pairs: Part, n: int, rng: np.random.Generator) -> Rows:
         branches = self.branches(kind, facts)
         ends = self.graph.tail[branches[:, -1]]
-        pairing = _equal_pairs(ends, n, rng) if kind.operator == SAME else _near_pairs(self._numbers(ends), n, rng)
-        one, other = pairing
+        # Of trainable facts few pairs are held out: so many more are drawn.
+        draws = round(n / _HELD_OUT[pairs]) if facts is Part.TRAIN else n
+        same = kind.operator == SAME
+        one, other = _equal_pairs(ends, draws, rng) if same else _near_pairs(self._numbers(ends), draws, rng)
         heads = self.graph.head[branches[:, 0]].astype(np.int64)
         part = pairs if facts is Part.TRAIN else None
         keep = self._may_be_paired(kind.relations, np.column_stack([heads[one], heads[other]]), part)
-        one, other = one[keep], other[keep]
+        one, other = one[keep][:n], other[keep][:n]
         a, b = self._side(branches[one]), self._side(branches[other])
         answers = self._share(a, b) if kind.operator == SAME else self._order(ends[one], ends[other])
         return encode_comparisons(a, b, operator=self.token[kind.operator], answers=answers)
@@ -259,7 +278,7 @@ class Comparing:
         by whatever unit of the calendar, and their pair is for `part`.
         """
         path = tuple(relation for relation in relations if relation not in self.units.values())
-        asked = [frozenset(pair) for pair, relations in self._asked if relations == path]
+        asked = {pair for pair, relations in self._asked if relations == path}
         free = np.array([frozenset(pair) not in asked for pair in heads.tolist()], bool)
         if part is not None:
             low, high = np.sort(heads, axis=1).T
@@ -295,12 +314,12 @@ def check_comparisons(comparing: Comparing, rows: Rows) -> dict[str, int]:
     graph, entities = comparing.graph, len(comparing.graph.entities)
     held_out = set(graph.pair[graph.part != Part.TRAIN].tolist())
     calendar = set(comparing.units.values())
+    marks = {comparing.token[operator] for operator in OPERATORS} if len(rows) else set()
     tested = frozenset[int]() if comparing.tested is None else frozenset(comparing.tested.tolist())
     found: Counter[str] = Counter()
     pieces: defaultdict[int, set[tuple[int, ...]]] = defaultdict(set)
     for tokens, targets in zip(rows.tokens.tolist(), rows.targets.tolist(), strict=True):
-        operators = [i for i, token in enumerate(tokens) if token - entities in range(len(graph.relations))
-                     and graph.relations[token - entities] in OPERATORS]  # fmt: skip
+        operators = [i for i, token in enumerate(tokens) if token in marks]
         heads, path = [], ()
         for start, stop in ((0, operators[0]), (operators[0] + 1, operators[1])):
             ends = [tokens[start], *targets[start + 1 : stop]]
@@ -322,11 +341,6 @@ def check_comparisons(comparing: Comparing, rows: Rows) -> dict[str, int]:
             "pairs are in comparison rows; nothing was trained, please report this"
         )
     return {"comparison_rows": len(rows)}
-
-
-def _entities(entities: Longs) -> Branches:
-    none = np.empty((len(entities), 0), np.int64)
-    return Branches(head=entities, relations=none, ends=none)
 
 
 def _last(graph: Graph, label: str) -> int:

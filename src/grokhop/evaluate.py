@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from grokhop.answer import are_right, right_at_the_end
 from grokhop.chains import Chaining, Mask, Queries
 from grokhop.checkpoint import load_weights
-from grokhop.compare import Comparing
+from grokhop.compare import OPERATORS, Comparing
 from grokhop.compose import compose
 from grokhop.encode import Vocabulary
 from grokhop.folder import conditions, sha256, write_json
@@ -121,22 +121,20 @@ def _atomic(models: list[LoopTransformer], graph: Graph) -> dict[str, Any]:
 
 
 def _compared(models: list[LoopTransformer], comparing: Comparing) -> dict[str, Any]:
-    """Comparisons of facts, with the share of the answer that is the most common one (`majority`).
+    """Comparisons of facts, and how many are right by giving the commonest answer of each operator (`majority`).
 
     'id' are pairs of trainable facts that were not trained together, 'ood' are held-out facts.
     """
-    sets = {
-        "id": comparing.rows(Part.TRAIN, pairs=Part.TEST, per_kind=TEST_ROWS_PER_KIND),
-        "ood": comparing.rows(Part.TEST, per_kind=TEST_ROWS_PER_KIND),
-    }
     found = {}
-    for cell, rows in sets.items():
-        rows = rows.distinct()
-        answers = Counter(rows.last_targets().tolist())
-        found[cell] = {
-            **over_seeds([right_at_the_end(model, rows) for model in models]),
-            "majority": max(answers.values()) / len(rows) if answers else None,
-        }
+    for cell, facts, pairs in (("id", Part.TRAIN, Part.TEST), ("ood", Part.TEST, Part.TRAIN)):
+        sets = [
+            comparing.rows(facts, pairs=pairs, operators=(o,), per_kind=TEST_ROWS_PER_KIND).distinct()
+            for o in OPERATORS
+        ]
+        rights = [np.concatenate([right_at_the_end(model, rows) for rows in sets]) for model in models]
+        commonest = sum(max(Counter(rows.last_targets().tolist()).values(), default=0) for rows in sets)
+        n = sum(map(len, sets))
+        found[cell] = {**over_seeds(rights), "majority": commonest / n if n else None}
     return found
 
 

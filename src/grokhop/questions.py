@@ -13,12 +13,12 @@ import numpy as np
 from grokhop.answer import are_right
 from grokhop.benchmark import Gold, Prediction, exact_match, gold_of, score
 from grokhop.chains import Chaining
-from grokhop.compare import COMPARED
+from grokhop.compare import COMPARED, is_comparable
 from grokhop.encode import Vocabulary
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part, Question
 from grokhop.model import LoopTransformer
-from grokhop.query import SAME, Query
+from grokhop.query import Query
 from grokhop.respond import Responder, Response
 from grokhop.understand import Understander
 
@@ -45,7 +45,7 @@ def score_questions(
         golds: what each question should be answered with; as the graph has it if left out.
     """
     if questions is None:
-        compares = SAME in graph.relations
+        compares = is_comparable(graph)
         questions = [q for q in graph.questions if compares or q.type not in COMPARED]
     golds = golds or [gold_of(graph, question) for question in questions]
     understander = Understander(words or graph)
@@ -76,7 +76,7 @@ def score_questions(
 
 def _answered(responder: Responder, queries: Sequence[Query | str]) -> list[Response | None]:
     """The responses to the queries that were understood, or cannot be answered by a model without comparisons."""
-    compares = SAME in responder.graph.relations
+    compares = is_comparable(responder.graph)
     asked = [i for i, q in enumerate(queries) if isinstance(q, Query) and (compares or q.operator is None)]
     responses = responder.respond([queries[i] for i in asked])  # type: ignore[misc]
     found = dict(zip(asked, responses, strict=True))
@@ -98,7 +98,7 @@ def _baseline(graph: Graph, queries: Sequence[Query | str], golds: Sequence[Gold
 
 
 def parsed_share(questions: dict[str, Any]) -> float | None:
-    """The share of all questions that were understood, from their scores by type and cell."""
+    """The share of all questions that were understood and could be asked, from their scores by type and cell."""
     scores = [score for cells in questions.values() for score in cells.values()]
     asked = sum(score["n"] for score in scores)
     return sum(score["parsed"] * score["n"] for score in scores) / asked if asked else None

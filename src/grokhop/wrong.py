@@ -14,13 +14,13 @@ from grokhop.graph import Graph
 from grokhop.plan import Addition
 from grokhop.slots import Longs, cycle_free_order
 
-_TRIES = 20
+_TRIES = 300
 """Partners that are tried for each fact."""
 SOURCE = "wrong"
 
 
 def make_wrong(
-    graph: Graph, augmented: Graph, ledger: Sequence[Addition], *, share: float, seed: int = 0
+    graph: Graph, augmented: Graph, ledger: Sequence[Addition], *, share: float, seed: int = 0, acyclic: bool = True
 ) -> tuple[Graph, list[Addition]]:
     """Make `share` of the added facts false, and label them so.
 
@@ -29,46 +29,52 @@ def make_wrong(
 
     Args:
         graph, augmented, ledger: before and after an augmentation, and what it added, in the order of its facts.
+        acyclic: whether an exchange that may close a cycle is left out.
 
     Returns:
         The graph with the facts of one more source, `augment:wrong`, in place of those, and the new ledger.
     """
     rng = np.random.default_rng([seed, 3])
-    wanted = rng.permutation(len(ledger))[: round(share * len(ledger))]
-    if not len(wanted):
+    wanted = round(share * len(ledger))
+    if not wanted:
         return augmented, list(ledger)
-    tails = _exchanged(augmented, ledger, wanted, rng)
+    # Without an order, any two entities will do.
+    rank = cycle_free_order(augmented, rng) if acyclic else None
+    tails = _exchanged(augmented, ledger, wanted, rank, rng)
     made = [a if tail is None else replace(a, tail=tail, source=SOURCE) for a, tail in zip(ledger, tails, strict=True)]
     made.sort(key=lambda a: a.source == SOURCE)  # stable: the order of the facts, the wrong ones last
     return _rebuilt(graph, augmented, made), made
 
 
 def _exchanged(
-    augmented: Graph, ledger: Sequence[Addition], wanted: Longs, rng: np.random.Generator
+    augmented: Graph, ledger: Sequence[Addition], wanted: int, rank: Longs | None, rng: np.random.Generator
 ) -> list[int | None]:
-    """The new object of each addition, None where it keeps its own."""
-    rank = cycle_free_order(augmented, rng)
+    """The new object of each addition, None where it keeps its own; `wanted` get one, or as many as can."""
     columns = (augmented.head, augmented.relation, augmented.tail)
     known = set(zip(*(column.tolist() for column in columns), strict=True))
+    alike: defaultdict[int, list[int]] = defaultdict(list)
+    for i, addition in enumerate(ledger):
+        alike[addition.relation].append(i)
     tails: list[int | None] = [None] * len(ledger)
-    by_relation: defaultdict[int, list[int]] = defaultdict(list)
-    for i in wanted.tolist():
-        by_relation[ledger[i].relation].append(i)
-    for members in by_relation.values():
-        for i in members:
-            if tails[i] is not None:
-                continue
-            for j in rng.choice(members, size=min(_TRIES, len(members)), replace=False).tolist():
-                a, b = ledger[i], ledger[j]
-                if tails[j] is None and i != j and _may_be(a, b.tail, known, rank) and _may_be(b, a.tail, known, rank):
-                    tails[i], tails[j] = b.tail, a.tail
-                    known |= {(a.head, a.relation, b.tail), (b.head, b.relation, a.tail)}
-                    break
+    left = wanted
+    for i in rng.permutation(len(ledger)).tolist():
+        a, others = ledger[i], alike[ledger[i].relation]
+        if left < 1 or tails[i] is not None:
+            continue
+        for j in rng.permutation(others)[:_TRIES].tolist():
+            b = ledger[j]
+            if tails[j] is None and i != j and _may_be(a, b.tail, known, rank) and _may_be(b, a.tail, known, rank):
+                tails[i], tails[j] = b.tail, a.tail
+                known |= {(a.head, a.relation, b.tail), (b.head, b.relation, a.tail)}
+                left -= 2
+                break
     return tails
 
 
-def _may_be(addition: Addition, tail: int, known: set[tuple[int, int, int]], rank: Longs) -> bool:
-    return (addition.head, addition.relation, tail) not in known and bool(rank[addition.head] < rank[tail])
+def _may_be(addition: Addition, tail: int, known: set[tuple[int, int, int]], rank: Longs | None) -> bool:
+    if (addition.head, addition.relation, tail) in known or addition.head == tail:
+        return False
+    return rank is None or bool(rank[addition.head] < rank[tail])
 
 
 def _rebuilt(graph: Graph, augmented: Graph, ledger: Sequence[Addition]) -> Graph:

@@ -46,7 +46,7 @@ class _Asked:
 
     def _entity(self, number: int) -> int | None:
         entity = self.asked.entities[number]
-        return self._keys.get(entity.key, self._called(entity))
+        return self._keys[entity.key] if entity.key in self._keys else self._called(entity)
 
     def _called(self, entity: Entity) -> int | None:
         named = [m.entity for m in self.linker.matches(entity.label) if m.how <= How.SPELLING]

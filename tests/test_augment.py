@@ -274,7 +274,7 @@ def test_the_folder_holds_the_graph_its_ledger_and_the_report(tmp_path: Path) ->
         assert row["role"] in ("first hop", "later hop")
     manifest = json.loads((tmp_path / "more" / "manifest.json").read_text())
     assert manifest["augment"] == report
-    expected = {"target_phi": 4.0, "sources": ["graph"], "wrong_share": None, "seed": 3, "level": None}
+    expected = {"target_phi": 4.0, "sources": ["graph"], "wrong_share": None, "seed": 3, "level": None, "new_cities": 0}
     assert manifest["settings"] == expected
 
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from grokhop.chains import Chaining
 from grokhop.compare import is_comparable
-from grokhop.compose import compose
 from grokhop.errors import InputError
 from grokhop.evaluate import load_model
 from grokhop.graph import Graph
@@ -49,8 +48,7 @@ def ask(path: Path, text: str, *, seed: int = 0) -> dict[str, Any]:
 
 
 def _refuse_untrained_rules(run: Run) -> None:
-    made = compose(run.plain_graph, hops=run.settings.hops)
-    if not len(rule_rows(run.graph, tested=made.tested)):
+    if not len(rule_rows(run.graph, tested=run.compositions.tested)):
         raise InputError(
             f"the rules of {run.path} had no example to be learned from, since questions ask every path of theirs: "
             "train on a graph that 'grokhop augment' has made, or ask by the path itself"

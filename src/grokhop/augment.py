@@ -12,6 +12,7 @@ Wrong facts still build the circuit (Abramov et al. 2025), because they force a 
 listed in a ledger, and never touch a fact held out or a question.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from grokhop.graph import Entity, Graph
 from grokhop.phi import TARGET, count_paths, measure
 from grokhop.plan import ROLE_SHARE, Addition, Lack, Plan
 from grokhop.slots import Mask
+from grokhop.sources import files as input_files
 from grokhop.wrong import make_wrong
 
 if TYPE_CHECKING:
@@ -49,13 +51,18 @@ def augment_folder(
     wrong_share: float | None = None,
     seed: int = 0,
     level: int | None = None,
+    new_cities: int = 0,
     client: "Client | None" = None,
+    paragraphs: Sequence[str] = (),
+    elaborate: bool = False,
     force: bool = False,
 ) -> dict[str, Any]:
     """Read the graph folder `path`, write the augmented one `out` with its `ledger.parquet`; return the report.
 
     Args:
-        out: None plans only; the report is the same as if it were written.
+        out: None plans only; the report is the same as if it were written, but that no endpoint is asked: for 'llm'
+            it says how many facts of each relation would be `wanted`.
+        elaborate: whether the endpoint also writes a paragraph for each added fact, into `paragraphs.parquet`.
 
     Raises:
         InputError: see `augment`, `Graph.read` and `folder.refuse_to_overwrite`; nothing was written.
@@ -65,15 +72,29 @@ def augment_folder(
         refuse_to_overwrite(Path(out), kind="graph", force=force)
     graph = Graph.read(path)
     augmented, report, ledger = augment(
-        graph, target_phi=target_phi, sources=sources, wrong_share=wrong_share, seed=seed, level=level, client=client
+        graph,
+        target_phi=target_phi,
+        sources=sources,
+        wrong_share=wrong_share,
+        seed=seed,
+        level=level,
+        new_cities=new_cities,
+        client=client,
+        paragraphs=paragraphs,
+        plan_only=out is None,
     )
     if out is None:
         return report
     manifest = read_manifest(path, kind="graph")
+    tables = {"ledger": ledger_table(augmented, ledger)}
+    if elaborate and client is not None:
+        tables["paragraphs"] = _paragraphs_table(augmented, ledger, client)
+    if client is not None:
+        report["llm"] = {**client.usage.record(), "cost": client.usage.cost_line()}
     augmented.write(
         Path(out),
         force=force,
-        extra_tables={"ledger": ledger_table(augmented, ledger)},
+        extra_tables=tables,
         stage="augment",
         inputs=[{"name": path.name, "sha256": sha256(path / "facts.parquet")}],
         settings={
@@ -82,6 +103,8 @@ def augment_folder(
             "wrong_share": wrong_share,
             "seed": seed,
             "level": level,
+            "new_cities": new_cities,
+            **({} if client is None else {"endpoint": client.endpoint.record()}),
         },
         augment=report,
         ingest=manifest.get("ingest") or {key: manifest.get(key) for key in ("stage", "inputs", "settings")},
@@ -97,6 +120,7 @@ class _Grown:
     ledger: list[Addition] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     plan: Plan | None = None
+    wanted: dict[str, int] = field(default_factory=dict)
 
     def add(
         self, source: str, additions: Sequence[Addition], *, entities: Sequence[Entity] = (), observed: bool
@@ -119,7 +143,9 @@ class _Options:
     seed: int
     level: int
     most: int
+    new_cities: int
     client: "Client | None"
+    paragraphs: Sequence[str]
 
 
 def augment(
@@ -130,7 +156,10 @@ def augment(
     wrong_share: float | None = None,
     seed: int = 0,
     level: int | None = None,
+    new_cities: int = 0,
     client: "Client | None" = None,
+    paragraphs: Sequence[str] = (),
+    plan_only: bool = False,
 ) -> tuple[Graph, dict[str, Any], list[Addition]]:
     """Add facts until phi_r >= `target_phi` for every relation r that can reach it (Lemma 2), and say which cannot.
 
@@ -144,7 +173,11 @@ def augment(
             nothing is said.
         level: the most facts that an entity is first given in either direction (see `grokhop.plan`), by default
             the target; a higher one needs fewer facts and spreads them less.
+        new_cities: how many cities that the graph does not know 'gazetteer' also adds: they make no path, but can be
+            compared (Algorithm 1's new locations).
         client: of the endpoint that 'llm' asks.
+        paragraphs: texts out of which 'llm' first reads facts (Algorithm 2).
+        plan_only: ask no endpoint.
 
     Returns:
         The graph, the report and the ledger of additions. `passes` in the report means every reachable relation;
@@ -155,11 +188,19 @@ def augment(
             `MOST_ADDED` times the facts there are, or relations are below it and none of them can be improved.
     """
     sources = list(dict.fromkeys(sources))
-    share = _check(sources, wrong_share, level, client)
+    share = _check(sources, wrong_share, level, has_endpoint=client is not None or plan_only)
     before = measure(graph, target=target_phi)["trainable"]
     most = MOST_ADDED * len(graph)
     level = ceil(min(target_phi, most)) if level is None else level
-    options = _Options(target=target_phi, seed=seed, level=level, most=most, client=client)
+    options = _Options(
+        target=target_phi,
+        seed=seed,
+        level=level,
+        most=most,
+        new_cities=new_cities,
+        client=None if plan_only else client,
+        paragraphs=paragraphs,
+    )
     at_least = lower_bound(graph, _plan(graph, options, ()).reachable, target_phi)
     if at_least > most:
         raise InputError(
@@ -175,11 +216,11 @@ def augment(
     if before["failing"] and not grown.ledger and not _passing(before, reachable):
         raise _nothing_helps(graph, plan, before)
     augmented, ledger = make_wrong(graph, grown.graph, grown.ledger, share=share, seed=seed)
-    report = _report(graph, augmented, ledger, grown.rejected, plan, before, at_least)
+    report = _report(graph, augmented, ledger, grown.rejected, plan, before, at_least) | {"wanted": grown.wanted}
     return augmented, report, ledger
 
 
-def _check(sources: Sequence[str], wrong_share: float | None, level: int | None, client: "Client | None") -> float:
+def _check(sources: Sequence[str], wrong_share: float | None, level: int | None, *, has_endpoint: bool) -> float:
     """Return the share of wrong facts, or refuse what makes no sense."""
     unknown = [source for source in sources if source not in SOURCES]
     if unknown or not sources:
@@ -189,7 +230,7 @@ def _check(sources: Sequence[str], wrong_share: float | None, level: int | None,
     share = wrong_share if wrong_share is not None else float("wrong" in sources)
     if not 0 <= share <= 1:
         raise InputError(f"--wrong-share is a share from 0 to 1, not {share}")
-    if "llm" in sources and client is None:
+    if "llm" in sources and not has_endpoint:
         raise InputError("--source llm needs an endpoint: give --base-url and --model")
     return share
 
@@ -208,10 +249,11 @@ def _ask_gazetteer(grown: _Grown, options: _Options) -> None:
     """Keep those true facts that make paths for a relation that is short of them."""
     from grokhop import gazetteer
 
-    gate = Gate(grown.graph, source="geonames")
+    gate = Gate(grown.graph, source="geonames", vouched=True)
     facts = gate.admit(gazetteer.propose(grown.graph))
     grown.rejected += gate.admitted.rejected
     useful = _useful(grown.graph, facts, options.target)
+    useful += _about_new(grown.graph, facts, options.new_cities)
     entities, additions = _renumbered(grown.graph, gate.admitted.entities, useful)
     grown.add("gazetteer", additions, entities=entities, observed=True)
 
@@ -228,6 +270,8 @@ def _useful(graph: Graph, facts: Sequence[Fact], target: float) -> list[Addition
         into.setdefault(tail, Counter())[relation] += 1
     kept = []
     for head, relation, tail in facts:
+        if head >= len(graph.entities):
+            continue
         before = into.get(head, Counter())
         needy = [r for r in before if missing[r] > 0]
         if missing[relation] > 0 and before:
@@ -245,6 +289,16 @@ def _useful(graph: Graph, facts: Sequence[Fact], target: float) -> list[Addition
     return kept
 
 
+def _about_new(graph: Graph, facts: Sequence[Fact], n: int) -> list[Addition]:
+    """The facts about the first `n` subjects that the graph does not know."""
+    new = list(dict.fromkeys(head for head, _, _ in facts if head >= len(graph.entities)))[:n]
+    return [
+        Addition(head=h, relation=r, tail=t, for_relation=r, role="comparison", source="gazetteer")
+        for h, r, t in facts
+        if h in new
+    ]
+
+
 def _renumbered(
     graph: Graph, entities: Sequence[Entity], additions: Sequence[Addition]
 ) -> tuple[list[Entity], list[Addition]]:
@@ -257,15 +311,17 @@ def _renumbered(
 
 
 def _ask_llm(grown: _Grown, options: _Options) -> None:
-    from grokhop.llm import propose_facts
-
+    """Ask for facts of each relation that is short of paths, a path or two for each in what is asked for."""
+    rows = measure(grown.graph, target=options.target)["trainable"]["per_relation"]
+    missing = {row["relation"]: options.target * row["facts"] - row["paths"] for row in rows if not row["passes"]}
+    grown.wanted = {relation: ceil(max(1.0, paths / options.target)) for relation, paths in missing.items()}
     if options.client is None:
-        raise InputError("--source llm needs an endpoint: give --base-url and --model")
-    graph = grown.graph
-    rows = measure(graph, target=options.target)["trainable"]["per_relation"]
-    wanted = {row["relation"]: ceil(options.target * row["facts"] - row["paths"]) for row in rows if not row["passes"]}
-    gate = Gate(graph, source="llm")
-    propose_facts(graph, gate, options.client, wanted)
+        return
+    from grokhop.llm import extract_facts, propose_facts
+
+    gate = Gate(grown.graph, source="llm")
+    extract_facts(options.paragraphs, grown.graph, gate, options.client)
+    propose_facts(grown.graph, gate, options.client, grown.wanted)
     grown.rejected += gate.admitted.rejected
     additions = [
         Addition(head=h, relation=r, tail=t, for_relation=r, role="first hop", source="llm")
@@ -387,6 +443,28 @@ def ledger_table(graph: Graph, ledger: list[Addition]) -> "pa.Table":
         "source": [a.source for a in ledger],
     }
     return pa.table(columns | {name: pa.array(texts, pa.string()) for name, texts in labels.items()})
+
+
+def paragraphs_of(file: Path) -> list[str]:
+    """The paragraphs of a text, between which there are blank lines.
+
+    Raises:
+        InputError: the file cannot be read as text.
+    """
+    return [part for part in re.split(r"\n\s*\n", input_files.text(file)) if part.strip()]
+
+
+def _paragraphs_table(graph: Graph, ledger: Sequence[Addition], client: "Client") -> "pa.Table":
+    """One row for each added fact of which the endpoint wrote a paragraph."""
+    import pyarrow as pa
+
+    from grokhop.llm import elaborate
+
+    labels = [(graph.entities[a.head].label, graph.relations[a.relation], graph.entities[a.tail].label) for a in ledger]
+    written = list(elaborate(labels, graph, client))
+    names = ("head_label", "relation_label", "tail_label")
+    columns = {name: pa.array([fact[i] for fact, _ in written], pa.string()) for i, name in enumerate(names)}
+    return pa.table({**columns, "paragraph": pa.array([text for _, text in written], pa.string())})
 
 
 def lower_bound(graph: Graph, reachable: Mask, target: float) -> int:

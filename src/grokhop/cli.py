@@ -145,15 +145,38 @@ def augment(
             help="Facts that an entity may get in each direction; the target if left out. More need fewer facts."
         ),
     ] = None,
+    new_cities: Annotated[int, typer.Option(min=0, help="Unknown cities that 'gazetteer' adds to be compared.")] = 0,
+    base_url: Annotated[
+        str | None, typer.Option(help="Of the endpoint for 'llm'; its key is in GROKHOP_API_KEY.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The endpoint's model.")] = None,
+    max_requests: Annotated[int, typer.Option(min=1, help="The endpoint is sent no more requests.")] = 200,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Nor more tokens, prompts and replies together.")] = 200_000,
+    text: Annotated[
+        Path | None, typer.Option(help="Paragraphs, blank lines between, for 'llm' to read facts from.")
+    ] = None,
+    elaborate: Annotated[
+        bool, typer.Option("--elaborate", help="Have the endpoint write a paragraph for each added fact.")
+    ] = False,
+    cache: Annotated[Path, typer.Option(help="Where the endpoint's answers are kept.")] = Path(".grokhop-cache"),
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Add facts until every relation passes, without touching what is held out."""
     from grokhop import console
-    from grokhop.augment import augment_folder
+    from grokhop.augment import augment_folder, paragraphs_of
 
     if (out is None) != dry_run:
         raise InputError("give either -o FOLDER to write the augmented graph, or --dry-run to see the plan")
+    client = None
+    if base_url is not None and not dry_run:
+        from grokhop.llm_client import Client, Endpoint
+
+        client = Client(
+            Endpoint(
+                base_url=base_url, model=model or "", cache=cache, max_requests=max_requests, max_tokens=max_tokens
+            )
+        )
     report = augment_folder(
         graph,
         out,
@@ -162,6 +185,10 @@ def augment(
         wrong_share=wrong_share,
         seed=seed,
         level=level,
+        new_cities=new_cities,
+        client=client,
+        paragraphs=paragraphs_of(text) if text else (),
+        elaborate=elaborate,
         force=force,
     )
     _emit(report, as_json, console.show_augmentation)
@@ -250,6 +277,43 @@ def report(run: Run, as_json: Json = False) -> None:
     from grokhop.report import report as write_report
 
     _emit({"report": str(write_report(run))}, as_json, console.show_report)
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A recipe; without files, all are listed.")] = "",
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Records in the official format.")] = None,
+    out: Annotated[Path | None, typer.Option("--output", "-o", help="The folder to make.", show_default=False)] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Models to train, with seeds 0, 1, ...")] = 3,
+    budget: Annotated[str | None, typer.Option(help="Of each seed, instead of the recipe's.")] = None,
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Run a published experiment, and set its figures beside those that come of it here."""
+    from grokhop import console, settings
+    from grokhop.reproduce import read_recipe, recipes
+    from grokhop.reproduce import reproduce as run_recipe
+
+    if not files:
+        _emit({"recipes": recipes()}, as_json, console.show_recipes)
+        return
+    recipe = read_recipe(name)
+    limit = settings.Budget.parse(budget or recipe.train["budget"])
+    chosen = settings.preset(recipe.train["preset"], compare=recipe.train["compare"])
+    with console.training_display(chosen, limit) as (begun, notice):
+        result = run_recipe(
+            name,
+            files,
+            out or Path("runs") / name,
+            seeds=seeds,
+            budget=limit,
+            threads=threads,
+            force=force,
+            begun=begun,
+            notice=notice,
+        )
+    _emit(result, as_json, console.show_reproduction)
 
 
 @app.command()

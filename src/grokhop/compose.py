@@ -124,11 +124,18 @@ class Compositions:
 
 
 def compose(
-    graph: Graph, *, hops: int = 2, limit: int = 1_000_000, cell_limit: int = 2000, seed: int = 0
+    graph: Graph,
+    *,
+    hops: int = 2,
+    required: bool = True,
+    limit: int = 1_000_000,
+    cell_limit: int = 2000,
+    seed: int = 0,
 ) -> Compositions:
     """Make the training rows of up to `hops` hops, and the queries of 2 to `hops` + 1 hops that test them.
 
     Args:
+        required: whether a graph without compositions is refused: where its facts are compared they may do alone.
         limit: of paths drawn for each length; a graph with fewer gives all of them.
         cell_limit: of queries in each test cell (a quarter of it for validation).
 
@@ -143,7 +150,7 @@ def compose(
     share = min(ID_SHARE, ID_LIMIT / max(1, distinct))
     parts = QueryParts(graph, id_share=share)
     kept = {k: paths[_may_be_trained(graph, paths, parts)] for k, paths in by_length.items()}
-    if not len(kept[2]):
+    if required and not len(kept[2]):
         raise InputError(
             "the graph has no compositions to train: no trainable fact ends where another begins, or all that do are "
             "asked by questions; see 'grokhop phi', then add facts with 'grokhop augment'"

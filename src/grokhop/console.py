@@ -195,6 +195,13 @@ def show_augmentation(report: dict[str, Any]) -> None:
         f"added facts: {report['added']:,} ({sources}); no plan needs fewer than {report['lower_bound']:,}",
         soft_wrap=True,
     )
+    if report["rejected"]:
+        reasons = ", ".join(f"{n:,} because {reason}" for reason, n in report["rejected"].items())
+        out.print(f"not added: {reasons}", markup=False, soft_wrap=True)
+    for name, n in report["wanted"].items():
+        out.print(f"asked of an endpoint: {n} of {name}", markup=False, soft_wrap=True)
+    if "llm" in report:
+        out.print(f"endpoint: {report['llm']['cost']}", markup=False, soft_wrap=True)
     for missed in report["unreachable"]:
         out.print(f"not reached: {missed['relation']}: {missed['reason']}", markup=False, soft_wrap=True)
 
@@ -277,6 +284,36 @@ def _what_the_graph_says(result: dict[str, Any]) -> Iterator[str]:
         yield f"facts of the graph{made} say: {', '.join(result['expected'])}"
     else:
         yield f"the facts behind it are in the graph{made}: {' and '.join(map(', '.join, result['compared']))}"
+
+
+def show_recipes(result: dict[str, Any]) -> None:
+    """The published experiments that can be run."""
+    for recipe in result["recipes"]:
+        out.print(f"{recipe['name']}: {recipe['title']}", markup=False, soft_wrap=True)
+    out.print("run one with: grokhop reproduce NAME FILES -o FOLDER")
+
+
+def show_reproduction(result: dict[str, Any]) -> None:
+    """What was reported beside what came of it here, and what had to be assumed."""
+    reported, ours = result["reported"], result["ours"]
+    table = _table(result["title"], "", ("reported", "here"))
+    names = {
+        "facts_before": "atomic facts",
+        "inferred_before": "inferred facts",
+        "facts_after": "atomic facts, augmented",
+        "inferred_after": "inferred, augmented",
+        "phi_after": "phi",
+    }
+    for key, name in names.items():
+        table.add_row(name, f"{reported[key]:,}", f"{ours[key]:,.2f}" if key == "phi_after" else f"{ours[key]:,}")
+    table.add_row("OOD accuracy", percent(reported["ood_accuracy"]), percent(ours["ood_accuracy"]))
+    table.add_row("seconds of a training", "–", ", ".join(f"{seconds:.0f}" for seconds in ours["train_seconds"]))
+    out.print(table)
+    interval = f"{percent(ours['low'])} to {percent(ours['high'])}"
+    out.print(f"here: n = {ours['n']}, {len(ours['per_seed'])} seeds, 95 % interval {interval}", markup=False)
+    for line in result["assumed"]:
+        out.print(f"assumed: {line}", markup=False, soft_wrap=True)
+    show_report(result)
 
 
 def show_report(result: dict[str, Any]) -> None:

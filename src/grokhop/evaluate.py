@@ -15,7 +15,6 @@ from grokhop.answer import are_right, right_at_the_end
 from grokhop.chains import Chaining, Mask, Queries
 from grokhop.checkpoint import load_weights
 from grokhop.compare import OPERATORS, Comparing
-from grokhop.compose import compose
 from grokhop.encode import Vocabulary
 from grokhop.folder import conditions, sha256, write_json
 from grokhop.graph import Graph, Part
@@ -40,7 +39,7 @@ def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
     torch.set_num_threads(threads or torch.get_num_threads())
     graph = run.graph
     models = [load_model(run, seed) for seed in seeds]
-    made = compose(run.plain_graph, hops=run.settings.hops)
+    made = run.compositions
     cells = made.cells["test"]
     questions = score_questions(models, graph, seeds=seeds, words=run.plain_graph)
     rights = {k: {cell: _ask(models, graph, q) for cell, q in by_cell.items()} for k, by_cell in cells.items()}

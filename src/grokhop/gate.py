@@ -60,10 +60,12 @@ class Gate:
 
     Args:
         source: names the keys of new entities.
+        vouched: the source knows of what kind its entities are, so that kinds, which are guessed from the facts there
+            are, do not decide.
     """
 
-    def __init__(self, graph: Graph, *, source: str) -> None:
-        self.graph, self.source, self.admitted = graph, source, Admitted()
+    def __init__(self, graph: Graph, *, source: str, vouched: bool = False) -> None:
+        self.graph, self.source, self.vouched, self.admitted = graph, source, vouched, Admitted()
         self._linker, self._relations = Linker(graph), {plain(r): i for i, r in enumerate(graph.relations)}
         self._untouchable = set(untouchable_pairs(graph).tolist())
         self._limit = objects_limit(graph)
@@ -132,7 +134,7 @@ class Gate:
 
     def _fits(self, entity: int | str, kind: int) -> bool:
         """Whether an entity is of the kind, or of none so far."""
-        return isinstance(entity, str) or not self._kinds[entity] or kind in self._kinds[entity]
+        return self.vouched or isinstance(entity, str) or not self._kinds[entity] or kind in self._kinds[entity]
 
     def _enter(self, fact: tuple[int | str, int, int | str]) -> Fact:
         head, relation, tail = fact

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grokhop.chains import NO_FACT, Chaining, Longs, Queries
-from grokhop.compare import OPERATORS, Comparing, check_comparisons
+from grokhop.compare import Comparing, check_comparisons
 from grokhop.compose import Compositions
 from grokhop.encode import NEVER_DUE, NO_TARGET, Rows, Vocabulary, encode_paths, stack
 from grokhop.graph import Graph, Part
@@ -44,8 +44,7 @@ class Lesson:
         rules: examples of composed relations; none where no question uses one or no trainable path is free.
         comparisons: rows that compare two branches; none where nothing is compared.
         operands: rows that compare two numbers or entities by themselves.
-        compared: by operator, comparisons of facts that are held out for validation, and of pairs of trainable facts
-            that are.
+        compared: comparisons of facts that are held out for validation, and of pairs of trainable facts that are.
     """
 
     vocabulary: Vocabulary
@@ -57,7 +56,7 @@ class Lesson:
     rules: Rows
     comparisons: Rows
     operands: Rows
-    compared: dict[str, Rows]
+    compared: Rows
 
     @staticmethod
     def of(graph: Graph, made: Compositions) -> "Lesson":
@@ -84,18 +83,14 @@ class Lesson:
             rules=rule_rows(graph, tested=made.tested),
             comparisons=comparisons,
             operands=comparing.operands(),
-            compared={operator: _held_out(comparing, operator) for operator in OPERATORS},
+            compared=_held_out(comparing),
         )
 
 
-def _held_out(comparing: Comparing, operator: str) -> Rows:
+def _held_out(comparing: Comparing) -> Rows:
     """Comparisons for validation: of pairs of trainable facts, and of held-out facts."""
     sets = ((Part.TRAIN, Part.VALIDATION), (Part.VALIDATION, Part.TRAIN))
-    rows = [
-        comparing.rows(facts, pairs=pairs, operators=(operator,), per_kind=VALIDATION_ROWS_PER_KIND)
-        for facts, pairs in sets
-    ]
-    return stack(rows)
+    return stack([comparing.rows(facts, pairs=pairs, per_kind=VALIDATION_ROWS_PER_KIND) for facts, pairs in sets])
 
 
 def _probe(graph: Graph, paths: Longs) -> list[Queries]:
@@ -107,6 +102,8 @@ def _probe(graph: Graph, paths: Longs) -> list[Queries]:
 def _atomic_share(chains: Longs, alone: int) -> float:
     """The share of rows with which a fact on its own is looked up as often as a fact in chains is on average."""
     in_chains = chains[chains != NO_FACT]
+    if not len(in_chains):
+        return MOST_ATOMIC_SHARE
     lookups = len(in_chains) / len(np.unique(in_chains))
     weight = lookups * alone
     return min(MOST_ATOMIC_SHARE, weight / (weight + len(chains)))
@@ -165,8 +162,9 @@ class Batches:
         self._operands = Stream(lesson.operands, rows, OPERAND_SHARE, seed)
         self._rules = Stream(lesson.rules, rows, RULE_SHARE, seed)
         rows -= self._compared.count + self._operands.count + self._rules.count
-        self.facts = max(2, 2 * round(rows * lesson.atomic_share / 2)) if alone else 0
-        self.chain_rows = rows - self.facts
+        share = lesson.atomic_share if lesson.chains else 1.0  # a graph may have comparisons and no chains
+        self.facts = min(max(2, 2 * round(rows * share / 2)), 2 * (rows // 2)) if alone else 0
+        self.chain_rows = rows - self.facts if lesson.chains else 0
         self.chains_per_epoch = lesson.chains
         self._chains = Shuffled(0, lesson.chains, seed)
         self._alone = Shuffled(lesson.chains, alone, seed)
@@ -185,7 +183,7 @@ class Batches:
 
     def epochs(self, steps: int) -> float:
         """How often each chain was seen after so many steps."""
-        return steps * self.chain_rows / self.chains_per_epoch
+        return steps * self.chain_rows / max(1, self.chains_per_epoch)
 
 
 PADDINGS = (0, NEVER_DUE, NO_TARGET)

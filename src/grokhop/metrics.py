@@ -35,7 +35,7 @@ class Look:
     cells: dict[str, dict[str, float | None]] = field(default_factory=dict)
     cooling: bool = False
     compared: float | None = None
-    """Comparisons held out for validation, by the operator that is answered worst."""
+    """Comparisons held out for validation."""
     seconds_left: float | None = None
     """At most; None where the budget sets no end."""
 

@@ -16,6 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from grokhop.compare import is_comparable
+from grokhop.compose import Compositions, compose
 from grokhop.errors import InputError
 from grokhop.folder import MANIFEST, read_manifest
 from grokhop.graph import Graph
@@ -62,6 +64,11 @@ class Run:
     def graph(self) -> Graph:
         """The graph that was trained, with the words of its questions: calendar, operators and rules."""
         return worded(self.plain_graph, compare=self.settings.compare)
+
+    @cached_property
+    def compositions(self) -> Compositions:
+        """What is trained of the graph's paths, and what is asked."""
+        return compose(self.plain_graph, hops=self.settings.hops, required=not is_comparable(self.graph))
 
     @cached_property
     def graph_manifest(self) -> dict[str, Any]:

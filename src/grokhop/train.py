@@ -24,10 +24,12 @@ from torch.optim import AdamW, Optimizer
 from grokhop.answer import are_right, right_at_the_end
 from grokhop.chains import Queries
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from grokhop.compare import is_comparable
 from grokhop.compose import Compositions, compose
 from grokhop.errors import InputError
 from grokhop.folder import new_folder, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
+from grokhop.language import worded
 from grokhop.lesson import Batches, Lesson
 from grokhop.metrics import Begun, Look, Notice, append_look, id_accuracy, keep_looks, ood_accuracy, read_looks, summary
 from grokhop.model import LoopTransformer, ReadOut, loss
@@ -71,7 +73,7 @@ def train(
     if resume and out.exists():
         run = Run.read(out)
         _refuse_another_run(run, graph_path, settings)
-        made = compose(run.plain_graph, hops=run.settings.hops)
+        made = run.compositions
     else:
         limits = {unit: most for unit, most in asdict(budget).items() if isfinite(most)}  # JSON knows no infinity
         record = {"settings": asdict(settings), "preset": preset, "budget": limits, "seeds": seeds}
@@ -112,7 +114,8 @@ def begin(graph_path: Path, out: Path, *, settings: TrainSettings, record: dict[
     """Make a run folder with its graph and phi, before any training, and return what is to be trained."""
     refuse_to_overwrite(out, kind="run", force=force)
     graph = Graph.read(graph_path)
-    made = compose(graph, hops=settings.hops)
+    compared = is_comparable(worded(graph, compare=settings.compare))
+    made = compose(graph, hops=settings.hops, required=not compared)
     with new_folder(out, kind="run", manifest={**record, "composed": made.counts}, force=force) as folder:
         copytree(graph_path, folder / GRAPH)
         write_json(folder / PHI, measure(graph))
@@ -221,17 +224,13 @@ class Trainer:
             id=id_accuracy(scores, self.settings.hops),
             ood=ood_accuracy(scores, self.settings.hops),
             cells={str(k): {cell: s.accuracy for cell, s in by.items()} for k, by in scores.items()},
-            compared=self._worst_operator(),
+            compared=Score.of(right_at_the_end(self.model, self.lesson.compared)).accuracy,
             cooling=self.schedule.cooldown_from is not None,
             seconds_left=self._seconds_left(budget),
         )
 
     def _score(self, queries: Queries) -> Score:
         return Score.of(are_right(self.model, self.lesson.vocabulary, queries))
-
-    def _worst_operator(self) -> float | None:
-        asked = [rows for rows in self.lesson.compared.values() if len(rows)]
-        return min((float(right_at_the_end(self.model, rows).mean()) for rows in asked), default=None)
 
     def _seconds_left(self, budget: Budget) -> float | None:
         per_step = self.seconds / self.step

@@ -39,12 +39,15 @@ def _train_commands(run: Run) -> list[str]:
     train = ["grokhop", "train", _graph_name(run.graph_manifest), "--preset", manifest["preset"]]
     if run.settings.hops != PRESETS.get(manifest["preset"], run.settings).hops:
         train += ["--hops", str(run.settings.hops)]
+    train += [] if run.settings.compare else ["--no-compare"]
     train += ["--budget", budget_text(budget) or _ENDLESS, "--seeds", str(manifest["seeds"])]
     train += ["--threads", str(manifest["threads"])] if "threads" in manifest else []
     lines = [shlex.join([*train, "-o", run.path.name])]
     if "seconds" in budget and budget_text({**budget, "seconds": float("inf")}):
         lines.append(f"# a seed also ended after {budget['steps']:.0f} steps, which --budget cannot say besides")
-    if manifest["preset"] not in PRESETS or run.settings != preset(manifest["preset"], hops=run.settings.hops):
+    if manifest["preset"] not in PRESETS or run.settings != preset(
+        manifest["preset"], hops=run.settings.hops, compare=run.settings.compare
+    ):
         lines.append(f"# manifest.json has settings that preset {manifest['preset']} of this release has not")
     return lines
 
@@ -57,7 +60,8 @@ def _graph_commands(graph: dict[str, Any]) -> list[str]:
     if graph.get("stage") != "augment":
         return [_ingest_command(graph)]
     settings = graph.get("settings") or {}
-    options = {k: settings[k] for k in ("target_phi", "wrong_share", "seed", "level") if settings.get(k) is not None}
+    names = ("target_phi", "wrong_share", "seed", "level", "new_cities")
+    options = {k: settings[k] for k in names if settings.get(k) or (k == "seed" and k in settings)}
     if settings.get("sources", ["graph"]) != ["graph"]:
         options["source"] = ",".join(settings["sources"])
     augment = ["grokhop", "augment", "graph", *_flags(options), "-o", _graph_name(graph)]

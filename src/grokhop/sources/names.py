@@ -4,7 +4,7 @@ import re
 import unicodedata
 from difflib import SequenceMatcher
 
-_DISAMBIGUATOR = re.compile(r"\s+\([^()]+\)$")
+_DISAMBIGUATOR = re.compile(r"(?:\s+\([^()]+\))+$")
 
 
 def clean(name: str) -> str:

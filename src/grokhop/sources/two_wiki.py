@@ -54,17 +54,23 @@ def question_ids(file: Path | str) -> list[str]:
         InputError: the file is unreadable, or a record has no `_id`.
     """
     path = Path(file)
-    return [_field(value, "_id", f"{path}, record {i}") for i, value in enumerate(_values(path), 1)]
+    return [_field(value, "_id", f"{path}, record {i}") for i, value in enumerate(values(path), 1)]
 
 
-def _values(path: Path) -> list[dict[str, Any]]:
+def values(path: Path | str) -> list[dict[str, Any]]:
+    """Return the records of an official file as they are.
+
+    Raises:
+        InputError: the file is unreadable.
+    """
+    path = Path(path)
     return two_wiki_parquet.records(path) if two_wiki_parquet.is_parquet(path) else input_files.json_objects(path)
 
 
 def _records(paths: Sequence[Path]) -> dict[str, Record]:
     found: dict[str, Record] = {}
     for path in paths:
-        for number, value in enumerate(_values(path), 1):
+        for number, value in enumerate(values(path), 1):
             where = f"{path}, record {number}"
             record = _record(value, where)
             if found.setdefault(record.id, record) != record:

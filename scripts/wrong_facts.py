@@ -51,7 +51,9 @@ def taken_out(graph: Graph, keep: float, seed: int) -> tuple[Graph, list[Additio
 def given_back(base: Graph, additions: list[Addition], share: float, seed: int) -> tuple[Graph, float]:
     """The base with all additions, and the share of them that was really made false."""
     facts = [(a.head, a.relation, a.tail) for a in additions]
-    augmented, made = make_wrong(base, base.extended(facts, source="augment:graph"), additions, share=share, seed=seed)
+    augmented, made = make_wrong(
+        base, base.extended(facts, source="augment:graph"), additions, share=share, seed=seed, acyclic=False
+    )
     return augmented, sum(a.source == "wrong" for a in made) / len(made)
 
 

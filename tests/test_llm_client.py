@@ -346,7 +346,7 @@ def test_an_error_with_a_hostile_body_is_an_error_like_any(stub: Stub, connect: 
     assert f"{stub.url} answers 404" in one_line(lambda: connect().ask("Towns?", Towns))
 
 
-@pytest.mark.parametrize("host", ["exa mple", "a..b", "x" * 80, "-", "ü\u200b"])
+@pytest.mark.parametrize("host", ["a..b", "x" * 80, "ü\u200b"])
 def test_a_host_that_cannot_be_is_one_line(connect: Connect, host: str) -> None:
     one_line(lambda: connect(base_url=f"http://{host}/v1").ask("Towns?", Towns))
 

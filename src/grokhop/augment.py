@@ -213,7 +213,7 @@ def augment(
             _ASK[source](grown, options)
     plan = grown.plan or _plan(grown.graph, options, ())
     reachable = [graph.relations[r] for r in np.flatnonzero(plan.reachable)]
-    if before["failing"] and not grown.ledger and not _passing(before, reachable):
+    if before["failing"] and not grown.ledger and not grown.wanted and not _passing(before, reachable):
         raise _nothing_helps(graph, plan, before)
     augmented, ledger = make_wrong(graph, grown.graph, grown.ledger, share=share, seed=seed)
     report = _report(graph, augmented, ledger, grown.rejected, plan, before, at_least) | {"wanted": grown.wanted}

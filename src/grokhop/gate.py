@@ -5,6 +5,7 @@ disambiguator mean the same thing, and a name that nearly is one of the graph's 
 nothing that is held out or asked by a question can come back in other letters.
 """
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from grokhop.slots import find_kinds, objects_limit, untouchable_pairs
 
 MOST_LETTERS = 120
 """In a name."""
+
+SCRIPT_SHARE = 0.01
+"""An alphabet is a graph's own where at least so many of its labels use it."""
 
 HELD_OUT = "the pair is held out or asked by a question"
 CONTRADICTS = "the subject has its objects"
@@ -79,6 +83,8 @@ class Gate:
             for entity in members.tolist():
                 self._kinds[entity].add(kind)
         self._new: dict[str, int] = {}
+        written = Counter(script for entity in graph.entities for script in _scripts(entity.label))
+        self._scripts = {script for script, n in written.items() if n >= SCRIPT_SHARE * len(graph.entities)}
 
     def admit(self, proposals: Iterable[Proposal]) -> list[Fact]:
         """Judge proposals one after another, keep those that pass, and return their facts."""
@@ -130,7 +136,10 @@ class Gate:
             known = list(dict.fromkeys(match.entity for match in matches if match.how == best))
         if len(known) == 1:
             return known[0]
-        return None if known or self._linker.near(name) else name
+        if known or self._linker.near(name) or any(map(self._linker.matches, _with_other_article(name))):
+            return None
+        # What is written in other letters than the graph's own may be the name of anything in it.
+        return name if _scripts(name) <= self._scripts else None
 
     def _fits(self, entity: int | str, kind: int) -> bool:
         """Whether an entity is of the kind, or of none so far."""
@@ -152,6 +161,22 @@ class Gate:
         self.admitted.entities.append(Entity(key=key, label=" ".join(name.split())))
         self._new[plain(name)] = number
         return number
+
+
+def _with_other_article(name: str) -> list[str]:
+    """The name without the article that it has before or behind it, or with those that it has not."""
+    words = plain(name).split()
+    articles = ("the", "a", "an")
+    if len(words) > 1 and words[0] in articles:
+        return [" ".join(words[1:])]
+    if len(words) > 1 and words[-1] in articles:
+        return [" ".join(words[:-1]), " ".join([words[-1], *words[:-1]])]
+    return [" ".join([article, *words]) for article in articles]
+
+
+def _scripts(name: str) -> set[str]:
+    """The alphabets of a name: LATIN, CYRILLIC, ..."""
+    return {unicodedata.name(letter, "UNKNOWN").split()[0] for letter in name if letter.isalpha()}
 
 
 def _is_name(name: str) -> bool:

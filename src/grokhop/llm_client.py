@@ -21,7 +21,7 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from grokhop.errors import InputError
 from grokhop.folder import write_bytes
@@ -384,9 +384,11 @@ class Client:
         return text.replace(key, "***") if len(key) >= 8 else text
 
 
-def _split(url: str) -> Any:
+def _split(url: str) -> SplitResult | None:
+    """The parts of an address on the web; None for anything else."""
     try:
         parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
         return parts if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 else None
     except ValueError:
         return None
@@ -399,6 +401,7 @@ def _connect(endpoint: Endpoint) -> "openai.OpenAI":
         InputError: see `Client`.
     """
     try:
+        import httpx2
         import openai
     except ImportError as error:
         raise InputError("openai is not installed: pip install 'grokhop[llm]'") from error
@@ -406,14 +409,17 @@ def _connect(endpoint: Endpoint) -> "openai.OpenAI":
     key = os.environ.get(name, "").strip()
     if not (key.isascii() and key.isprintable()):
         raise InputError(f"{name} holds characters that no key has: copy the key again")
-    # The library insists on a key; most local endpoints have none and ignore this one.
-    return openai.OpenAI(
-        api_key=key or "none",
-        base_url=endpoint.base_url,
-        timeout=endpoint.timeout,
-        max_retries=0,
-        http_client=openai.DefaultHttpxClient(follow_redirects=False, timeout=endpoint.timeout),
-    )
+    try:
+        # The library insists on a key; most local endpoints have none and ignore this one.
+        return openai.OpenAI(
+            api_key=key or "none",
+            base_url=endpoint.base_url,
+            timeout=endpoint.timeout,
+            max_retries=0,
+            http_client=openai.DefaultHttpxClient(follow_redirects=False, timeout=endpoint.timeout),
+        )
+    except httpx2.InvalidURL as error:
+        raise InputError(f"{endpoint.base_url} is no address ({error}): {_ADDRESS}") from None
 
 
 def _most(*texts: str) -> int:

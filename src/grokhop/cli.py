@@ -203,7 +203,7 @@ def train(
     compare: Annotated[
         bool, typer.Option("--compare/--no-compare", help="Train comparisons too, where the graph's questions compare.")
     ] = True,
-    budget: Annotated[str, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'.")] = "5m",
+    budget: Annotated[str, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'.")] = "10m",
     seeds: Annotated[int, typer.Option(min=1, help="Models to train, with seeds 0, 1, ...")] = 1,
     threads: Threads = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run folder stopped.")] = False,

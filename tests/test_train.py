@@ -393,6 +393,9 @@ def test_comparisons_out_of_distribution_must_reach_their_target_too(asked: Path
     assert trainer._has_reached_targets(good)
     assert trainer._has_reached_targets(replace(good, compared=None))
     assert not trainer._has_reached_targets(replace(good, compared=0.79))
+    trainer.schedule.cooldown_from, trainer.schedule.cooldown_steps, trainer.step = 0, 5, 5
+    assert not trainer._has_reached_targets(replace(good, compared=0.89))
+    assert trainer._has_reached_targets(replace(good, compared=0.9))
 
 
 def test_what_is_looked_at_are_the_comparisons_held_out_for_validation(

@@ -239,8 +239,13 @@ class Trainer:
         return round(max(0.0, left), 1) if isfinite(left) else None
 
     def _has_reached_targets(self, look: Look) -> bool:
-        pairs = [(look.id, self.settings.id_target)]
-        pairs += [(accuracy, self.settings.ood_target) for accuracy in (look.ood, look.compared)]
+        # What is compared wobbles at the full rate; at rest it has to be as good as ID queries.
+        compared = self.settings.id_target if self.schedule.is_over(self.step) else self.settings.ood_target
+        pairs = [
+            (look.id, self.settings.id_target),
+            (look.ood, self.settings.ood_target),
+            (look.compared, compared),
+        ]
         known = [(accuracy, target) for accuracy, target in pairs if accuracy is not None]
         known = known or [(look.train or 0.0, self.settings.id_target)]
         return all(accuracy >= target for accuracy, target in known)

@@ -166,6 +166,7 @@ def test_an_endpoint_is_asked_through_the_command_and_its_key_is_kept_nowhere(
     assert report["by_source"] == {"llm": 1}
     assert report["rejected"]["the pair is held out or asked by a question"] >= 1
     assert report["llm"]["requests"] <= 40
+    assert "country: 1 of" in result.stderr
     graph = Graph.read(tmp_path / "out")
     assert graph.entities[int(graph.head[-1])].label == KNOWN[5].name
     assert graph.sources[-1] == "augment:llm"

@@ -57,6 +57,7 @@ class Options:
     new_cities: int
     client: "Client | None"
     paragraphs: Sequence[str]
+    notice: Callable[[str], None]
 
 
 def _ask_graph(grown: Grown, options: Options) -> None:
@@ -144,8 +145,8 @@ def _ask_llm(grown: Grown, options: Options) -> None:
     from grokhop.llm import extract_facts, propose_facts
 
     gate = Gate(grown.graph, source="llm")
-    extract_facts(options.paragraphs, grown.graph, gate, options.client)
-    propose_facts(grown.graph, gate, options.client, grown.wanted)
+    extract_facts(options.paragraphs, grown.graph, gate, options.client, options.notice)
+    propose_facts(grown.graph, gate, options.client, grown.wanted, options.notice)
     grown.rejected += gate.admitted.rejected
     additions = [
         Addition(head=h, relation=r, tail=t, for_relation=r, role="first hop", source="llm")

@@ -14,7 +14,7 @@ listed in a ledger, and never touch a fact held out or a question.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,7 @@ def augment_folder(
     client: "Client | None" = None,
     paragraphs: Sequence[str] = (),
     elaborate: bool = False,
+    notice: Callable[[str], None] = lambda _line: None,
     force: bool = False,
 ) -> dict[str, Any]:
     """Read the graph folder `path`, write the augmented one `out` with its `ledger.parquet`; return the report.
@@ -61,6 +62,7 @@ def augment_folder(
     Args:
         out: None plans only; the report is the same as if it were written, but that no endpoint is asked: for 'llm'
             it says how many facts of each relation would be `wanted`.
+        notice: is told how far the endpoint is.
         elaborate: whether the endpoint also writes a paragraph for each added fact, into `paragraphs.parquet`.
 
     Raises:
@@ -81,6 +83,7 @@ def augment_folder(
         client=client,
         paragraphs=paragraphs,
         plan_only=out is None,
+        notice=notice,
     )
     if out is None:
         return report
@@ -123,6 +126,7 @@ def augment(
     client: "Client | None" = None,
     paragraphs: Sequence[str] = (),
     plan_only: bool = False,
+    notice: Callable[[str], None] = lambda _line: None,
 ) -> tuple[Graph, dict[str, Any], list[Addition]]:
     """Add facts until phi_r >= `target_phi` for every relation r that can reach it (Lemma 2), and say which cannot.
 
@@ -163,6 +167,7 @@ def augment(
         new_cities=new_cities,
         client=None if plan_only else client,
         paragraphs=paragraphs,
+        notice=notice,
     )
     at_least = lower_bound(graph, new_plan(graph, options, ()).reachable, target_phi)
     if at_least > most:

@@ -189,6 +189,7 @@ def augment(
         client=client,
         paragraphs=paragraphs_of(text) if text else (),
         elaborate=elaborate,
+        notice=console.say,
         force=force,
     )
     _emit(report, as_json, console.show_augmentation)

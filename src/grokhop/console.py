@@ -40,6 +40,11 @@ def percent(share: float | None) -> str:
     return f"{100.0 if share > 1 - 1e-9 else min(100 * share, 99.9):.1f} %"
 
 
+def say(line: str) -> None:
+    """A line of progress."""
+    err.print(line, markup=False)
+
+
 @contextmanager
 def training_display(settings: TrainSettings, budget: Budget) -> Iterator[tuple[Begun, Notice]]:
     """Yield what shows the beginning of a run and each look at it: a live table on a terminal, lines elsewhere."""

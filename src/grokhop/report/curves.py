@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.metrics import Look
-from grokhop.report.plot import ID, OOD, TRAIN, UNTRAINED, Figure, vertical
+from grokhop.report.plot import ID, MIXED, OOD, TRAIN, UNTRAINED, Figure, vertical
 
 Floats = NDArray[np.float64]
 _MOST_POINTS = 600
@@ -38,6 +38,7 @@ def curves(looks: dict[int, list[Look]], groks: dict[int, dict[str, Any]], *, un
         ("training", TRAIN, "solid", "y", lambda look: look.train),
         ("in distribution (ID)", ID, "solid", "y", lambda look: look.id),
         ("out of distribution (OOD)", OOD, "solid", "y", lambda look: look.ood),
+        ("comparisons, held out", MIXED, "solid", "y", lambda look: look.compared),
         *([_untrained_series(untrained)] if untrained else []),
         ("loss", TRAIN, "solid", "y3", lambda look: look.loss),
     ]

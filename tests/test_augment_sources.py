@@ -91,6 +91,27 @@ def test_the_gazetteer_states_what_makes_paths_and_nothing_that_is_held_out() ->
     assert after["phi"] > before["phi"]
 
 
+def test_what_the_built_in_graph_knows_of_countries_goes_on_from_them() -> None:
+    builder = GraphBuilder(source="test")
+    lands = ["Germany", "France", "Japan", "Chile", "Kenya", "Norway"]
+    for i in range(30):
+        builder.fact(f"Film {i}", "country of origin", lands[i % len(lands)])
+    builder.fact("France", "capital", "Paris")
+    held = builder.fact("Kenya", "capital", "Nairobi")
+    builder.question(Question(id="q", type="atomic", text="?", answer="Nairobi", facts=(held,)))
+    graph = hold_out(builder.build(), share=0.0, ood_questions=["q"])
+    augmented, report, _ = augment(graph, sources=["gazetteer"], target_phi=6.0)
+    names = [entity.label for entity in augmented.entities]
+    facts = {(names[h], augmented.relations[r], names[t]) for h, r, t in triples(augmented)[len(graph) :]}
+    assert facts == {
+        ("Germany", "capital", "Berlin"),
+        ("Japan", "capital", "Tokyo"),
+        ("Chile", "capital", "Santiago"),
+        ("Norway", "capital", "Oslo"),
+    }
+    assert report["rejected"]["the pair is held out or asked by a question"] == 1
+
+
 def test_as_many_unknown_cities_are_added_as_are_asked_for() -> None:
     graph = lives()
     few, _, _ = augment(graph, sources=["gazetteer"], target_phi=4.0)

@@ -1,4 +1,4 @@
-"""What each source adds to a graph: planned edges, true facts about cities, what an endpoint proposes.
+"""What each source adds to a graph: planned edges, true facts about places, what an endpoint proposes.
 
 Each is asked for what the sources before it left missing, and adds its facts under its own name. All but the planner's
 pass `grokhop.gate`; the planner itself is confined by the same rules (`grokhop.slots`).
@@ -76,6 +76,7 @@ def _ask_gazetteer(grown: Grown, options: Options) -> None:
 
     gate = Gate(grown.graph, source="geonames", vouched=True)
     facts = gate.admit(gazetteer.propose(grown.graph))
+    facts += gate.admit(gazetteer.about_countries(grown.graph))
     grown.rejected += gate.admitted.rejected
     useful = _useful(grown.graph, facts, options.target)
     useful += _about_new(grown.graph, facts, options.new_cities)

@@ -1,4 +1,4 @@
-"""The gazetteer: true facts about cities for the relations of a graph that ask where a place is.
+"""The gazetteer: true facts about cities, for relations that ask where a place is, and about countries.
 
 What Algorithm 1 of Abramov et al. (2025) asks a language model for, new locations, is read from a table of 5,000 cities
 (GeoNames). Nothing is proposed about a name that may mean another place: a false fact costs more than a missing one.
@@ -19,10 +19,11 @@ from rapidfuzz import fuzz, process
 from grokhop.gate import Proposal
 from grokhop.graph import Graph, Ints
 from grokhop.link import How, Linker, plain
-from grokhop.sources import countries
+from grokhop.sources import countries, worldfacts
 from grokhop.sources.names import without_disambiguator
 
 SOURCE = "gazetteer"
+CITY_IN = "city in"
 ALIKE = 80.0
 """Of 100: a city is not new to a graph that has a place whose name is as alike as this to one of the city's."""
 COLUMNS = ("geonameid", "name", "country", "region", "zone", "population", "alone", "others")
@@ -115,6 +116,16 @@ def about_new(graph: Graph) -> Iterator[Proposal]:
     for city in cities() if atlas.columns else ():
         if atlas.is_new(city):
             yield from atlas.facts(city, city.name, atlas.columns)
+
+
+def about_countries(graph: Graph) -> Iterator[Proposal]:
+    """Yield the facts of the built-in graph about countries, for those of its relations that the graph has too."""
+    world, wanted = worldfacts.read(), set(map(plain, graph.relations))
+    names, relations = [entity.label for entity in world.entities], world.relations
+    lands = set(world.tail[world.relation == relations.index(CITY_IN)].tolist())
+    for head, relation, tail in zip(world.head.tolist(), world.relation.tolist(), world.tail.tolist(), strict=True):
+        if head in lands and plain(relations[relation]) in wanted:
+            yield Proposal(names[head], relations[relation], names[tail])
 
 
 def stated(graph: Graph) -> dict[int, str]:

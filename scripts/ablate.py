@@ -33,43 +33,18 @@ from grokhop.settings import Budget, TrainSettings, preset
 from grokhop.train import Trainer
 
 
-class Reworked(LoopTransformer):
-    """The loop with something else put in the place of what was read out."""
-
-    def put(self, own_ND: Tensor, state_ND: Tensor, logits_NV: Tensor) -> Tensor:
-        """(N, D) what positions become that were read out, of their own embeddings, their states and the logits."""
-        raise NotImplementedError
-
-    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
-        own_BTD = self.embedding(tokens)
-        until = torch.where(due < NEVER_DUE, NEVER_DUE - due, due)
-        begins = torch.minimum(F.pad(until[:, :-1], (1, 0)) + 1, until)
-        x_BTD, read_outs = own_BTD, []
-        for loop in range(1, int(due.max()) + 1):
-            row, position = torch.nonzero((begins <= loop) & (loop <= until), as_tuple=True)
-            state = self.block(x_BTD, row, position)
-            ready = due[row, position] == loop
-            logits = self.read_out(state[ready])
-            if len(logits):
-                read_outs.append(ReadOut(loop, row[ready], position[ready], logits))
-            x_BTD = x_BTD.index_put((row[~ready], position[~ready]), state[~ready])
-            row, position = row[ready], position[ready]
-            x_BTD = x_BTD.index_put((row, position), self.put(own_BTD[row, position], state[ready], logits))
-        return read_outs
-
-
-class Added(Reworked):
+class Added(LoopTransformer):
     """The expected embedding is added to the relation's own instead of standing in its place."""
 
-    def put(self, own_ND: Tensor, state_ND: Tensor, logits_NV: Tensor) -> Tensor:
-        return own_ND + self.re_embed(logits_NV)
+    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
+        return self.embedding(token_N) + self.re_embed(logits_NV)
 
 
-class Carried(Reworked):
+class Carried(LoopTransformer):
     """The block's output goes into the next loop as it is, without read-out and re-embedding."""
 
-    def put(self, own_ND: Tensor, state_ND: Tensor, logits_NV: Tensor) -> Tensor:
-        return state_ND
+    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
+        return h_ND
 
 
 class Plain(LoopTransformer):

@@ -117,7 +117,7 @@ def _useful(graph: Graph, facts: Sequence[Fact], target: float) -> list[Addition
 
 def _about_new(graph: Graph, facts: Sequence[Fact], n: int) -> list[Addition]:
     """The facts about the first `n` subjects that the graph does not know."""
-    new = list(dict.fromkeys(head for head, _, _ in facts if head >= len(graph.entities)))[:n]
+    new = set(list(dict.fromkeys(head for head, _, _ in facts if head >= len(graph.entities)))[:n])
     return [
         Addition(head=h, relation=r, tail=t, for_relation=r, role="comparison", source="gazetteer")
         for h, r, t in facts

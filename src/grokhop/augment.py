@@ -3,7 +3,7 @@
 Everything is counted on trainable facts and two-hop paths. Sources are asked in an order, each for what those before it
 left missing, and every fact is labelled with its source:
 
-- `gazetteer`: true facts about cities, from an embedded table (`grokhop.gazetteer`);
+- `gazetteer`: true facts about cities and countries, from embedded tables (`grokhop.gazetteer`);
 - `llm`: what an endpoint proposes (`grokhop.llm`);
 - `graph`: new edges between the entities there are (`grokhop.plan`), wrong or right by chance;
 - `wrong`: of all these, a share is made false on purpose (`grokhop.wrong`).
@@ -24,6 +24,7 @@ import numpy as np
 from grokhop.additions import ASK, Grown, Options, new_plan
 from grokhop.errors import InputError
 from grokhop.folder import read_manifest, refuse_to_overwrite, sha256
+from grokhop.gate import untouched
 from grokhop.graph import Graph
 from grokhop.phi import TARGET, count_paths, measure
 from grokhop.plan import ROLE_SHARE, Addition, Plan
@@ -184,6 +185,10 @@ def augment(
     if before["failing"] and not grown.ledger and not grown.wanted and not _passing(before, reachable):
         raise _nothing_helps(graph, plan, before)
     augmented, ledger = make_wrong(graph, grown.graph, grown.ledger, share=share, seed=seed)
+    if not untouched(graph, [(a.head, a.relation, a.tail) for a in ledger]):
+        raise InputError(
+            "leakage: a fact about a held-out or asked pair was added; nothing is written, please report this"
+        )
     report = _report(graph, augmented, ledger, grown.rejected, plan, before, at_least) | {"wanted": grown.wanted}
     return augmented, report, ledger
 

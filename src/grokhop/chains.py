@@ -141,6 +141,10 @@ class Chaining:
         rows = np.unique(np.column_stack([self.graph.head[paths[:, 0]], self.graph.relation[paths]]), axis=0)
         return self.follow(rows[:, 0].astype(np.int64), rows[:, 1:].astype(np.int64))
 
+    def of_one_part(self, paths: Longs) -> Mask:
+        """(P,) whether the head and relations of each (P, k) path lead over facts of one part at each hop."""
+        return self.follow(self.graph.head[paths[:, 0]], self.graph.relation[paths])[1]
+
     def answers(self, head: Longs, relations: Longs) -> Queries:
         """The queries of (Q,) heads and (Q, k) relations, in the given order, with all their right answers."""
         return self.follow(head, relations)[0]

@@ -129,12 +129,15 @@ class Comparing:
 
     def is_dated(self, relation: int) -> bool:
         """Whether most objects of a relation have a year; the others, such as an unknown date, are in no comparison."""
-        tails = self.graph.tail[self.graph.relation == relation]
-        return bool(len(tails) and np.isin(tails, self._dates).mean() > 0.5)
+        return relation in self._dated
 
     @cached_property
-    def _dates(self) -> Longs:
-        return np.unique(self.graph.head[self.graph.relation == self.units.get(YEAR, -1)])
+    def _dated(self) -> set[int]:
+        graph = self.graph
+        has_year = np.isin(graph.tail, graph.head[graph.relation == self.units.get(YEAR, -1)])
+        counts = (np.bincount(of, minlength=len(graph.relations)) for of in (graph.relation[has_year], graph.relation))
+        dated, facts = counts
+        return set(np.flatnonzero(2 * dated > facts).tolist())
 
     @cached_property
     def kinds(self) -> list[Kind]:
@@ -244,14 +247,10 @@ class Comparing:
         paths = self.chaining.paths(
             [step & allowed for step in steps], limit=MOST_BRANCHES, rng=np.random.default_rng(0)
         )
-        paths = paths[self._of_one_part(paths)]
+        paths = paths[self.chaining.of_one_part(paths)]
         if part is not Part.TRAIN or self.tested is None:
             return paths
         return paths[~hold_tested(graph, paths, self.tested)]
-
-    def _of_one_part(self, paths: Longs) -> Mask:
-        """(P,) whether the head and relations of each path lead over facts of one part at each hop."""
-        return self.chaining.follow(self.graph.head[paths[:, 0]], self.graph.relation[paths])[1]
 
     def _of_kind(self, kind: Kind, facts: Part, pairs: Part, n: int, rng: np.random.Generator) -> Rows:
         branches = self.branches(kind, facts)
@@ -269,7 +268,7 @@ class Comparing:
         return encode_comparisons(a, b, operator=self.token[kind.operator], answers=answers)
 
     def _side(self, paths: Longs) -> Branches:
-        """The branches of (N, k) facts; of none, k = 0, there is no head to be had."""
+        """The branches of (N, k) facts."""
         relations = self.graph.relation[paths] + len(self.graph.entities)
         return Branches(head=self.graph.head[paths[:, 0]], relations=relations, ends=self.graph.tail[paths])
 

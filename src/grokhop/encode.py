@@ -148,20 +148,13 @@ def encode_operands(one: Longs, other: Longs, *, operator: int, answers: Longs) 
         one: (N, k + 1) entities, of which the last is compared. other: (N, k + 1) the same of the second side.
         answers: (N,) tokens.
     """
-    none = np.empty((len(one), 0), np.int64)
-    sides = [Branches(head=side[:, -1], relations=none, ends=none) for side in (one, other)]
-    bare = encode_comparisons(*sides, operator=operator, answers=answers)
-    before = one.shape[1] - 1
-
-    def widened(column: NDArray[Any], first: NDArray[Any] | int, second: NDArray[Any] | int) -> NDArray[Any]:
-        blocks = [np.broadcast_to(np.asarray(block, column.dtype), (len(one), before)) for block in (first, second)]
-        return np.hstack([blocks[0], column[:, :2], blocks[1], column[:, 2:]])
-
-    return Rows(
-        tokens=widened(bare.tokens, one[:, :-1], other[:, :-1]),
-        due=widened(bare.due, GIVEN, GIVEN),
-        targets=widened(bare.targets, NO_TARGET, NO_TARGET),
-    )
+    mark = np.full((len(one), 1), operator)
+    tokens = np.hstack([one, mark, other, mark]).astype(np.int64)
+    given = [GIVEN] * one.shape[1]
+    due = np.array([*given, carried(1), *given, OPERATOR_LOOPS], np.int8)
+    targets = np.full_like(tokens, NO_TARGET)
+    targets[:, -1] = answers
+    return Rows(tokens=tokens, due=np.tile(due, (len(one), 1)), targets=targets)
 
 
 def stack(rows: Sequence[Rows]) -> Rows:

@@ -1,8 +1,8 @@
 """Lessons: which encoded rows are trained, and in which order.
 
 Every batch mixes chains with facts on their own (held-out facts, and facts that begin no chain), and comparisons where
-the graph's questions compare. The order of rows
-follows from the seed and the number of the step alone, so that a stopped run goes on exactly.
+the graph's questions compare. The order of rows follows from the seed and the number of the step alone, so that a
+stopped run goes on exactly.
 """
 
 from dataclasses import dataclass

@@ -135,7 +135,8 @@ class LoopTransformer(nn.Module):
                 read_outs.append(ReadOut(loop, row[ready], position[ready], logits_NV))
             if loop < int(due.max()):
                 x_BTD = x_BTD.index_put((row[~ready], position[~ready]), h_MD[~ready])
-                x_BTD = x_BTD.index_put((row[ready], position[ready]), self.re_embed(logits_NV))
+                at = (row[ready], position[ready])
+                x_BTD = x_BTD.index_put(at, self.take_in(tokens[at], h_MD[ready], logits_NV))
         return read_outs
 
     def block(self, x_BTD: Tensor, row: Tensor, position: Tensor) -> Tensor:
@@ -149,6 +150,10 @@ class LoopTransformer(nn.Module):
     def read_out(self, x_ND: Tensor) -> Tensor:
         """(N, D) states to (N, V) logits: the final norm, then the tied embeddings."""
         return self.final_norm(x_ND) @ self.embedding.weight.T
+
+    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
+        """(N, D) what positions become that were read out: of their tokens and states nothing stays."""
+        return self.re_embed(logits_NV)
 
     def re_embed(self, logits_NV: Tensor) -> Tensor:
         """(N, V) logits to the (N, D) expected embedding under their softmax."""

@@ -75,7 +75,7 @@ def score_questions(
 
 
 def _answered(responder: Responder, queries: Sequence[Query | str]) -> list[Response | None]:
-    """The responses to the queries that were understood, or cannot be answered by a model without comparisons."""
+    """A response to each query; None where it was not understood, or compares and the model was not trained to."""
     compares = is_comparable(responder.graph)
     asked = [i for i, q in enumerate(queries) if isinstance(q, Query) and (compares or q.operator is None)]
     responses = responder.respond([queries[i] for i in asked])  # type: ignore[misc]

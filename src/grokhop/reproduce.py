@@ -17,10 +17,10 @@ from grokhop.evaluate import evaluate
 from grokhop.folder import new_folder, refuse_to_overwrite, write_json
 from grokhop.graph import Graph, Part
 from grokhop.ingest import ingest_two_wiki
-from grokhop.language import worded
 from grokhop.metrics import Begun, Notice
 from grokhop.phi import measure
 from grokhop.report import report
+from grokhop.run import Run
 from grokhop.settings import Budget, preset
 from grokhop.sources import two_wiki
 from grokhop.train import train
@@ -95,7 +95,7 @@ def reproduce(
     graph, augmented, run = out / "graph", out / "augmented", out / "run"
     before = ingest_two_wiki([out / "records.json"], graph, holdout=0.1, ood_questions=out / "held_out.json")
     augment_folder(graph, augmented, **recipe.augment)
-    train(
+    trained = train(
         augmented,
         run,
         settings=preset(recipe.train["preset"], compare=recipe.train["compare"]),
@@ -115,7 +115,7 @@ def reproduce(
         "where": recipe.where,
         "assumed": recipe.assumed,
         "reported": recipe.reported,
-        "ours": _ours(recipe, before, Graph.read(augmented), evaluation),
+        "ours": _ours(recipe, before, trained, evaluation),
         "report": str(run / "report.html"),
     }
     write_json(out / RESULT, result)
@@ -135,15 +135,16 @@ def _choose(recipe: Recipe, files: list[Path]) -> tuple[list[dict[str, Any]], li
     return chosen, chosen[:: wanted["ood_every"]]
 
 
-def _ours(recipe: Recipe, before: Graph, after: Graph, evaluation: dict[str, Any]) -> dict[str, Any]:
+def _ours(recipe: Recipe, before: Graph, run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
+    facts, inferred = len(run.plain_graph), _inferred(recipe, run)
     (kind,) = recipe.questions["types"]
     score = evaluation["questions"][kind]["ood"]
     return {
         "facts_before": len(before),
         "inferred_before": len(before.questions),
-        "facts_after": len(after),
-        "inferred_after": _inferred(recipe, after),
-        "phi_after": _inferred(recipe, after) / len(after),
+        "facts_after": facts,
+        "inferred_after": inferred,
+        "phi_after": inferred / facts,
         "ood_accuracy": score["accuracy"],
         **{key: score[key] for key in ("low", "high", "n", "per_seed", "spread")},
         "train_seconds": evaluation["train_seconds"],
@@ -151,8 +152,8 @@ def _ours(recipe: Recipe, before: Graph, after: Graph, evaluation: dict[str, Any
     }
 
 
-def _inferred(recipe: Recipe, graph: Graph) -> int:
+def _inferred(recipe: Recipe, run: Run) -> int:
     """Two-hop paths of trainable facts; of comparisons, the distinct pairs that are trained."""
     if not recipe.train["compare"]:
-        return int(measure(graph)["trainable"]["paths"])
-    return len(Comparing(worded(graph, compare=True)).rows(Part.TRAIN).distinct())
+        return int(measure(run.plain_graph)["trainable"]["paths"])
+    return len(Comparing(run.graph, tested=run.compositions.tested).rows(Part.TRAIN).distinct())

@@ -82,7 +82,7 @@ def _paths(graph: Graph, rule: Rule, part: Part) -> Longs:
     chaining = Chaining(graph)
     steps = [(graph.relation == relation) & (graph.part == part) for relation in rule.path]
     paths = chaining.paths(steps, limit=MOST_ROWS, rng=np.random.default_rng(0))
-    return paths[chaining.follow(graph.head[paths[:, 0]], graph.relation[paths])[1]]
+    return paths[chaining.of_one_part(paths)]
 
 
 def spelled(graph: Graph, paths: Longs, tokens: Sequence[int]) -> Rows:

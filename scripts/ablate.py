@@ -17,17 +17,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.optim import AdamW, Optimizer
 
 from grokhop.answer import are_right
 from grokhop.compose import Compositions, cell_name, compose
 from grokhop.encode import NEVER_DUE, NO_TARGET, stack
 from grokhop.graph import Graph
 from grokhop.language import worded
-from grokhop.lesson import FACT_TOKENS, PACKED_TOKENS, PADDINGS, Batches, Lesson
+from grokhop.lesson import FACT_TOKENS, PACKED_TOKENS, PADDINGS, Lesson, Mixed
+from grokhop.loop import LoopTransformer
 from grokhop.metrics import GROKKED
 from grokhop.metrics import summary as summarize
-from grokhop.model import LoopTransformer, ReadOut
+from grokhop.model import ReadOut
 from grokhop.questions import score_questions
 from grokhop.settings import Budget, TrainSettings, preset
 from grokhop.train import Trainer
@@ -54,16 +54,6 @@ class Plain(LoopTransformer):
         return super().forward(tokens, due.clamp(NEVER_DUE, 1))
 
 
-class AdamWTrainer(Trainer):
-    """AdamW for all weights, with the weight decay of the published recipe."""
-
-    def make_optimizers(self) -> list[Optimizer]:
-        inside = list(self.model.layers.parameters())
-        others = [p for p in self.model.parameters() if not any(p is i for i in inside)]
-        groups = [AdamW(g, lr=r, betas=(0.9, 0.95), weight_decay=0.1) for g, r in ((inside, 1e-3), (others, 3e-3))]
-        return list(groups)
-
-
 class LastOnlyTrainer(Trainer):
     """Only the end of a chain or a comparison is supervised, and facts on their own; prefixes are not."""
 
@@ -80,7 +70,7 @@ class LastOnlyTrainer(Trainer):
         return torch.stack(terms).sum()
 
 
-class UnpackedBatches(Batches):
+class UnpackedBatches(Mixed):
     """Facts on their own stand in rows of their own."""
 
     def of_step(self, step: int) -> list[list[Tensor]]:
@@ -114,16 +104,20 @@ def _plain(layers: int) -> Callable[[TrainSettings], TrainSettings]:
     return lambda s: replace(s, model=replace(s.model, layers=layers))
 
 
+def _adamw(settings: TrainSettings) -> TrainSettings:
+    return replace(settings, optimizer="adamw", adam_rate=1e-3, adam_decay=0.1)
+
+
 Change = Callable[[TrainSettings], TrainSettings]
 VARIANTS: dict[str, tuple[str, type[Trainer], type[LoopTransformer], Change]] = {
     "loop": ("the loop as it is", Trainer, LoopTransformer, lambda s: s),
     "add": ("re-embedding added to the relation", Trainer, Added, lambda s: s),
     "carry": ("no re-embedding: state carried on", Trainer, Carried, lambda s: s),
     "last-only": ("no prefix supervision", LastOnlyTrainer, LoopTransformer, lambda s: s),
-    "adamw": ("AdamW alone, no Muon", AdamWTrainer, LoopTransformer, lambda s: s),
+    "adamw": ("AdamW alone, no Muon", Trainer, LoopTransformer, _adamw),
     "plain-2": ("plain decoder, 2 layers, Muon", Trainer, Plain, _plain(2)),
     "plain-8": ("plain decoder, 8 layers, Muon", Trainer, Plain, _plain(8)),
-    "plain-8-adamw": ("plain decoder, 8 layers, AdamW", AdamWTrainer, Plain, _plain(8)),
+    "plain-8-adamw": ("plain decoder, 8 layers, AdamW", Trainer, Plain, lambda s: _adamw(_plain(8)(s))),
     "unpacked": ("facts on their own in rows of their own", UnpackedTrainer, LoopTransformer, lambda s: s),
     "early": ("cool-down from ID 98 %, OOD 95 %", Trainer, LoopTransformer,
               lambda s: replace(s, id_target=0.98, ood_target=0.95)),

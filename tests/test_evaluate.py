@@ -29,7 +29,8 @@ from grokhop.errors import InputError
 from grokhop.evaluate import evaluate, evaluate_questions
 from grokhop.graph import Graph, GraphBuilder, Part, Question
 from grokhop.holdout import hold_out
-from grokhop.model import Hops, LoopTransformer
+from grokhop.loop import LoopTransformer
+from grokhop.model import Hops
 from grokhop.questions import parsed_share, question_cell, score_questions
 from grokhop.run import SUMMARY, WEIGHTS, Run
 from grokhop.settings import Budget, ModelSettings, TrainSettings

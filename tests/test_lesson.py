@@ -16,10 +16,10 @@ from grokhop.calendar import UNITS
 from grokhop.chains import NO_FACT
 from grokhop.compare import Comparing, comparable
 from grokhop.compose import compose
-from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, Rows, encode_paths
+from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, Rows, encode_paths, stack
 from grokhop.errors import InputError
 from grokhop.graph import Part
-from grokhop.lesson import COMPARISON_SHARE, MOST_ATOMIC_SHARE, OPERAND_SHARE, Batches, Lesson, Shuffled, Stream
+from grokhop.lesson import COMPARISON_SHARE, MOST_ATOMIC_SHARE, OPERAND_SHARE, Lesson, Mixed, Shuffled, Stream
 from grokhop.query import LESS, SAME
 
 GRAPH = random_graph(entities=30, relations=6, degree=4, holdout=0.2)
@@ -51,7 +51,7 @@ def test_a_fact_on_its_own_is_looked_up_as_often_as_a_fact_in_chains_is_on_avera
 def test_chains_keep_a_place_in_every_batch_however_few_they_are() -> None:
     few = replace(MADE, chains=MADE.chains[:3], atomic=np.arange(len(GRAPH)))
     assert Lesson.of(GRAPH, few).atomic_share == MOST_ATOMIC_SHARE
-    assert Batches(Lesson.of(GRAPH, few), 20, seed=0).chain_rows == 2
+    assert Mixed(Lesson.of(GRAPH, few), 20, seed=0).chain_rows == 2
 
 
 def test_the_probe_asks_queries_of_training_rows_and_no_others() -> None:
@@ -71,8 +71,8 @@ def test_the_lesson_holds_the_validation_queries_and_no_test_query() -> None:
 
 
 def test_a_lesson_of_a_graph_that_compares_nothing_has_no_comparisons() -> None:
-    made = [LESSON.comparisons, LESSON.operands, LESSON.compared]
-    assert [len(rows) for rows in made] == [0, 0, 0]
+    made = [LESSON.comparisons, LESSON.operands, *LESSON.compared.values()]
+    assert [len(rows) for rows in made] == [0, 0, 0, 0]
 
 
 def test_the_facts_of_the_calendar_are_trained_on_their_own_and_in_no_chain() -> None:
@@ -110,7 +110,7 @@ def test_validation_compares_held_out_facts_and_held_out_pairs_but_nothing_that_
     trained = {row.asks for row in decoded(COMPARES.comparisons, ASKED)}
     tested = {row.asks for row in decoded(Comparing(ASKED).rows(Part.TRAIN, pairs=Part.TEST), ASKED)}
     used = []
-    for row in decoded(COMPARES.compared, ASKED):
+    for row in decoded(stack(list(COMPARES.compared.values())), ASKED):
         assert row.asks not in trained | tested
         used.append((row.operator, {facts[step] for step in row.steps() if step[1] not in UNITS}))
     assert min(used.count((operator, {Part.VALIDATION})) for operator in (SAME, LESS)) > 40
@@ -150,7 +150,7 @@ def as_rows(rows: Rows) -> list[tuple[int, ...]]:
 
 
 def test_a_stream_shows_each_of_its_rows_once_in_an_epoch() -> None:
-    stream, rows = Stream(COMPARES.compared, 70, 0.1, seed=0), as_rows(COMPARES.compared)
+    stream, rows = Stream(COMPARES.compared["id"], 70, 0.1, seed=0), as_rows(COMPARES.compared["id"])
     assert stream.count == 7
     steps = -(-2 * len(rows) // stream.count)
     shown = [row for step in range(steps) for row in in_rows(stream.of_step(step))]
@@ -175,21 +175,21 @@ def test_a_stream_of_no_rows_is_no_part_of_a_batch() -> None:
 # The batches.
 
 
-def facts_of_step(batches: Batches, step: int) -> list[Tensor]:
+def facts_of_step(batches: Mixed, step: int) -> list[Tensor]:
     """Tokens, due and targets of chains and facts on their own."""
     return batches.of_step(step)[0]
 
 
-def places(batches: Batches, step: int) -> list[tuple[int, ...]]:
+def places(batches: Mixed, step: int) -> list[tuple[int, ...]]:
     return in_rows(facts_of_step(batches, step))
 
 
 def test_a_batch_without_comparisons_is_one_group() -> None:
-    assert len(Batches(LESSON, 64, seed=0).of_step(0)) == 1
+    assert len(Mixed(LESSON, 64, seed=0).of_step(0)) == 1
 
 
 def test_a_batch_that_compares_has_groups_of_operands_and_of_comparisons_by_their_shares() -> None:
-    batches = Batches(COMPARES, 200, seed=0)
+    batches = Mixed(COMPARES, 200, seed=0)
     assert (COMPARISON_SHARE, OPERAND_SHARE) == (0.1, 0.5)
     operands, comparisons = set(as_rows(COMPARES.operands)), set(as_rows(COMPARES.comparisons))
     for step in range(3):
@@ -203,22 +203,22 @@ def test_a_batch_that_compares_has_groups_of_operands_and_of_comparisons_by_thei
 
 
 def test_every_group_of_a_batch_depends_on_the_seed_and_the_step_only() -> None:
-    forwards, backwards = Batches(COMPARES, 64, seed=7), Batches(COMPARES, 64, seed=7)
+    forwards, backwards = Mixed(COMPARES, 64, seed=7), Mixed(COMPARES, 64, seed=7)
     expected = [[in_rows(group) for group in forwards.of_step(step)] for step in range(6)]
     assert [[in_rows(group) for group in backwards.of_step(step)] for step in reversed(range(6))] == expected[::-1]
-    other = [in_rows(group) for group in Batches(COMPARES, 64, seed=8).of_step(0)]
+    other = [in_rows(group) for group in Mixed(COMPARES, 64, seed=8).of_step(0)]
     assert all(one != another for one, another in zip(other, expected[0], strict=True))
 
 
 def test_a_batch_depends_on_the_seed_and_the_step_only() -> None:
-    forwards, backwards = Batches(LESSON, 64, seed=7), Batches(LESSON, 64, seed=7)
+    forwards, backwards = Mixed(LESSON, 64, seed=7), Mixed(LESSON, 64, seed=7)
     expected = [places(forwards, step) for step in range(12)]
     assert [places(backwards, step) for step in reversed(range(12))] == expected[::-1]
-    assert places(Batches(LESSON, 64, seed=8), 0) != expected[0]
+    assert places(Mixed(LESSON, 64, seed=8), 0) != expected[0]
 
 
 def test_a_batch_has_the_size_and_the_share_of_facts_that_was_asked_for() -> None:
-    batches = Batches(LESSON, 64, seed=0)
+    batches = Mixed(LESSON, 64, seed=0)
     _, due, _ = facts_of_step(batches, 3)
     assert abs(batches.facts - 64 * LESSON.atomic_share) <= 1
     assert batches.chain_rows + batches.facts == 64
@@ -226,7 +226,7 @@ def test_a_batch_has_the_size_and_the_share_of_facts_that_was_asked_for() -> Non
 
 
 def test_facts_on_their_own_stand_two_in_a_row_each_asked_of_a_named_entity() -> None:
-    batches = Batches(LESSON, 64, seed=0)
+    batches = Mixed(LESSON, 64, seed=0)
     alone = {(row[0], row[1], LESSON.rows.targets[i][1]) for i, row in enumerate(LESSON.rows.tokens)}
     for step in range(20):
         rows = [column[batches.chain_rows :].tolist() for column in facts_of_step(batches, step)]
@@ -239,7 +239,7 @@ def test_facts_on_their_own_stand_two_in_a_row_each_asked_of_a_named_entity() ->
 
 
 def test_two_facts_that_would_make_a_chain_are_never_side_by_side() -> None:
-    batches = Batches(LESSON, 64, seed=0)
+    batches = Mixed(LESSON, 64, seed=0)
     left_out = 0
     for step in range(200):
         tokens, due, targets = (column[batches.chain_rows :] for column in facts_of_step(batches, step))
@@ -253,7 +253,7 @@ def test_two_facts_that_would_make_a_chain_are_never_side_by_side() -> None:
 
 
 def test_the_batches_of_an_epoch_show_each_chain_once() -> None:
-    batches = Batches(LESSON, 64, seed=0)
+    batches = Mixed(LESSON, 64, seed=0)
     steps = -(-LESSON.chains // batches.chain_rows)
     shown = [row for step in range(steps) for row in places(batches, step)[: batches.chain_rows]]
     chains = np.column_stack([LESSON.rows.tokens, LESSON.rows.targets])[: LESSON.chains].tolist()
@@ -263,6 +263,6 @@ def test_the_batches_of_an_epoch_show_each_chain_once() -> None:
 
 def test_a_lesson_without_facts_on_their_own_is_all_chains() -> None:
     chains_only = Lesson.of(GRAPH, replace(MADE, atomic=MADE.atomic[:0]))
-    batches = Batches(chains_only, 16, seed=0)
+    batches = Mixed(chains_only, 16, seed=0)
     assert batches.facts == 0
     assert len(facts_of_step(batches, 0)[0]) == 16

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from grokhop.encode import GIVEN, NEVER_DUE, NO_TARGET, carried
-from grokhop.model import LoopTransformer, ReadOut, loss
+from grokhop.loop import LoopTransformer
+from grokhop.losses import loss
+from grokhop.model import ReadOut
 from grokhop.settings import ModelSettings
 
 VOCABULARY = 23

@@ -11,7 +11,8 @@ from torch import Tensor
 from grokhop.compare import comparable
 from grokhop.encode import GIVEN, NEVER_DUE
 from grokhop.graph import Graph, GraphBuilder, Question
-from grokhop.model import Hops, LoopTransformer
+from grokhop.loop import LoopTransformer
+from grokhop.model import Hops
 from grokhop.query import LESS, LIVED_LONGER, MORE, SAME, Branch, Query
 from grokhop.respond import Responder
 

@@ -5,32 +5,32 @@ import torch
 
 from grokhop.chains import Longs, Mask, Queries
 from grokhop.encode import Rows, Vocabulary, encode_queries
-from grokhop.model import Hops, LoopTransformer
+from grokhop.model import Hops, Model
 
 BATCH_ROWS = 1024
 
 
-def answer(model: LoopTransformer, rows: Rows) -> Hops:
+def answer(model: Model, rows: Rows) -> Hops:
     """The hop trace of every row: (N, T) entities and probabilities."""
     tokens, due = torch.from_numpy(rows.tokens), torch.from_numpy(rows.due)
     if not len(rows):
         return Hops(tokens, torch.zeros(tokens.shape))
     batches = [slice(start, start + BATCH_ROWS) for start in range(0, len(rows), BATCH_ROWS)]
     traces = [model.hops(tokens[batch], due[batch]) for batch in batches]
-    return Hops(torch.cat([t.entity for t in traces]), torch.cat([t.probability for t in traces]))
+    return Hops(*map(torch.cat, zip(*traces, strict=True)))
 
 
-def are_right(model: LoopTransformer, vocabulary: Vocabulary, queries: Queries) -> Mask:
+def are_right(model: Model, vocabulary: Vocabulary, queries: Queries) -> Mask:
     """(Q,) whether the model answers each query with one of its right answers."""
     return queries.are_right(last_answers(model, encode_queries(vocabulary, queries)))
 
 
-def last_answers(model: LoopTransformer, rows: Rows) -> Longs:
+def last_answers(model: Model, rows: Rows) -> Longs:
     """(N,) the entity answered at the last position of each row; all rows must be of one length."""
     return answer(model, rows).entity[:, -1].numpy()
 
 
-def right_at_the_end(model: LoopTransformer, rows: Rows) -> Mask:
+def right_at_the_end(model: Model, rows: Rows) -> Mask:
     """(N,) whether the last position that is due in each row answers its target."""
     trace = answer(model, rows).entity.numpy()
     return trace[np.arange(len(rows)), rows.last] == rows.last_targets()

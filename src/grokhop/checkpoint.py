@@ -16,6 +16,8 @@ from grokhop.folder import write_bytes
 
 def save_checkpoint(path: Path, model: nn.Module, optimizers: list[Optimizer], where: dict[str, Any]) -> None:
     """Write a checkpoint; `where` is what else a run needs to go on, as JSON."""
+    # Some optimizers count their steps beside their state.
+    where = {**where, "steps": [[group.get("step") for group in o.param_groups] for o in optimizers]}
     tensors = {}
     for name, weight in model.named_parameters():
         tensors[name] = weight.detach()
@@ -40,7 +42,10 @@ def load_checkpoint(path: Path, model: nn.Module, optimizers: list[Optimizer]) -
                 weight.copy_(tensors.pop(name))
         for key, value in tensors.items():
             name, _, entry = key.rpartition("/")
-            _owner(weights[name], optimizers).state[weights[name]][entry] = value
+            _owner(weights[name], optimizers).state[weights[name]][entry] = value.to(weights[name].device)
+        for optimizer, steps in zip(optimizers, where["steps"], strict=True):
+            for group, step in zip(optimizer.param_groups, steps, strict=True):
+                group.update({} if step is None else {"step": step})
     except Exception as error:
         raise InputError(f"{path} cannot be resumed ({error}): train again with --force") from error
     return where

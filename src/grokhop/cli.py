@@ -31,7 +31,24 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Holdout = Annotated[float, typer.Option("--holdout", help="Share of facts held out of every composition.")]
 QuestionHoldout = Annotated[float, typer.Option("--holdout", help="Share of questions whose facts are held out.")]
 OodQuestions = Annotated[Path | None, typer.Option(help="Hold out every fact that the questions of this file use.")]
+Preset = Annotated[str, typer.Option(help="loop, toy, paper, paper-full or gpt2.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Any setting of the preset, such as optimizer=grokfast or model.pretrained=FOLDER.",
+        show_default=False,
+    ),
+]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; all cores if left out.")]
+BaseUrl = Annotated[
+    str | None, typer.Option("--base-url", help="Of the endpoint for 'llm'; its key is in GROKHOP_API_KEY.")
+]
+EndpointModel = Annotated[str | None, typer.Option("--model", help="The endpoint's model.")]
+MaxRequests = Annotated[int, typer.Option("--max-requests", min=1, help="The endpoint is sent no more requests.")]
+MaxTokens = Annotated[int, typer.Option("--max-tokens", min=1, help="Nor more tokens, prompts and replies together.")]
+Cache = Annotated[Path, typer.Option("--cache", help="Where the endpoint's answers are kept.")]
 
 
 @ingest_app.command("worldfacts")
@@ -110,6 +127,40 @@ def ingest_osu(
     _show_graph(out, ingest.ingest_osu(directory, out, force=force), as_json)
 
 
+@ingest_app.command("synthetic")
+def ingest_synthetic(
+    out: Out,
+    kind: Annotated[
+        str, typer.Option(help="composition, or comparison: numbers to be put into order.")
+    ] = "composition",
+    entities: Annotated[int | None, typer.Option(help="2000 if left out; of comparisons 1000.")] = None,
+    relations: Annotated[int | None, typer.Option(help="200 if left out; of comparisons 20.")] = None,
+    out_degree: Annotated[int | None, typer.Option(help="Facts that begin at each entity; 20 if left out.")] = None,
+    values: Annotated[int | None, typer.Option(help="Of comparisons, how many numbers; 20 if left out.")] = None,
+    holdout: Annotated[
+        float | None, typer.Option(help="Exact share of facts held out; 0.05 if left out, of comparisons 0.1.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed draws another graph.")] = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """A graph drawn by chance, as by Wang et al. (2024)."""
+    from grokhop import ingest
+
+    graph = ingest.ingest_synthetic(
+        out,
+        kind=kind,
+        entities=entities,
+        relations=relations,
+        out_degree=out_degree,
+        values=values,
+        holdout=holdout,
+        seed=seed,
+        force=force,
+    )
+    _show_graph(out, graph, as_json)
+
+
 @app.command()
 def phi(
     graph: Graph,
@@ -146,19 +197,17 @@ def augment(
         ),
     ] = None,
     new_cities: Annotated[int, typer.Option(min=0, help="Unknown cities that 'gazetteer' adds to be compared.")] = 0,
-    base_url: Annotated[
-        str | None, typer.Option(help="Of the endpoint for 'llm'; its key is in GROKHOP_API_KEY.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="The endpoint's model.")] = None,
-    max_requests: Annotated[int, typer.Option(min=1, help="The endpoint is sent no more requests.")] = 200,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Nor more tokens, prompts and replies together.")] = 200_000,
+    base_url: BaseUrl = None,
+    model: EndpointModel = None,
+    max_requests: MaxRequests = 200,
+    max_tokens: MaxTokens = 200_000,
     text: Annotated[
         Path | None, typer.Option(help="Paragraphs, blank lines between, for 'llm' to read facts from.")
     ] = None,
     elaborate: Annotated[
         bool, typer.Option("--elaborate", help="Have the endpoint write a paragraph for each added fact.")
     ] = False,
-    cache: Annotated[Path, typer.Option(help="Where the endpoint's answers are kept.")] = Path(".grokhop-cache"),
+    cache: Cache = Path(".grokhop-cache"),
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -168,15 +217,7 @@ def augment(
 
     if (out is None) != dry_run:
         raise InputError("give either -o FOLDER to write the augmented graph, or --dry-run to see the plan")
-    client = None
-    if base_url is not None and not dry_run:
-        from grokhop.llm_client import Client, Endpoint
-
-        client = Client(
-            Endpoint(
-                base_url=base_url, model=model or "", cache=cache, max_requests=max_requests, max_tokens=max_tokens
-            )
-        )
+    client = None if dry_run else _client(base_url, model, cache, max_requests, max_tokens)
     report = augment_folder(
         graph,
         out,
@@ -199,11 +240,12 @@ def augment(
 def train(
     graph: Graph,
     out: Out,
-    preset: Annotated[str, typer.Option(help="loop or toy.")] = "loop",
+    preset: Preset = "loop",
     hops: Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")] = None,
     compare: Annotated[
         bool, typer.Option("--compare/--no-compare", help="Train comparisons too, where the graph's questions compare.")
     ] = True,
+    changes: Changes = None,
     budget: Annotated[str, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'.")] = "10m",
     seeds: Annotated[int, typer.Option(min=1, help="Models to train, with seeds 0, 1, ...")] = 1,
     threads: Threads = None,
@@ -214,7 +256,8 @@ def train(
     """Train until the validation queries are answered, or the budget is spent."""
     from grokhop import console, settings
 
-    chosen, limit = settings.preset(preset, hops=hops, compare=compare), settings.Budget.parse(budget)
+    chosen = settings.preset(preset, hops=hops, compare=compare, changes=changes or ())
+    limit = settings.Budget.parse(budget)
     from grokhop.train import train as train_run
 
     with console.training_display(chosen, limit) as (begun, notice):
@@ -242,11 +285,40 @@ def evaluate(
     questions: Annotated[
         Path | None, typer.Option(help="Ask the questions of this file instead (2WikiMultiHopQA's format).")
     ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Ask these instead of the models, with commas: oracle, majority, llm.")
+    ] = None,
+    open_book: Annotated[
+        bool, typer.Option("--open-book", help="List facts in the prompts of 'llm', those needed among others.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Test queries of each cell for 'llm', where the graph has no questions.")
+    ] = 100,
+    base_url: BaseUrl = None,
+    model: EndpointModel = None,
+    max_requests: MaxRequests = 200,
+    max_tokens: MaxTokens = 200_000,
+    cache: Cache = Path(".grokhop-cache"),
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Ask the finished models the test queries and questions."""
+    """Ask the finished models, or baselines, the test queries and questions."""
     from grokhop import console
+
+    if baseline is not None or base_url is not None or open_book:
+        from grokhop.baselines import run_baselines
+
+        result = run_baselines(
+            run,
+            baseline.split(",") if baseline else [],
+            file=questions,
+            client=_client(base_url, model, cache, max_requests, max_tokens),
+            open_book=open_book,
+            limit=limit,
+            notice=console.say,
+        )
+        _emit(result, as_json, console.show_baselines)
+        return
     from grokhop import evaluate as stage
 
     if questions is None:
@@ -334,6 +406,17 @@ def demo(
     with console.demo_display(limit) as watch:
         result = run_demo(out, budget=limit, threads=threads, force=force, **watch)
     _emit(result, as_json, console.show_demo)
+
+
+def _client(base_url: str | None, model: str | None, cache: Path, max_requests: int, max_tokens: int) -> Any:
+    """The client of an endpoint; None without an address."""
+    if base_url is None:
+        return None
+    from grokhop.llm_client import Client, Endpoint
+
+    return Client(
+        Endpoint(base_url=base_url, model=model or "", cache=cache, max_requests=max_requests, max_tokens=max_tokens)
+    )
 
 
 def _show_graph(out: Path, graph: Any, as_json: bool) -> None:

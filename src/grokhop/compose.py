@@ -127,20 +127,26 @@ def compose(
     graph: Graph,
     *,
     hops: int = 2,
+    beyond: int = 1,
+    phi: float = 0.0,
+    prefixes: bool = True,
     required: bool = True,
     limit: int = 1_000_000,
     cell_limit: int = 2000,
     seed: int = 0,
 ) -> Compositions:
-    """Make the training rows of up to `hops` hops, and the queries of 2 to `hops` + 1 hops that test them.
+    """Make the training rows of up to `hops` hops, and the queries of 2 to `hops` + `beyond` hops that test them.
 
     Args:
+        phi: of each length at most so many inferred facts are kept for each trainable atomic fact, all if 0. Whatever
+            is asked stays the same, so that phi alone moves, and a lower phi keeps a part of what a higher one does.
+        prefixes: whether a path supervises all its prefixes; if not, each of them has a row of its own.
         required: whether a graph without compositions is refused: where its facts are compared they may do alone.
         limit: of paths drawn for each length; a graph with fewer gives all of them.
         cell_limit: of queries in each test cell (a quarter of it for validation).
 
     Raises:
-        InputError: no two trainable facts form a path, or a row would leak.
+        InputError: no two trainable facts form a path, there are fewer than `phi` asks for, or a row would leak.
     """
     chaining, rng = Chaining(graph), np.random.default_rng(seed)
     trainable = graph.part == Part.TRAIN
@@ -155,14 +161,18 @@ def compose(
             "the graph has no compositions to train: no trainable fact ends where another begins, or all that do are "
             "asked by questions; see 'grokhop phi', then add facts with 'grokhop augment'"
         )
-    chains = _without_prefixes(kept, hops)
-    atomic = np.setdiff1d(np.arange(len(graph)), chains[:, 0])
-    cells = _cells(chaining, parts, hops, cell_limit, rng, by_length)
+    cells = _cells(chaining, parts, (hops, beyond), cell_limit, rng, by_length)
+    if phi:
+        kept = _thinned(graph, kept, round(phi * int(trainable.sum())), seed)
+    chains = _without_prefixes(kept, hops) if prefixes else _stacked([kept[k] for k in sorted(kept)], hops)
+    atomic = np.setdiff1d(np.arange(len(graph)), chains[:, 0]) if prefixes else np.arange(len(graph))
     counts = {
         "paths": sum(map(len, by_length.values())),
         "chains": len(chains),
         "atomic_rows": len(atomic),
         "held_out_facts": int((~trainable).sum()),
+        "trainable_facts": int(trainable.sum()),
+        **{f"trained_{k}_hops": len(paths) for k, paths in sorted(kept.items())},
         **{f"{part}_queries": sum(len(q) for by in sets.values() for q in by.values()) for part, sets in cells.items()},
     }
     made = Compositions(
@@ -188,8 +198,42 @@ def _without_prefixes(paths: dict[int, Longs], hops: int) -> Longs:
         longer = np.concatenate([r[:, :k] for r in rows])
         _, index = np.unique(np.concatenate([longer, paths[k]]), axis=0, return_index=True)
         rows.append(paths[k][index[index >= len(longer)] - len(longer)])
-    padded = [np.pad(r, ((0, 0), (0, hops - r.shape[1])), constant_values=NO_FACT) for r in rows]
-    return np.concatenate(padded)
+    return _stacked(rows, hops)
+
+
+def _stacked(paths: Sequence[Longs], hops: int) -> Longs:
+    """(C, hops) paths of several lengths, with `NO_FACT` behind the shorter ones."""
+    return np.concatenate([np.pad(p, ((0, 0), (0, hops - p.shape[1])), constant_values=NO_FACT) for p in paths])
+
+
+def _thinned(graph: Graph, paths: dict[int, Longs], most: int, seed: int) -> dict[int, Longs]:
+    """Of each length exactly `most` paths: longer ones go on from shorter ones that are kept, so that a row's prefixes
+    are no inferred facts beside those counted. All paths of one query stay or go together, but for the last.
+
+    Raises:
+        InputError: there are fewer.
+    """
+    kept: dict[int, Longs] = {}
+    for k in sorted(paths):
+        found = paths[k] if k == 2 else paths[k][_in_rows(paths[k][:, : k - 1], kept[k - 1])]
+        if len(found) < most:
+            trainable = int((graph.part == Part.TRAIN).sum())
+            raise InputError(
+                f"the graph offers phi {len(found) / trainable:.2f} of {k} hops for training, less than the "
+                f"{most / trainable:g} asked for: give a lower phi, or add facts with 'grokhop augment'"
+            )
+        codes = query_codes(graph.head[found[:, 0]], graph.relation[found])
+        order = np.argsort(_splitmix(codes ^ np.uint64(seed)), kind="stable")
+        kept[k] = found[np.sort(order[:most])]
+    return kept
+
+
+def _in_rows(rows: Longs, others: Longs) -> Mask:
+    """(N,) whether each row is one of `others`, none of which occurs twice."""
+    distinct, place = np.unique(rows, axis=0, return_inverse=True)
+    both = np.concatenate([distinct, others])
+    _, first, count = np.unique(both, axis=0, return_index=True, return_counts=True)
+    return np.isin(place.reshape(-1), first[count > 1])
 
 
 def cell_name(out_of_distribution: Sequence[bool]) -> str:
@@ -207,14 +251,15 @@ def cell_names(hops: int) -> list[str]:
 def _cells(
     chaining: Chaining,
     parts: QueryParts,
-    hops: int,
+    lengths: tuple[int, int],
     limit: int,
     rng: np.random.Generator,
     trained: dict[int, Longs],
 ) -> dict[str, dict[int, dict[str, Queries]]]:
+    """Queries of up to `lengths`: of as many hops as are trained and so many more."""
     cells: dict[str, dict[int, dict[str, Queries]]] = {}
     for part, most in ((Part.VALIDATION, limit // 4), (Part.TEST, limit)):
-        for k in range(2, hops + 2):
+        for k in range(2, sum(lengths) + 1):
             paths: dict[str, list[Longs]] = {name: [] for name in cell_names(k)}
             for pattern in product((False, True), repeat=k):
                 paths[cell_name(pattern)].append(_cell_paths(chaining, parts, pattern, part, most, rng, trained))

@@ -3,6 +3,7 @@
 On a terminal progress is a live display, elsewhere plain lines.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,17 @@ if not out.is_terminal:
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 LABEL_WIDTH = 25
+TABLE_COLUMNS = 8
+"""Of a table with headings in two lines, so that it has room on 80 columns."""
+_HEADS = {
+    "compositional": "compose",
+    "inference": "infer",
+    "comparison": "compare",
+    "bridge_comparison": "bridge",
+    "ood": "OOD",
+    "id": "ID",
+    "validation": "valid.",
+}
 
 STAGES = {
     "ingest": "Reading the built-in graph and holding facts out",
@@ -330,3 +342,59 @@ def show_demo(result: dict[str, Any]) -> None:
     """The table of accuracies and where the report is."""
     show_evaluation(result["evaluation"])
     show_report(result)
+
+
+def show_baselines(result: dict[str, Any]) -> None:
+    """The accuracies of the run's models and of each baseline, and what the baselines could not be asked or answer."""
+    baselines = result["baselines"]
+    contenders = {**({"model": result["model"]} if result["model"] else {}), **baselines}
+    out.print("exact answers; n is of the rows below it", style="italic")
+    for kind in ("questions", "cells"):
+        asked = dict.fromkeys(column for baseline in baselines.values() for column in _asked_of(baseline, kind))
+        columns = sorted(asked, key=lambda column: column[1] in ("mixed", "validation", "unknown"))
+        for start in range(0, len(columns), TABLE_COLUMNS):
+            out.print(_contenders_table(contenders, kind, columns[start : start + TABLE_COLUMNS]))
+    for name, baseline in baselines.items():
+        for line in _baseline_notes(baseline):
+            out.print(f"{name}: {line}", markup=False, soft_wrap=True)
+
+
+def _asked_of(baseline: dict[str, Any], kind: str) -> Iterator[tuple[str, str]]:
+    """Questions by type and cell, out of distribution first, or queries by hops and cell; none that is empty."""
+    for group, by_cell in baseline.get(kind, {}).items():
+        cells = sorted(by_cell, key=lambda cell: cell != "ood") if kind == "questions" else by_cell
+        yield from ((group, cell) for cell in cells if by_cell[cell]["n"] or by_cell[cell].get("not_asked"))
+
+
+def _contenders_table(contenders: dict[str, Any], kind: str, columns: Sequence[tuple[str, str]]) -> Table:
+    """A row for each contender; where one was asked another number, a row of numbers stands before it."""
+    names = [
+        f"{_HEADS.get(group, group[:9]) if kind == 'questions' else f'{group} hops'}\n{_HEADS.get(cell, cell)}"
+        for group, cell in columns
+    ]
+    table, before = _table("", "", names), [""]
+    for name, baseline in contenders.items():
+        scores = [baseline.get(kind, {}).get(group, {}).get(cell, {}) for group, cell in columns]
+        numbers = [f"{score['n']:,}" if score else "–" for score in scores]
+        if not any(scores):
+            continue
+        if numbers != before:
+            table.add_row("n", *numbers, style="dim")
+        before = numbers
+        table.add_row(name, *(percent(score.get("accuracy")) for score in scores))
+        if name == "llm":
+            table.add_row("llm, F1", *(percent(score.get("f1")) for score in scores))
+    return table
+
+
+def _baseline_notes(baseline: dict[str, Any]) -> Iterator[str]:
+    if "asked" in baseline:
+        yield (
+            f"{baseline['model']}, {'open' if baseline['open_book'] else 'closed'}-book: {baseline['asked']:,} asked, "
+            f"{baseline['unreadable']:,} of them answered unreadably, {baseline['not_asked']:,} not asked, "
+            f"{baseline['failed']:,} failed; {baseline['cost']}"
+        )
+    scores = [score for by_cell in baseline.get("questions", {}).values() for score in by_cell.values()]
+    causes: Counter[str] = sum((Counter(score.get("causes", {})) for score in scores), Counter())
+    if causes:
+        yield f"missed questions: {', '.join(f'{cause} ({n:,})' for cause, n in causes.most_common())}"

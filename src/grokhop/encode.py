@@ -38,6 +38,8 @@ class Vocabulary:
 
     entities: int
     relations: int
+    labels: tuple[str, ...] = ()
+    """What the tokens are called, for models that know words."""
 
     @property
     def size(self) -> int:
@@ -45,7 +47,8 @@ class Vocabulary:
 
     @staticmethod
     def of(graph: Graph) -> "Vocabulary":
-        return Vocabulary(entities=len(graph.entities), relations=len(graph.relations))
+        labels = (*(entity.label for entity in graph.entities), *graph.relations)
+        return Vocabulary(entities=len(graph.entities), relations=len(graph.relations), labels=labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,15 @@ class Rows:
     def last_targets(self) -> Longs:
         """(N,) the target of the last position of each row that is due."""
         return self.targets[np.arange(len(self)), self.last]
+
+    def ends(self) -> "Rows":
+        """The same rows, read out and told the answer at the last position that is due alone."""
+        last = np.arange(self.due.shape[1]) == self.last[:, None]
+        return Rows(
+            tokens=self.tokens,
+            due=np.where(last, self.due, np.where(self.due == GIVEN, GIVEN, NEVER_DUE)).astype(np.int8),
+            targets=np.where(last, self.targets, NO_TARGET),
+        )
 
     def distinct(self) -> "Rows":
         """Rows of which no two have the same tokens."""

@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from grokhop.answer import are_right, right_at_the_end
+from grokhop.architectures import make_model
 from grokhop.chains import Chaining, Mask, Queries
 from grokhop.checkpoint import load_weights
 from grokhop.compare import OPERATORS, Comparing
 from grokhop.encode import Vocabulary
 from grokhop.folder import conditions, sha256, write_json
 from grokhop.graph import Graph, Part
-from grokhop.model import LoopTransformer
+from grokhop.model import Model
 from grokhop.questions import parsed_share, score_questions
 from grokhop.rules import rule_queries, rule_rows, rules_of
 from grokhop.run import EVAL, WEIGHTS, Run
@@ -96,22 +97,22 @@ def evaluate_questions(path: Path, file: Path, *, threads: int | None = None) ->
     return result
 
 
-def load_model(run: Run, seed: int) -> LoopTransformer:
+def load_model(run: Run, seed: int) -> Model:
     """The finished model of a seed.
 
     Raises:
         InputError: its weights are missing or damaged.
     """
-    model = LoopTransformer(run.settings.model, vocabulary=Vocabulary.of(run.graph).size)
+    model = make_model(run.settings.model, vocabulary=Vocabulary.of(run.graph).size)
     load_weights(run.seed_folder(seed) / WEIGHTS, model)
     return model.eval()
 
 
-def _ask(models: list[LoopTransformer], graph: Graph, queries: Queries) -> list[Mask]:
+def _ask(models: list[Model], graph: Graph, queries: Queries) -> list[Mask]:
     return [are_right(model, Vocabulary.of(graph), queries) for model in models]
 
 
-def _atomic(models: list[LoopTransformer], graph: Graph) -> dict[str, Any]:
+def _atomic(models: list[Model], graph: Graph) -> dict[str, Any]:
     """Facts asked on their own: all, and those that were held out of every composition."""
     chaining = Chaining(graph)
     every = np.arange(len(graph))[:, None]
@@ -119,7 +120,7 @@ def _atomic(models: list[LoopTransformer], graph: Graph) -> dict[str, Any]:
     return {name: over_seeds(_ask(models, graph, chaining.queries(facts)[0])) for name, facts in sets.items()}
 
 
-def _compared(models: list[LoopTransformer], comparing: Comparing) -> dict[str, Any]:
+def _compared(models: list[Model], comparing: Comparing) -> dict[str, Any]:
     """Comparisons of facts, and how many are right by giving the commonest answer of each operator (`majority`).
 
     'id' are pairs of trainable facts that were not trained together, 'ood' are held-out facts.
@@ -137,7 +138,7 @@ def _compared(models: list[LoopTransformer], comparing: Comparing) -> dict[str, 
     return found
 
 
-def _rules(models: list[LoopTransformer], graph: Graph, tested: NDArray[np.uint64]) -> list[dict[str, Any]]:
+def _rules(models: list[Model], graph: Graph, tested: NDArray[np.uint64]) -> list[dict[str, Any]]:
     """Each word that stands for a path, asked as a relation of its own: how many `examples` were trained, and scores.
 
     'id' are paths of trainable facts that are tested, 'ood' are people for whom neither fact was ever in any example.

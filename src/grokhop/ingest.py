@@ -12,7 +12,7 @@ from typing import Any
 from grokhop.folder import refuse_to_overwrite, sha256
 from grokhop.graph import Graph
 from grokhop.holdout import check_share, hold_out
-from grokhop.sources import hub, osu, triples, two_wiki, worldfacts
+from grokhop.sources import hub, osu, synthetic, triples, two_wiki, worldfacts
 
 HOLDOUT = 0.1
 
@@ -156,6 +156,40 @@ def ingest_osu(directory: Path | str, out: Path | str, *, force: bool = False) -
     return ingest(
         lambda: osu.read(directory), out, inputs=osu.files(directory), settings={"source": "osu"}, force=force
     )
+
+
+def ingest_synthetic(
+    out: Path | str,
+    *,
+    kind: str = synthetic.COMPOSITION,
+    entities: int | None = None,
+    relations: int | None = None,
+    out_degree: int | None = None,
+    values: int | None = None,
+    holdout: float | None = None,
+    seed: int = 0,
+    force: bool = False,
+) -> Graph:
+    """Write a graph drawn by chance as of Wang et al. (2024) as the folder `out` and return it.
+
+    Args:
+        kind: 'composition' or 'comparison'; what is left out of its settings is as published.
+        entities: see `synthetic.Composition` and `synthetic.Comparison`, as are the others. Only compositions have an
+            `out_degree`, only comparisons have `values`.
+
+    Raises:
+        InputError: see `synthetic.asked`, `synthetic.draw` and `folder.refuse_to_overwrite`.
+    """
+    settings = synthetic.asked(
+        kind,
+        entities=entities,
+        relations=relations,
+        out_degree=out_degree,
+        values=values,
+        holdout=holdout,
+        seed=seed,
+    )
+    return ingest(lambda: synthetic.draw(settings), out, inputs=[], settings=synthetic.record(settings), force=force)
 
 
 def ingest(

@@ -5,7 +5,8 @@ the graph's questions compare. The order of rows follows from the seed and the n
 stopped run goes on exactly.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -44,7 +45,8 @@ class Lesson:
         rules: examples of composed relations; none where no question uses one or no trainable path is free.
         comparisons: rows that compare two branches; none where nothing is compared.
         operands: rows that compare two numbers or entities by themselves.
-        compared: comparisons of facts that are held out for validation, and of pairs of trainable facts that are.
+        compared: comparisons for validation: "id" of trainable facts whose pairs are held out, "ood" of held-out facts.
+        mixed: whether batches are mixed by kind; if not, each row is one query with one answer, as frequent as any.
     """
 
     vocabulary: Vocabulary
@@ -56,11 +58,15 @@ class Lesson:
     rules: Rows
     comparisons: Rows
     operands: Rows
-    compared: Rows
+    compared: dict[str, Rows]
+    mixed: bool = True
 
     @staticmethod
-    def of(graph: Graph, made: Compositions) -> "Lesson":
+    def of(graph: Graph, made: Compositions, *, prefixes: bool = True) -> "Lesson":
         """The lesson of a graph and of what was composed of it, before it was made comparable.
+
+        Args:
+            prefixes: as `made` was composed; without, only the end of a row is supervised.
 
         Raises:
             InputError: a comparison would leak.
@@ -73,7 +79,7 @@ class Lesson:
         comparing = Comparing(graph, tested=made.tested)
         comparisons = comparing.rows(Part.TRAIN)
         check_comparisons(comparing, comparisons)
-        return Lesson(
+        lesson = Lesson(
             vocabulary=Vocabulary.of(graph),
             rows=encode_paths(graph, paths),
             chains=len(made.chains),
@@ -85,12 +91,21 @@ class Lesson:
             operands=comparing.operands(),
             compared=_held_out(comparing),
         )
+        return lesson if prefixes else lesson.of_single_answers()
+
+    def of_single_answers(self) -> "Lesson":
+        """The same as one kind of row, each with one answer at its end; no operands, which no fact tells."""
+        rows = stack([self.rows, self.comparisons, self.rules]).ends()
+        none = stack([])
+        return replace(self, rows=rows, comparisons=none, operands=none, rules=none, mixed=False)
 
 
-def _held_out(comparing: Comparing) -> Rows:
-    """Comparisons for validation: of pairs of trainable facts, and of held-out facts."""
-    sets = ((Part.TRAIN, Part.VALIDATION), (Part.VALIDATION, Part.TRAIN))
-    return stack([comparing.rows(facts, pairs=pairs, per_kind=VALIDATION_ROWS_PER_KIND) for facts, pairs in sets])
+def _held_out(comparing: Comparing) -> dict[str, Rows]:
+    sets = {"id": (Part.TRAIN, Part.VALIDATION), "ood": (Part.VALIDATION, Part.TRAIN)}
+    return {
+        cell: comparing.rows(facts, pairs=pairs, per_kind=VALIDATION_ROWS_PER_KIND)
+        for cell, (facts, pairs) in sets.items()
+    }
 
 
 def _probe(graph: Graph, paths: Longs) -> list[Queries]:
@@ -147,7 +162,36 @@ class Stream:
         return _padded([column[chosen] for column in self._columns], width)
 
 
-class Batches:
+class Batches(Protocol):
+    """What each step trains."""
+
+    def of_step(self, step: int) -> list[list[Tensor]]:
+        """(B, T) tokens, due and targets of the `step`-th step, counted from 0, in groups of rows of like length."""
+
+    def epochs(self, steps: int) -> float:
+        """How often each chain was seen after so many steps, or each row where there is no chain."""
+
+
+def batches(lesson: Lesson, rows: int, seed: int) -> Batches:
+    """Batches of `rows` rows, as the lesson wants them."""
+    return (Mixed if lesson.mixed else Uniform)(lesson, rows, seed)
+
+
+class Uniform:
+    """Every row as often as any other, in an order that is drawn anew each epoch."""
+
+    def __init__(self, lesson: Lesson, rows: int, seed: int) -> None:
+        self._stream = Stream(lesson.rows, rows, 1.0, seed)
+        self._rows, self._in_all = rows, len(lesson.rows)
+
+    def of_step(self, step: int) -> list[list[Tensor]]:
+        return [self._stream.of_step(step)]
+
+    def epochs(self, steps: int) -> float:
+        return steps * self._rows / self._in_all
+
+
+class Mixed:
     """The rows of each step: chains, and among them as many facts on their own as their share asks for.
 
     Facts on their own stand two in a row, `h r g s`, each due after one loop. So a lookup is learned at two places
@@ -171,9 +215,7 @@ class Batches:
         self._rows = _columns(lesson.rows, max(PACKED_TOKENS, lesson.rows.tokens.shape[1]))
 
     def of_step(self, step: int) -> list[list[Tensor]]:
-        """(B, T) tokens, due and targets of the `step`-th step, counted from 0, in groups of rows of like length:
-        chains, pairs of facts and examples of rules; operands; comparisons.
-        """
+        """Chains, pairs of facts and examples of rules; operands; comparisons."""
         chains = torch.from_numpy(self._chains.take(step * self.chain_rows, self.chain_rows))
         alone = torch.from_numpy(self._alone.take(step * self.facts, self.facts))
         pairs = _packed([column[alone] for column in self._rows])
@@ -182,7 +224,6 @@ class Batches:
         return [facts, *(stream.of_step(step) for stream in (self._operands, self._compared) if stream.count)]
 
     def epochs(self, steps: int) -> float:
-        """How often each chain was seen after so many steps."""
         return steps * self.chain_rows / max(1, self.chains_per_epoch)
 
 

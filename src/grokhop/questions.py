@@ -17,14 +17,14 @@ from grokhop.compare import COMPARED, is_comparable
 from grokhop.encode import Vocabulary
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part, Question
-from grokhop.model import LoopTransformer
+from grokhop.model import Model
 from grokhop.query import Query
 from grokhop.respond import Responder, Response
 from grokhop.understand import Understander
 
 
 def score_questions(
-    models: Sequence[LoopTransformer],
+    models: Sequence[Model],
     graph: Graph,
     *,
     seeds: Sequence[int],
@@ -171,7 +171,7 @@ def _cause(responder: Responder, chaining: Chaining, query: Query, response: Res
     return f"all facts were read rightly, but another path was asked for than {query.describe(chaining.graph)}"
 
 
-def _why(model: LoopTransformer, chaining: Chaining, head: int, relation: int) -> str:
+def _why(model: Model, chaining: Chaining, head: int, relation: int) -> str:
     """Why the first hop that went wrong in a chain did so."""
     alone = chaining.answers(np.array([head]), np.array([[relation]]))
     if not len(alone.answers):

@@ -19,7 +19,7 @@ from grokhop.chains import Longs, Queries
 from grokhop.compare import ANSWERS, EQUAL, FIRST, SECOND, Comparing, Sides
 from grokhop.encode import GIVEN, Rows, Vocabulary, encode_queries, stack
 from grokhop.graph import Graph
-from grokhop.model import LoopTransformer
+from grokhop.model import Model
 from grokhop.query import LESS, LIVED_LONGER, MORE, SAME, Branch, Query
 
 
@@ -49,7 +49,7 @@ class Response:
 class Responder:
     """Asks one model of one (comparable) graph."""
 
-    def __init__(self, graph: Graph, model: LoopTransformer) -> None:
+    def __init__(self, graph: Graph, model: Model) -> None:
         self.graph, self.model, self.comparing = graph, model, Comparing(graph)
 
     def respond(self, queries: Sequence[Query]) -> list[Response]:

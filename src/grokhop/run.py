@@ -28,6 +28,22 @@ GRAPH, PHI, EVAL, REPORT = "graph", "phi.json", "eval.json", "report.html"
 CHECKPOINT, WEIGHTS, SUMMARY = "checkpoint.safetensors", "model.safetensors", "summary.json"
 
 
+def compose_as(graph: Graph, settings: TrainSettings) -> Compositions:
+    """What the settings train of a graph as it was given, and what is asked.
+
+    Raises:
+        InputError: it has too few compositions, and no comparisons that might be trained alone (`compose`).
+    """
+    return compose(
+        graph,
+        hops=settings.hops,
+        beyond=settings.beyond,
+        phi=settings.phi,
+        prefixes=settings.prefixes,
+        required=not is_comparable(worded(graph, compare=settings.compare)),
+    )
+
+
 @dataclass(frozen=True)
 class Run:
     """A run folder that exists."""
@@ -68,7 +84,7 @@ class Run:
     @cached_property
     def compositions(self) -> Compositions:
         """What is trained of the graph's paths, and what is asked."""
-        return compose(self.plain_graph, hops=self.settings.hops, required=not is_comparable(self.graph))
+        return compose_as(self.plain_graph, self.settings)
 
     @cached_property
     def graph_manifest(self) -> dict[str, Any]:

@@ -31,7 +31,8 @@ class Schedule:
 
     def length(self, step: int) -> int:
         """Steps that a cool-down from `step` would take."""
-        return max(self.settings.cooldown_steps, int(step * self.settings.cooldown_share))
+        settings = self.settings
+        return max(settings.cooldown_steps, int(step * settings.cooldown_share)) if settings.cooldown else 0
 
     @property
     def last_step(self) -> float:

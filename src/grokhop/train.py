@@ -19,23 +19,22 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import AdamW, Optimizer
 
 from grokhop.answer import are_right, right_at_the_end
+from grokhop.architectures import make_model
 from grokhop.chains import Queries
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
-from grokhop.compare import is_comparable
-from grokhop.compose import Compositions, compose
+from grokhop.compose import Compositions
 from grokhop.errors import InputError
 from grokhop.folder import new_folder, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
-from grokhop.language import worded
-from grokhop.lesson import Batches, Lesson
+from grokhop.lesson import Lesson, batches
+from grokhop.losses import loss
 from grokhop.metrics import Begun, Look, Notice, append_look, id_accuracy, keep_looks, ood_accuracy, read_looks, summary
-from grokhop.model import LoopTransformer, ReadOut, loss
-from grokhop.muon import Muon
+from grokhop.model import Model, ReadOut
+from grokhop.optimizers import make_optimizers
 from grokhop.phi import measure
-from grokhop.run import CHECKPOINT, GRAPH, PHI, SUMMARY, WEIGHTS, Run
+from grokhop.run import CHECKPOINT, GRAPH, PHI, SUMMARY, WEIGHTS, Run, compose_as
 from grokhop.schedule import Schedule
 from grokhop.scores import Score
 from grokhop.settings import Budget, TrainSettings
@@ -86,7 +85,7 @@ def train(
         )
         run = Run.read(out)
     begun(made.counts)
-    lesson = Lesson.of(run.graph, made)
+    lesson = Lesson.of(run.graph, made, prefixes=run.settings.prefixes)
     for seed in range(max(seeds, run.manifest["seeds"])):
         folder = run.seed_folder(seed)
         if not (folder / SUMMARY).exists():
@@ -99,9 +98,9 @@ def train(
 def _refuse_another_run(run: Run, graph_path: Path, settings: TrainSettings) -> None:
     if settings != run.settings:
         raise InputError(
-            f"{run.path} was begun with preset {run.manifest['preset']}, chains of {run.settings.hops} and "
-            f"{'' if run.settings.compare else 'no '}comparisons: resume it with the same --preset, --hops and "
-            "--compare, or choose another name with -o"
+            f"{run.path} was begun with preset {run.manifest['preset']}, chains of {run.settings.hops}, "
+            f"{'' if run.settings.compare else 'no '}comparisons and settings of its own: resume it with the same "
+            "--preset, --hops, --compare and --set, or choose another name with -o"
         )
     ours, theirs = (Graph.read(path) for path in (run.path / GRAPH, graph_path))
     if ours.entities != theirs.entities or not all(
@@ -114,12 +113,15 @@ def begin(graph_path: Path, out: Path, *, settings: TrainSettings, record: dict[
     """Make a run folder with its graph and phi, before any training, and return what is to be trained."""
     refuse_to_overwrite(out, kind="run", force=force)
     graph = Graph.read(graph_path)
-    compared = is_comparable(worded(graph, compare=settings.compare))
-    made = compose(graph, hops=settings.hops, required=not compared)
+    made = compose_as(graph, settings)
     with new_folder(out, kind="run", manifest={**record, "composed": made.counts}, force=force) as folder:
         copytree(graph_path, folder / GRAPH)
         write_json(folder / PHI, measure(graph))
     return made
+
+
+def _first(*accuracies: float | None) -> float | None:
+    return next((a for a in accuracies if a is not None), None)
 
 
 MEASURED_STEPS = 20
@@ -133,30 +135,25 @@ class Trainer:
         torch.manual_seed(seed)
         folder.mkdir(exist_ok=True)
         self.lesson, self.settings, self.folder = lesson, settings, folder
-        self.model = self.make_model()
-        self.batches = Batches(lesson, settings.batch_rows, seed)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = self.make_model().to(self.device)
+        # Compiling pays where kernels are launched from afar; on a processor it takes longer than a small run.
+        self._answer = torch.compile(self.model) if self.device.type == "cuda" else self.model
+        self.batches = batches(lesson, settings.batch_rows, seed)
         self.schedule = Schedule(settings=settings)
-        self.optimizers = self.make_optimizers()
+        self.optimizers = make_optimizers(self.model, settings)
         self._heights = [o.param_groups[0]["lr"] for o in self.optimizers]
         self.step, self.seconds = 0, 0.0
         self.looks: list[Look] = []
 
-    def make_model(self) -> LoopTransformer:
+    def make_model(self) -> Model:
         """The model as it begins, from torch's random state."""
-        return LoopTransformer(self.settings.model, vocabulary=self.lesson.vocabulary.size)
-
-    def make_optimizers(self) -> list[Optimizer]:
-        """Muon for the matrices inside the block, AdamW for embeddings and gains."""
-        matrices = [p for p in self.model.layers.parameters() if p.ndim == 2]
-        others = [p for p in self.model.parameters() if not any(p is m for m in matrices)]
-        return [
-            Muon(matrices, lr=self.settings.muon_rate, weight_decay=self.settings.muon_decay),
-            AdamW(others, lr=self.settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
-        ]
+        vocabulary = self.lesson.vocabulary
+        return make_model(self.settings.model, vocabulary=vocabulary.size, labels=vocabulary.labels)
 
     def loss(self, read_outs: list[ReadOut], targets: Tensor) -> Tensor:
         """What a step makes smaller."""
-        return loss(read_outs, targets)
+        return loss(read_outs, targets, kind=self.settings.loss)
 
     def run(self, budget: Budget, notice: Callable[[Look], None] = lambda _: None) -> None:
         """Train until the schedule is over; `notice` is called at each look at the validation queries."""
@@ -190,10 +187,14 @@ class Trainer:
     def _take_step(self) -> float:
         rate = self.schedule.rate(self.step)
         for optimizer, height in zip(self.optimizers, self._heights, strict=True):
-            optimizer.param_groups[0]["lr"] = height * rate
+            for weights in optimizer.param_groups:
+                weights["lr"] = height * rate
         value = 0.0
-        for tokens, due, targets in self.batches.of_step(self.step):
-            loss = self.loss(self.model(tokens, due), targets)
+        for group in self.batches.of_step(self.step):
+            tokens, due, targets = (column.to(self.device) for column in group)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+                read_outs = self._answer(tokens, due)
+            loss = self.loss(read_outs, targets)
             loss.backward()  # type: ignore[no-untyped-call]
             value += float(loss.detach())
         for optimizer in self.optimizers:
@@ -214,6 +215,7 @@ class Trainer:
             hops: {cell: self._score(queries) for cell, queries in by_cell.items()}
             for hops, by_cell in self.lesson.validation.items()
         }
+        compared = {cell: Score.of(right_at_the_end(self.model, rows)) for cell, rows in self.lesson.compared.items()}
         return Look(
             step=self.step,
             seconds=round(self.seconds, 2),
@@ -221,10 +223,11 @@ class Trainer:
             loss=mean_loss,
             rows_per_second=round(self.step * self.settings.batch_rows / self.seconds, 1),
             train=sum(map(self._score, self.lesson.probe), Score(0, 0)).accuracy,
-            id=id_accuracy(scores, self.settings.hops),
-            ood=ood_accuracy(scores, self.settings.hops),
+            # Where nothing is composed, what generalises is what is compared.
+            id=_first(id_accuracy(scores, self.settings.hops), compared["id"].accuracy),
+            ood=_first(ood_accuracy(scores, self.settings.hops), compared["ood"].accuracy),
             cells={str(k): {cell: s.accuracy for cell, s in by.items()} for k, by in scores.items()},
-            compared=Score.of(right_at_the_end(self.model, self.lesson.compared)).accuracy,
+            compared=sum(compared.values(), Score(0, 0)).accuracy,
             cooling=self.schedule.cooldown_from is not None,
             seconds_left=self._seconds_left(budget),
         )

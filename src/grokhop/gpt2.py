@@ -1,0 +1,85 @@
+"""GPT-2: the plain decoder that the papers train, every layer once, one read-out at the end.
+
+Radford et al. 2019: learned absolute positions, pre-norm (LayerNorm), biases, GELU by its tanh formula, tied
+embeddings. On the same weights it answers as Hugging Face's `GPT2LMHeadModel` does; `grokhop.hf` carries them over and
+back. There is no dropout. With `repeats` the layers are applied again and again with shared weights, the variant
+with which Wang et al. (2024, section 4) reach out-of-distribution composition.
+
+Shapes: B rows, T positions, N read-outs, D width, H heads, V tokens.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from grokhop.encode import GIVEN
+from grokhop.model import Model, ReadOut
+from grokhop.settings import ModelSettings
+
+POSITIONS = 32
+"""More than the longest row: two branches of eight hops that are compared."""
+INIT_STD = 0.02
+
+
+class Layer(nn.Module):
+    """Causal self-attention and a two-layer perceptron, each behind a LayerNorm and added to the residual stream."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        D = settings.width
+        self.heads = settings.heads
+        self.attention_norm, self.mlp_norm = nn.LayerNorm(D), nn.LayerNorm(D)
+        self.query_key_value, self.output = nn.Linear(D, 3 * D), nn.Linear(D, D)
+        self.up, self.down = nn.Linear(D, settings.mlp_ratio * D), nn.Linear(settings.mlp_ratio * D, D)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD))
+        return x_BTD + self.mlp(self.mlp_norm(x_BTD))
+
+    def attention(self, x_BTD: Tensor) -> Tensor:
+        B, T, D = x_BTD.shape
+        q_BHTK, k_BHTK, v_BHTK = self.query_key_value(x_BTD).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True)
+        return self.output(mixed_BHTK.transpose(1, 2).reshape(B, T, D))
+
+    def mlp(self, x_BTD: Tensor) -> Tensor:
+        return self.down(F.gelu(self.up(x_BTD), approximate="tanh"))
+
+
+class Gpt2(Model):
+    """A decoder that is asked at the due positions, all after its last layer."""
+
+    def __init__(self, settings: ModelSettings, *, vocabulary: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.embedding = nn.Embedding(vocabulary, settings.width)
+        self.position = nn.Embedding(POSITIONS, settings.width)
+        self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.layers))
+        self.final_norm = nn.LayerNorm(settings.width)
+        self._initialize()
+
+    def _initialize(self) -> None:
+        """As published: normal weights, smaller where they write to the residual stream, and no biases."""
+        for name, weight in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(weight)
+            elif weight.ndim == 2:
+                writes = name.endswith(("output.weight", "down.weight"))
+                nn.init.normal_(weight, std=INIT_STD / (2 * len(self.layers)) ** 0.5 if writes else INIT_STD)
+
+    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
+        row, position = torch.nonzero(due > GIVEN, as_tuple=True)
+        h_ND = self.states(tokens)[row, position]
+        return [ReadOut(1, row, position, self.read_out(h_ND))]
+
+    def states(self, tokens: Tensor) -> Tensor:
+        """(B, T, D) residual stream of (B, T) tokens after the last layer."""
+        x_BTD = self.embedding(tokens) + self.position.weight[: tokens.shape[1]]
+        for _ in range(self.settings.repeats):
+            for layer in self.layers:
+                x_BTD = layer(x_BTD)
+        return x_BTD
+
+    def read_out(self, x_ND: Tensor) -> Tensor:
+        """(N, D) states to (N, V) logits: the final norm, then the tied embeddings."""
+        return self.final_norm(x_ND) @ self.embedding.weight.T

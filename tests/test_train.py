@@ -406,6 +406,8 @@ def test_what_is_looked_at_are_the_comparisons_held_out_for_validation(
     trainer = Trainer(lesson, replace(MINI, evaluate_every=1), seed=0, folder=tmp_path / "seed")
 
     def told(_model: Any, rows: Rows) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        if rows is lesson.probed:
+            return np.ones(0, bool)
         assert any(rows is known for known in lesson.compared.values())
         return np.arange(4) < (4 if rows is lesson.compared["id"] else 2)
 

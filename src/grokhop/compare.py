@@ -42,7 +42,7 @@ OPERAND_ROWS = 100_000
 ALIKE_SHARE = 0.1
 """Of these rows, those with the same entities before both operands."""
 NEAR = 6
-"""Branches at most so many places apart in order count as near."""
+"""Branches whose values are at most so many values apart in order count as near."""
 MOST_BRANCHES = 200_000
 _HELD_OUT = {
     Part.TRAIN: 1.0,
@@ -351,9 +351,13 @@ def _near_pairs(values: NDArray[Any], n: int, rng: np.random.Generator) -> tuple
     """Places of `n` pairs of values, half of them near in order, the rest by chance; none of fewer than two."""
     places = len(values)
     n = 0 if places < 2 else n
-    order, at = np.argsort(values, kind="stable"), rng.integers(places, size=n)
-    near = np.clip(at + rng.integers(-NEAR, NEAR + 1, size=n), 0, places - 1)
-    return order[at], order[np.where(rng.random(n) < 0.5, near, rng.integers(places, size=n))]
+    # By the order of the values, not of their places: where many branches share a value, near places would be ties.
+    distinct, rank = np.unique(values, return_inverse=True)
+    order, at = np.argsort(rank, kind="stable"), rng.integers(places, size=n)
+    near = np.clip(rank[at] + rng.integers(-NEAR, NEAR + 1, size=n), 0, len(distinct) - 1)
+    low, high = (np.searchsorted(rank[order], near, side) for side in ("left", "right"))
+    close = order[low + (rng.random(n) * (high - low)).astype(np.int64)]
+    return at, np.where(rng.random(n) < 0.5, close, rng.integers(places, size=n))
 
 
 def _equal_pairs(values: Longs, n: int, rng: np.random.Generator) -> tuple[Longs, Longs]:

@@ -162,7 +162,7 @@ def compose(
             "asked by questions; see 'grokhop phi', then add facts with 'grokhop augment'"
         )
     cells = _cells(chaining, parts, (hops, beyond), cell_limit, rng, by_length)
-    if phi:
+    if phi and (required or len(kept[2])):
         kept = _thinned(graph, kept, round(phi * int(trainable.sum())), seed)
     chains = _without_prefixes(kept, hops) if prefixes else _stacked([kept[k] for k in sorted(kept)], hops)
     atomic = np.setdiff1d(np.arange(len(graph)), chains[:, 0]) if prefixes else np.arange(len(graph))

@@ -67,7 +67,7 @@ def training_display(settings: TrainSettings, budget: Budget) -> Iterator[tuple[
             f"{counts['validation_queries']:,} validation and {counts['test_queries']:,} test queries\n"
             f"leakage check: {counts['leak_checked_pieces']:,} trained queries compared, {counts['leaked_facts']} "
             f"held-out facts and {counts['leaked_queries']} tested queries among them\n"
-            f"{settings.model.width} wide, {settings.model.layers} layer in the loop, chains of {settings.hops}, until "
+            f"{', '.join(settings.model.words())}, chains of {settings.hops}, until "
             f"validation ID {percent(settings.id_target)} and OOD {percent(settings.ood_target)}, or {budget}"
         )
 

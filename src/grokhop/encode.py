@@ -87,6 +87,11 @@ class Rows:
             targets=np.where(last, self.targets, NO_TARGET),
         )
 
+    def sample(self, most: int, rng: np.random.Generator) -> "Rows":
+        """At most so many rows, drawn by chance; of more, a smaller sample is a part of a larger one."""
+        chosen = np.sort(rng.permutation(len(self))[:most])
+        return Rows(tokens=self.tokens[chosen], due=self.due[chosen], targets=self.targets[chosen])
+
     def distinct(self) -> "Rows":
         """Rows of which no two have the same tokens."""
         _, first = np.unique(self.tokens, axis=0, return_index=True)

@@ -33,8 +33,15 @@ class Layer(nn.Module):
         self.up, self.down = nn.Linear(D, settings.mlp_ratio * D), nn.Linear(settings.mlp_ratio * D, D)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD))
-        return x_BTD + self.mlp(self.mlp_norm(x_BTD))
+        return self.think(self.gather(x_BTD))
+
+    def gather(self, x_BTD: Tensor) -> Tensor:
+        """(B, T, D) states with what attention brings from other positions."""
+        return x_BTD + self.attention(self.attention_norm(x_BTD))
+
+    def think(self, x: Tensor) -> Tensor:
+        """(..., D) states with what the perceptron makes of each by itself."""
+        return x + self.mlp(self.mlp_norm(x))
 
     def attention(self, x_BTD: Tensor) -> Tensor:
         B, T, D = x_BTD.shape
@@ -42,8 +49,8 @@ class Layer(nn.Module):
         mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True)
         return self.output(mixed_BHTK.transpose(1, 2).reshape(B, T, D))
 
-    def mlp(self, x_BTD: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(x_BTD), approximate="tanh"))
+    def mlp(self, x: Tensor) -> Tensor:
+        return self.down(F.gelu(self.up(x), approximate="tanh"))
 
 
 class Gpt2(Model):
@@ -69,16 +76,13 @@ class Gpt2(Model):
 
     def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
         row, position = torch.nonzero(due > GIVEN, as_tuple=True)
-        h_ND = self.states(tokens)[row, position]
-        return [ReadOut(1, row, position, self.read_out(h_ND))]
-
-    def states(self, tokens: Tensor) -> Tensor:
-        """(B, T, D) residual stream of (B, T) tokens after the last layer."""
+        *layers, last = [*self.layers] * self.settings.repeats
         x_BTD = self.embedding(tokens) + self.position.weight[: tokens.shape[1]]
-        for _ in range(self.settings.repeats):
-            for layer in self.layers:
-                x_BTD = layer(x_BTD)
-        return x_BTD
+        for layer in layers:
+            x_BTD = layer(x_BTD)
+        # What is not read out need not be thought about in the end: a third of the work of two layers.
+        h_ND = last.think(last.gather(x_BTD)[row, position])
+        return [ReadOut(1, row, position, self.read_out(h_ND))]
 
     def read_out(self, x_ND: Tensor) -> Tensor:
         """(N, D) states to (N, V) logits: the final norm, then the tied embeddings."""

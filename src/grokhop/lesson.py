@@ -17,6 +17,7 @@ from grokhop.chains import NO_FACT, Chaining, Longs, Queries
 from grokhop.compare import Comparing, check_comparisons
 from grokhop.compose import Compositions
 from grokhop.encode import NEVER_DUE, NO_TARGET, Rows, Vocabulary, encode_paths, stack
+from grokhop.errors import InputError
 from grokhop.graph import Graph, Part
 from grokhop.rules import rule_rows
 
@@ -40,7 +41,8 @@ class Lesson:
         rows: chains first, then the facts that are trained on their own.
         chains: how many of `rows` are chains.
         atomic_share: of each batch, the share of rows that are facts on their own.
-        probe: queries of training rows, by their hops, on which training accuracy is measured.
+        probe: queries of training rows, by their hops, on which training accuracy is measured...
+        probed: ...and so are these comparisons.
         validation: queries by hops and cell.
         rules: examples of composed relations; none where no question uses one or no trainable path is free.
         comparisons: rows that compare two branches; none where nothing is compared.
@@ -54,6 +56,7 @@ class Lesson:
     chains: int
     atomic_share: float
     probe: list[Queries]
+    probed: Rows
     validation: dict[int, dict[str, Queries]]
     rules: Rows
     comparisons: Rows
@@ -62,14 +65,15 @@ class Lesson:
     mixed: bool = True
 
     @staticmethod
-    def of(graph: Graph, made: Compositions, *, prefixes: bool = True) -> "Lesson":
+    def of(graph: Graph, made: Compositions, *, prefixes: bool = True, phi: float = 0.0) -> "Lesson":
         """The lesson of a graph and of what was composed of it, before it was made comparable.
 
         Args:
             prefixes: as `made` was composed; without, only the end of a row is supervised.
+            phi: at most so many comparisons are trained for each trainable fact, all if 0.
 
         Raises:
-            InputError: a comparison would leak.
+            InputError: a comparison would leak, or nothing but comparisons is trained and there are fewer than asked.
         """
         # What the calendar adds stands behind the facts that were composed, and begins no chain.
         atomic = np.concatenate([made.atomic, np.arange(made.facts, len(graph))])
@@ -78,6 +82,12 @@ class Lesson:
         paths = np.concatenate([made.chains, lonely])
         comparing = Comparing(graph, tested=made.tested)
         comparisons = comparing.rows(Part.TRAIN)
+        if phi:
+            most = round(phi * np.count_nonzero(graph.part[: made.facts] == Part.TRAIN))
+            if not len(made.chains) and len(comparisons) < most:
+                offered = len(comparisons) * phi / most
+                raise InputError(f"the graph offers phi {offered:.2f} of comparisons, less than the {phi:g} asked for")
+            comparisons = comparisons.sample(most, np.random.default_rng(0))
         check_comparisons(comparing, comparisons)
         lesson = Lesson(
             vocabulary=Vocabulary.of(graph),
@@ -85,6 +95,7 @@ class Lesson:
             chains=len(made.chains),
             atomic_share=_atomic_share(made.chains, len(atomic)),
             probe=_probe(graph, paths),
+            probed=comparisons.sample(PROBE_ROWS, np.random.default_rng(0)),
             validation=made.cells["validation"],
             rules=rule_rows(graph, tested=made.tested),
             comparisons=comparisons,

@@ -39,6 +39,15 @@ class ModelSettings:
         if self.repeats < 1 or (self.repeats > 1 and self.architecture != "gpt2"):
             raise ValueError(f"repeats must be 1, or more for the architecture 'gpt2', not {self.repeats}")
 
+    def words(self) -> list[str]:
+        """The shape for people."""
+        layers = f"{self.layers} layer" + "s" * (self.layers != 1)
+        if self.architecture == "pretrained":
+            return [f"{self.pretrained}, {layers if self.layers else 'all layers'}"]
+        ways = {"loop": f"{layers} in the looped block", "gpt2": f"{layers} of a plain decoder"}
+        repeated = [f"applied {self.repeats} times"] if self.repeats > 1 else []
+        return [ways[self.architecture], *repeated, f"width {self.width}", f"{self.heads} heads"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
@@ -183,6 +192,16 @@ def changed(settings: TrainSettings, changes: Iterable[str]) -> TrainSettings:
         return replace(settings, model=model, **wanted[""])
     except ValueError as error:
         raise InputError(f"--set {' --set '.join(changes)}: {error}") from error
+
+
+def changes(settings: TrainSettings, base: TrainSettings) -> list[str]:
+    """What `changed` makes of `base` to be `settings`."""
+    return [*_differences(settings, base, ""), *_differences(settings.model, base.model, "model.")]
+
+
+def _differences(one: Any, other: Any, prefix: str) -> list[str]:
+    names = [f.name for f in fields(one) if f.name != "model" and getattr(one, f.name) != getattr(other, f.name)]
+    return [f"{prefix}{name}={getattr(one, name)}" for name in names]
 
 
 def setting_names() -> str:

@@ -25,6 +25,7 @@ from grokhop.architectures import make_model
 from grokhop.chains import Queries
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from grokhop.compose import Compositions
+from grokhop.encode import Rows
 from grokhop.errors import InputError
 from grokhop.folder import new_folder, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
@@ -85,7 +86,7 @@ def train(
         )
         run = Run.read(out)
     begun(made.counts)
-    lesson = Lesson.of(run.graph, made, prefixes=run.settings.prefixes)
+    lesson = Lesson.of(run.graph, made, prefixes=run.settings.prefixes, phi=run.settings.phi)
     for seed in range(max(seeds, run.manifest["seeds"])):
         folder = run.seed_folder(seed)
         if not (folder / SUMMARY).exists():
@@ -215,14 +216,14 @@ class Trainer:
             hops: {cell: self._score(queries) for cell, queries in by_cell.items()}
             for hops, by_cell in self.lesson.validation.items()
         }
-        compared = {cell: Score.of(right_at_the_end(self.model, rows)) for cell, rows in self.lesson.compared.items()}
+        compared = {cell: self._compared(rows) for cell, rows in self.lesson.compared.items()}
         return Look(
             step=self.step,
             seconds=round(self.seconds, 2),
             epochs=round(self.batches.epochs(self.step), 2),
             loss=mean_loss,
             rows_per_second=round(self.step * self.settings.batch_rows / self.seconds, 1),
-            train=sum(map(self._score, self.lesson.probe), Score(0, 0)).accuracy,
+            train=sum(map(self._score, self.lesson.probe), self._compared(self.lesson.probed)).accuracy,
             # Where nothing is composed, what generalises is what is compared.
             id=_first(id_accuracy(scores, self.settings.hops), compared["id"].accuracy),
             ood=_first(ood_accuracy(scores, self.settings.hops), compared["ood"].accuracy),
@@ -234,6 +235,9 @@ class Trainer:
 
     def _score(self, queries: Queries) -> Score:
         return Score.of(are_right(self.model, self.lesson.vocabulary, queries))
+
+    def _compared(self, rows: Rows) -> Score:
+        return Score.of(right_at_the_end(self.model, rows))
 
     def _seconds_left(self, budget: Budget) -> float | None:
         per_step = self.seconds / self.step

@@ -5,6 +5,7 @@ from math import prod
 from grokhop.report.evidence import Evidence
 from grokhop.report.wording import budget_text, percent, plural
 from grokhop.run import WEIGHTS, Run
+from grokhop.settings import TrainSettings
 
 
 def conditions(evidence: Evidence) -> list[tuple[str, str]]:
@@ -20,28 +21,29 @@ def conditions(evidence: Evidence) -> list[tuple[str, str]]:
         f"{counts['entities']:,} entities",
         plural(counts["relations"], "relation"),
     ]
-    shape = [
-        f"{plural(model.layers, 'layer')} in the looped block",
-        f"width {model.width}",
-        plural(model.heads, "head"),
-    ]
     budget = budget_text(run.manifest["budget"])
     training = [
         f"preset {preset_}",
         plural(evidence.seeds, "seed"),
         f"budget {budget} each" if budget else "no budget",
         f"batches of {settings.batch_rows} rows",
-        f"learning rates {settings.muon_rate:g} (Muon) and {settings.adam_rate:g} (AdamW)",
+        _rates(settings),
     ]
     return [
         ("Graph", ", ".join(sizes)),
         ("Hold-out", _holdout(evidence)),
-        ("Model", f"{size}{', '.join(shape)}; trained on chains of up to {settings.hops} hops"),
+        ("Model", f"{size}{', '.join(model.words())}; trained on chains of up to {settings.hops} hops"),
         ("Training", ", ".join(training)),
         ("Hardware", f"{hardware['processor']}, {plural(threads, 'thread')}; {hardware['system']}"),
         ("Date", run.manifest["created"].replace("T", " ").replace("+00:00", " UTC")),
         ("Versions", ", ".join(versions)),
     ]
+
+
+def _rates(settings: TrainSettings) -> str:
+    if settings.optimizer == "muon":
+        return f"learning rates {settings.muon_rate:g} (Muon) and {settings.adam_rate:g} (AdamW)"
+    return f"{settings.optimizer} at learning rate {settings.adam_rate:g} with weight decay {settings.adam_decay:g}"
 
 
 def _holdout(evidence: Evidence) -> str:

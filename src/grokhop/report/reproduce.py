@@ -6,7 +6,7 @@ from typing import Any
 
 from grokhop.report.wording import budget_text
 from grokhop.run import Run
-from grokhop.settings import PRESETS, preset
+from grokhop.settings import PRESETS, changes, preset
 
 _ENDLESS = f"{10**9} steps"
 """What `--budget` is given for a run without a limit: left out, it would be the command's own default."""
@@ -40,14 +40,15 @@ def _train_commands(run: Run) -> list[str]:
     if run.settings.hops != PRESETS.get(manifest["preset"], run.settings).hops:
         train += ["--hops", str(run.settings.hops)]
     train += [] if run.settings.compare else ["--no-compare"]
+    if manifest["preset"] in PRESETS:
+        base = preset(manifest["preset"], hops=run.settings.hops, compare=run.settings.compare)
+        train += [word for change in changes(run.settings, base) for word in ("--set", change)]
     train += ["--budget", budget_text(budget) or _ENDLESS, "--seeds", str(manifest["seeds"])]
     train += ["--threads", str(manifest["threads"])] if "threads" in manifest else []
     lines = [shlex.join([*train, "-o", run.path.name])]
     if "seconds" in budget and budget_text({**budget, "seconds": float("inf")}):
         lines.append(f"# a seed also ended after {budget['steps']:.0f} steps, which --budget cannot say besides")
-    if manifest["preset"] not in PRESETS or run.settings != preset(
-        manifest["preset"], hops=run.settings.hops, compare=run.settings.compare
-    ):
+    if manifest["preset"] not in PRESETS:
         lines.append(f"# manifest.json has settings that preset {manifest['preset']} of this release has not")
     return lines
 

@@ -120,7 +120,8 @@ class LoopTransformer(Model):
             if loop < int(due.max()):
                 x_BTD = x_BTD.index_put((row[~ready], position[~ready]), h_MD[~ready])
                 at = (row[ready], position[ready])
-                x_BTD = x_BTD.index_put(at, self.take_in(tokens[at], h_MD[ready], logits_NV))
+                taken_ND = self.take_in(tokens[at], h_MD[ready], logits_NV)
+                x_BTD = x_BTD.index_put(at, taken_ND.to(x_BTD.dtype))  # a product may be of lower precision
         return read_outs
 
     def block(self, x_BTD: Tensor, row: Tensor, position: Tensor) -> Tensor:

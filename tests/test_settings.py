@@ -9,7 +9,7 @@ from grokhop.settings import PRESETS, ModelSettings, TrainSettings, changed, cha
 
 
 def test_every_setting_can_be_set_by_its_name_and_shows_as_a_change() -> None:
-    others = {bool: lambda v: not v, int: lambda v: v + 4, float: lambda v: v + 0.5}
+    steps = {int: 4, float: 0.5}
     choices = {"optimizer": "grokfast", "loss": "stablemax", "precision": "bfloat16", "pretrained": "some/model"}
     choices["architecture"] = "gpt2"
     for kind, prefix in ((TrainSettings, ""), (ModelSettings, "model.")):
@@ -19,7 +19,7 @@ def test_every_setting_can_be_set_by_its_name_and_shows_as_a_change() -> None:
                 continue
             held = base.model if prefix else base
             now = getattr(held, field.name)
-            value = choices.get(field.name) or others[type(now)](now)  # type: ignore[index]
+            value = choices.get(field.name) or (not now if isinstance(now, bool) else now + steps[type(now)])
             if field.name == "architecture":
                 value = "loop"
             change = f"{prefix}{field.name}={value}"

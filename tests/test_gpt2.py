@@ -1,7 +1,4 @@
-"""The plain GPT-2: causal, of the published shape, and with weights that begin as published.
-
-That it answers as Hugging Face's model does on the same weights is tested in `test_hf.py`.
-"""
+"""The plain GPT-2: causal, of the published shape, and with weights that begin as published."""
 
 from dataclasses import replace
 from math import sqrt

@@ -235,7 +235,6 @@ def test_no_file_of_the_source_is_a_copy_of_somebodys_library() -> None:
 def test_there_is_an_embedding_for_each_entity_and_relation_and_for_nothing_else(name: str) -> None:
     vocabulary = Vocabulary.of(GRAPH)
     assert vocabulary.size == len(GRAPH.entities) + len(GRAPH.relations)
-    assert len(vocabulary.labels) == vocabulary.size
     model = make_model(PRESETS[name].model, vocabulary=vocabulary.size)
     assert model.embedding.weight.shape == (vocabulary.size, PRESETS[name].model.width)
     of_vocabulary = [n for n, p in model.named_parameters() if vocabulary.size in p.shape]

@@ -214,6 +214,7 @@ def test_the_threshold_is_the_smallest_level_that_was_enough() -> None:
     assert thresholds([]) == {"id": None, "ood": None}
     assert reach(rows, "ood") == "from phi 2 on"
     assert reach(rows[:2], "ood") == "at no phi up to 1"
+    assert reach(rows, "id") == "at every phi from 0.5 to 4"
     assert reach([*rows, level_row(8, 1.0, 0.5)], "ood") == "first at phi 2, but not at 8"
 
 
@@ -417,10 +418,10 @@ def html(whole: Path) -> str:
 def test_the_report_holds_every_level_and_says_what_was_not_reached(html: str, whole: Path) -> None:
     own = without_plotly(html)
     for preset, row in rows_of_result(whole):
-        name = "2.9 (all)" if row["level"] == "all" else row["level"]
+        name = "2.88 (all)" if row["level"] == "all" else row["level"]
         assert re.search(rf"<td>{preset}</td><td class=\"n\">{re.escape(name)}", own)
     assert "not reached" in own
-    assert "at no phi up to 2.9 (all)" in own
+    assert "at no phi up to 2.88 (all)" in own
     assert "grokhop sweep graph --phi 0.5,2,all --preset toy,paper --set model.width=16" in own
     assert "--budget &#39;30 steps&#39; --seeds 2 --jobs 2 -o whole" in own
 
@@ -448,7 +449,7 @@ def test_a_threshold_that_only_some_reached_is_shown_with_how_many_did_not(whole
     )
     assert sum(len(trace["x"]) for trace in times["data"] if trace.get("mode") == "markers") >= 2
     assert "not reached by 1 of 2" in without_plotly(html)
-    assert "20 (1.5 s)" in without_plotly(html)
+    assert "step 20, 1.5 s<br><small>not reached by 1 of 2" in without_plotly(html)
 
 
 def test_a_run_of_a_sweep_has_a_report_of_its_own(whole: Path) -> None:

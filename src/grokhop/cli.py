@@ -31,13 +31,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Holdout = Annotated[float, typer.Option("--holdout", help="Share of facts held out of every composition.")]
 QuestionHoldout = Annotated[float, typer.Option("--holdout", help="Share of questions whose facts are held out.")]
 OodQuestions = Annotated[Path | None, typer.Option(help="Hold out every fact that the questions of this file use.")]
-Preset = Annotated[str, typer.Option(help="loop, toy, paper, paper-full or gpt2.")]
+Preset = Annotated[str, typer.Option(help="loop, toy, paper or paper-full.")]
 Changes = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Any setting of the preset, such as optimizer=grokfast or model.pretrained=FOLDER.",
+        help="Any setting of the preset, such as optimizer=grokfast or model.layers=4.",
         show_default=False,
     ),
 ]
@@ -279,6 +279,53 @@ def train(
     _emit(summaries, as_json, console.show_training)
 
 
+@app.command()
+def sweep(
+    graph: Graph,
+    out: Out,
+    phi: Annotated[
+        str, typer.Option(help="Inferred facts for each atomic fact, with commas; 'all' for all there are.")
+    ] = "0.5,1,2,3.6,6.25,all",
+    presets: Annotated[str, typer.Option("--preset", help="One preset or several, with commas.")] = "loop",
+    hops: Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")] = None,
+    changes: Changes = None,
+    budget: Annotated[str, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'.")] = "5m",
+    seeds: Annotated[int, typer.Option(min=1, help="Models to train at each level, with seeds 0, 1, ...")] = 3,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Seeds trained at once, one thread each; as many as cores if left out.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the sweep stopped, with more levels or seeds if you like.")
+    ] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Measure how accuracy and the grokking times depend on phi."""
+    from grokhop import settings, sweep_display
+
+    limit = settings.Budget.parse(budget)
+    from grokhop.sweep import sweep as run_sweep
+
+    with sweep_display.sweep_display() as notice:
+        result = run_sweep(
+            graph,
+            out,
+            phis=phi.split(","),
+            presets=presets.split(","),
+            seeds=seeds,
+            hops=hops,
+            changes=changes or (),
+            budget=limit,
+            jobs=jobs,
+            resume=resume,
+            force=force,
+            notice=notice,
+        )
+    _emit(result, as_json, lambda found: sweep_display.show_sweep(found, out))
+    if result["failed"]:
+        raise typer.Exit(1)
+
+
 @app.command("eval")
 def evaluate(
     run: Run,
@@ -344,8 +391,11 @@ def ask(
 
 
 @app.command()
-def report(run: Run, as_json: Json = False) -> None:
-    """Write RUN/report.html, one file with everything in it."""
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder or a sweep folder.", metavar="RUN", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Write RUN/report.html, one file with everything in it; of a sweep too."""
     from grokhop import console
     from grokhop.report import report as write_report
 
@@ -354,9 +404,18 @@ def report(run: Run, as_json: Json = False) -> None:
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A recipe; without files, all are listed.")] = "",
-    files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Records in the official format.")] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A recipe; if left out, all are listed.")] = "",
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILES", help="Records, for a recipe that needs some.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--output", "-o", help="The folder to make.", show_default=False)] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Answer with another model than the recipe's, such as loop, on the same data.")
+    ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="At the published size; it takes a GPU, and days.")
+    ] = False,
+    changes: Changes = None,
     seeds: Annotated[int, typer.Option(min=1, help="Models to train, with seeds 0, 1, ...")] = 3,
     budget: Annotated[str | None, typer.Option(help="Of each seed, instead of the recipe's.")] = None,
     threads: Threads = None,
@@ -365,22 +424,23 @@ def reproduce(
 ) -> None:
     """Run a published experiment, and set its figures beside those that come of it here."""
     from grokhop import console, settings
-    from grokhop.reproduce import read_recipe, recipes
-    from grokhop.reproduce import reproduce as run_recipe
+    from grokhop.recipes import read_recipe, recipes
 
-    if not files:
+    if not name:
         _emit({"recipes": recipes()}, as_json, console.show_recipes)
         return
-    recipe = read_recipe(name)
-    limit = settings.Budget.parse(budget or recipe.train["budget"])
-    chosen = settings.preset(recipe.train["preset"], compare=recipe.train["compare"])
-    with console.training_display(chosen, limit) as (begun, notice):
+    limit = settings.Budget.parse(budget) if budget else None
+    chosen: dict[str, Any] = {"preset": preset, "published": published, "changes": changes or (), "budget": limit}
+    plan = read_recipe(name).plan(**chosen)
+    from grokhop.reproduce import reproduce as run_recipe
+
+    with console.training_display(plan.settings, plan.budget) as (begun, notice):
         result = run_recipe(
             name,
-            files,
+            files or [],
             out or Path("runs") / name,
+            **chosen,
             seeds=seeds,
-            budget=limit,
             threads=threads,
             force=force,
             begun=begun,

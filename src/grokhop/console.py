@@ -304,33 +304,61 @@ def _what_the_graph_says(result: dict[str, Any]) -> Iterator[str]:
 
 
 def show_recipes(result: dict[str, Any]) -> None:
-    """The published experiments that can be run."""
+    """The published experiments that can be run, and what each needs."""
     for recipe in result["recipes"]:
-        out.print(f"{recipe['name']}: {recipe['title']}", markup=False, soft_wrap=True)
-    out.print("run one with: grokhop reproduce NAME FILES -o FOLDER")
+        needs = "needs files of 2WikiMultiHopQA" if recipe["needs_files"] else "needs no files"
+        out.print(f"{recipe['name']} ({needs}): {recipe['title']}", markup=False, soft_wrap=True)
+    out.print("no published size was run here; --published takes it, for those with a GPU", soft_wrap=True)
+    out.print("run one with: grokhop reproduce NAME [FILES] -o FOLDER", markup=False)
 
 
 def show_reproduction(result: dict[str, Any]) -> None:
-    """What was reported beside what came of it here, and what had to be assumed."""
+    """What was reported beside what came of it here, whether the pattern shows, and what had to be assumed."""
+    from grokhop.reproduce import FIGURES
+
     reported, ours = result["reported"], result["ours"]
-    table = _table(result["title"], "", ("reported", "here"))
-    names = {
-        "facts_before": "atomic facts",
-        "inferred_before": "inferred facts",
-        "facts_after": "atomic facts, augmented",
-        "inferred_after": "inferred, augmented",
-        "phi_after": "phi",
-    }
-    for key, name in names.items():
-        table.add_row(name, f"{reported[key]:,}", f"{ours[key]:,.2f}" if key == "phi_after" else f"{ours[key]:,}")
-    table.add_row("OOD accuracy", percent(reported["ood_accuracy"]), percent(ours["ood_accuracy"]))
-    table.add_row("seconds of a training", "–", ", ".join(f"{seconds:.0f}" for seconds in ours["train_seconds"]))
+    table = _table(result["title"], "", ("reported", "certainty", "here"))
+    for name, label in FIGURES.items():
+        told = reported.get(name, {"value": None, "certainty": ""})
+        if name in ours or told["value"] is not None:
+            table.add_row(label, _figure(name, told["value"]), told["certainty"], _figure(name, ours.get(name)))
     out.print(table)
-    interval = f"{percent(ours['low'])} to {percent(ours['high'])}"
-    out.print(f"here: n = {ours['n']}, {len(ours['per_seed'])} seeds, 95 % interval {interval}", markup=False)
-    for line in result["assumed"]:
-        out.print(f"assumed: {line}", markup=False, soft_wrap=True)
+    for line in _about_a_reproduction(result):
+        out.print(line, markup=False, soft_wrap=True)
     show_report(result)
+
+
+def _figure(name: str, value: Any) -> str:
+    """A figure of a reproduction, or those of its seeds."""
+    if isinstance(value, list):
+        return ", ".join(_figure(name, one) for one in value)
+    if name.endswith("accuracy") or value is None:
+        return percent(value)
+    return f"{value:,.0f}" if value >= 100 or isinstance(value, int) else f"{value:.3g}"
+
+
+def _about_a_reproduction(result: dict[str, Any]) -> Iterator[str]:
+    for cell in ("id", "ood"):
+        score = result["ours"][cell]
+        blind = "" if score["blind"] is None else f"; {percent(score['blind'])} whatever is asked"
+        yield (
+            f"here, {cell.upper()}: {percent(score['accuracy'])} of {score['n']:,}, 95 % interval "
+            f"{percent(score['low'])} to {percent(score['high'])}, seeds {', '.join(map(percent, score['per_seed']))}, "
+            f"spread {percent(score['spread'])}{blind}"
+        )
+    yield f"here, ID 95 % and OOD 95 % are of {result['ours']['marks']}"
+    reason = "" if result["here"]["published"] else f": {result['not_run']}"
+    yield f"published size: {result['published_size']}{reason}"
+    for name in ("published", "here"):
+        plan = result[name]
+        yield f"{name}: {plan['model']}; {', '.join(['preset ' + plan['preset'], *plan['set']])}; {plan['budget']}"
+    shows = {True: "shows", False: "does not show", None: "cannot be told"}
+    yield f"the reported pattern {shows[result['pattern']['shows']]}"
+    for claim in result["pattern"]["claims"]:
+        yield f"- {claim['says']} ({claim['certainty']}) {shows[claim['shows']]}: {claim['because']}"
+    yield f"known of the paper: {result['where']}"
+    yield from (f"unknown: {line}" for line in result["unknown"])
+    yield from (f"assumed: {line}" for line in result["assumed"])
 
 
 def show_report(result: dict[str, Any]) -> None:

@@ -38,8 +38,6 @@ class Vocabulary:
 
     entities: int
     relations: int
-    labels: tuple[str, ...] = ()
-    """What the tokens are called, for models that know words."""
 
     @property
     def size(self) -> int:
@@ -47,8 +45,7 @@ class Vocabulary:
 
     @staticmethod
     def of(graph: Graph) -> "Vocabulary":
-        labels = (*(entity.label for entity in graph.entities), *graph.relations)
-        return Vocabulary(entities=len(graph.entities), relations=len(graph.relations), labels=labels)
+        return Vocabulary(entities=len(graph.entities), relations=len(graph.relations))
 
 
 @dataclass(frozen=True, kw_only=True)

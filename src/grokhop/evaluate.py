@@ -158,13 +158,13 @@ def _rules(models: list[Model], graph: Graph, tested: NDArray[np.uint64]) -> lis
 
 
 def _per_relation(graph: Graph, cells: dict[str, Queries], rights: dict[str, list[Mask]]) -> list[dict[str, Any]]:
-    """Two-hop scores of each relation as first and as last hop in each cell, hardest relation first."""
+    """Two-hop scores of each relation as first, as last and as any hop in each cell, hardest relation first."""
     rows = []
     for number, label in enumerate(graph.relations):
         row: dict[str, Any] = {"relation": label}
-        for role, hop in (("first_hop", 0), ("last_hop", -1)):
+        for role, hops in (("first_hop", slice(0, 1)), ("last_hop", slice(-1, None)), ("any_hop", slice(None))):
             row[role] = {
-                cell: over_seeds([right[queries.relations[:, hop] == number] for right in rights[cell]])
+                cell: over_seeds([right[(queries.relations[:, hops] == number).any(axis=1)] for right in rights[cell]])
                 for cell, queries in cells.items()
             }
         rows.append(row)

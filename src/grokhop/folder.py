@@ -22,7 +22,7 @@ from grokhop.errors import InputError
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 # The stage that makes each kind of folder, named in the message when one is missing.
-MADE_BY = {"graph": "grokhop ingest", "run": "grokhop train"}
+MADE_BY = {"graph": "grokhop ingest", "run": "grokhop train", "sweep": "grokhop sweep"}
 _RECORDED_VERSIONS = ("grokhop", "numpy", "pyarrow", "torch")
 
 
@@ -65,11 +65,12 @@ def refuse_to_overwrite(path: Path, *, kind: str, force: bool) -> None:
         return
     if not force:
         raise InputError(f"{path} exists: choose another name with -o, or replace it with --force")
-    if not path.is_dir() or (any(path.iterdir()) and not _is_kind(path, kind)):
+    if not path.is_dir() or (any(path.iterdir()) and not is_kind(path, kind)):
         raise InputError(f"{path} is not a grokhop {kind} folder, so --force does not replace it: choose another name")
 
 
-def _is_kind(path: Path, kind: str) -> bool:
+def is_kind(path: Path, kind: str) -> bool:
+    """Whether the folder has a manifest that says so."""
     try:
         return bool(json.loads((path / MANIFEST).read_text())["kind"] == kind)
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,9 +1,8 @@
 """GPT-2: the plain decoder that the papers train, every layer once, one read-out at the end.
 
 Radford et al. 2019: learned absolute positions, pre-norm (LayerNorm), biases, GELU by its tanh formula, tied
-embeddings. On the same weights it answers as Hugging Face's `GPT2LMHeadModel` does; `grokhop.hf` carries them over and
-back. There is no dropout. With `repeats` the layers are applied again and again with shared weights, the variant
-with which Wang et al. (2024, section 4) reach out-of-distribution composition.
+embeddings. There is no dropout. With `repeats` the layers are applied again and again with shared weights, as in the
+variant with parameter sharing of Wang et al. (2024).
 
 Shapes: B rows, T positions, N read-outs, D width, H heads, V tokens.
 """

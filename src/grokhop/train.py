@@ -72,31 +72,49 @@ def train(
         raise InputError(f"{out} lies inside the graph folder {graph_path}: choose a name elsewhere with -o")
     if resume and out.exists():
         run = Run.read(out)
-        _refuse_another_run(run, graph_path, settings)
+        refuse_another_run(run, graph_path, settings)
         made = run.compositions
     else:
-        limits = {unit: most for unit, most in asdict(budget).items() if isfinite(most)}  # JSON knows no infinity
-        record = {"settings": asdict(settings), "preset": preset, "budget": limits, "seeds": seeds}
-        made = begin(
-            graph_path,
-            out,
-            settings=settings,
-            record={**record, "threads": torch.get_num_threads()},
-            force=force,
-        )
+        record = {**run_record(settings, preset, budget, seeds), "threads": torch.get_num_threads()}
+        made = begin(graph_path, out, settings=settings, record=record, force=force)
         run = Run.read(out)
     begun(made.counts)
-    lesson = Lesson.of(run.graph, made, prefixes=run.settings.prefixes, phi=run.settings.phi)
+    lesson = lesson_of(run, made)
     for seed in range(max(seeds, run.manifest["seeds"])):
-        folder = run.seed_folder(seed)
-        if not (folder / SUMMARY).exists():
-            trainer = Trainer(lesson, run.settings, seed=seed, folder=folder)
-            trainer.resume()
-            trainer.run(budget, lambda look, seed=seed: notice(seed, look))  # type: ignore[misc]
+        train_seed(run, lesson, seed, budget, lambda look, seed=seed: notice(seed, look))  # type: ignore[misc]
     return run
 
 
-def _refuse_another_run(run: Run, graph_path: Path, settings: TrainSettings) -> None:
+def run_record(settings: TrainSettings, preset: str, budget: Budget, seeds: int) -> dict[str, Any]:
+    """What a run's manifest says of how it is trained."""
+    limits = {unit: most for unit, most in asdict(budget).items() if isfinite(most)}  # JSON knows no infinity
+    return {"settings": asdict(settings), "preset": preset, "budget": limits, "seeds": seeds}
+
+
+def lesson_of(run: Run, made: Compositions) -> Lesson:
+    """What is trained of what was composed for the run."""
+    return Lesson.of(run.graph, made, prefixes=run.settings.prefixes, phi=run.settings.phi)
+
+
+def train_seed(run: Run, lesson: Lesson, seed: int, budget: Budget, notice: Callable[[Look], None]) -> None:
+    """Train one seed of a run, on from its checkpoint if there is one; one that has ended stays as it is.
+
+    Raises:
+        InputError: the checkpoint is damaged or of another model.
+    """
+    folder = run.seed_folder(seed)
+    if not (folder / SUMMARY).exists():
+        trainer = Trainer(lesson, run.settings, seed=seed, folder=folder)
+        trainer.resume()
+        trainer.run(budget, notice)
+
+
+def refuse_another_run(run: Run, graph_path: Path, settings: TrainSettings) -> None:
+    """Let no run go on as another one.
+
+    Raises:
+        InputError: it was begun with other settings or another graph.
+    """
     if settings != run.settings:
         raise InputError(
             f"{run.path} was begun with preset {run.manifest['preset']}, chains of {run.settings.hops}, "
@@ -149,8 +167,7 @@ class Trainer:
 
     def make_model(self) -> Model:
         """The model as it begins, from torch's random state."""
-        vocabulary = self.lesson.vocabulary
-        return make_model(self.settings.model, vocabulary=vocabulary.size, labels=vocabulary.labels)
+        return make_model(self.settings.model, vocabulary=self.lesson.vocabulary.size)
 
     def loss(self, read_outs: list[ReadOut], targets: Tensor) -> Tensor:
         """What a step makes smaller."""

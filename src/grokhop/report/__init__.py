@@ -5,8 +5,21 @@ JavaScript is inside, once. Headings are findings, computed from the numbers; wh
 named with the command that measures it. Labels are data: the template escapes them, `plot.safe` does for Plotly.
 
 `page` fills the template; each of its sections is a file here, which makes the heading, the tables and the figure.
+`sweep` does the same for a sweep folder.
 """
 
-from grokhop.report.page import report
+from pathlib import Path
+
+from grokhop.folder import is_kind
+from grokhop.report import page, sweep
 
 __all__ = ["report"]
+
+
+def report(path: Path) -> Path:
+    """Write `report.html` into a run folder or a sweep folder and return the file.
+
+    Raises:
+        InputError: there is no such folder, it is of a newer schema version, or one of its files is damaged.
+    """
+    return sweep.report(path) if is_kind(path, "sweep") else page.report(path)

@@ -15,7 +15,7 @@ from grokhop.report.phi import phi_section
 from grokhop.report.questions import questions_section
 from grokhop.report.relations import relations_section
 from grokhop.report.reproduce import commands, inputs
-from grokhop.report.wording import count, interval, percent, spread
+from grokhop.report.template import render
 from grokhop.run import REPORT, Run
 
 
@@ -33,27 +33,16 @@ def report(path: Path) -> Path:
 
 
 def _render(evidence: Evidence) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, count=count, interval=interval, spread=spread)
     plotted: dict[str, Any] = {
         "phi": phi_section(evidence),
         "learning": learning_section(evidence),
         "cells": cells_section(evidence),
         "hardest": relations_section(evidence),
     }
-    return environment.get_template("report.html.j2").render(
-        plotly=Markup(get_plotlyjs()),  # Plotly's own file, which holds no closing script tag
-        title=_title(evidence),
+    return render(
+        "report.html.j2",
+        {name: part["figure"] for name, part in plotted.items() if part and part.get("figure")},
+        title=title_of(evidence),
         verdict=verdict(evidence),
         notes=notes(evidence),
         tiles=tiles(evidence),
@@ -63,11 +52,11 @@ def _render(evidence: Evidence) -> str:
         leakage=leakage_section(evidence),
         commands=commands(evidence.run),
         inputs=inputs(evidence.run),
-        figures=[(name, part["figure"]) for name, part in plotted.items() if part and part.get("figure")],
         **plotted,
     )
 
 
-def _title(evidence: Evidence) -> str:
+def title_of(evidence: Evidence) -> str:
+    """What the graph was made of."""
     names = [s["name"] for s in evidence.run.graph_manifest["sources"] if s["observed"]]
     return ", ".join(names) or evidence.run.path.name

@@ -8,7 +8,7 @@ from grokhop.report.wording import budget_text
 from grokhop.run import Run
 from grokhop.settings import PRESETS, changes, preset
 
-_ENDLESS = f"{10**9} steps"
+ENDLESS = f"{10**9} steps"
 """What `--budget` is given for a run without a limit: left out, it would be the command's own default."""
 _FILE_OPTIONS = ("labels", "ood_questions")
 """Settings of an ingest that are files; the manifest lists such a file behind those that hold the facts."""
@@ -18,7 +18,7 @@ def commands(run: Run) -> list[str]:
     """The commands that make this run; lines that begin with # are remarks."""
     name = run.path.name
     return [
-        *_graph_commands(run.graph_manifest),
+        *graph_commands(run.graph_manifest),
         *_train_commands(run),
         shlex.join(["grokhop", "eval", name]),
         shlex.join(["grokhop", "report", name]),
@@ -36,14 +36,14 @@ def inputs(run: Run) -> list[dict[str, Any]]:
 
 def _train_commands(run: Run) -> list[str]:
     manifest, budget = run.manifest, run.manifest["budget"]
-    train = ["grokhop", "train", _graph_name(run.graph_manifest), "--preset", manifest["preset"]]
+    train = ["grokhop", "train", graph_name(run.graph_manifest), "--preset", manifest["preset"]]
     if run.settings.hops != PRESETS.get(manifest["preset"], run.settings).hops:
         train += ["--hops", str(run.settings.hops)]
     train += [] if run.settings.compare else ["--no-compare"]
     if manifest["preset"] in PRESETS:
         base = preset(manifest["preset"], hops=run.settings.hops, compare=run.settings.compare)
         train += [word for change in changes(run.settings, base) for word in ("--set", change)]
-    train += ["--budget", budget_text(budget) or _ENDLESS, "--seeds", str(manifest["seeds"])]
+    train += ["--budget", budget_text(budget) or ENDLESS, "--seeds", str(manifest["seeds"])]
     train += ["--threads", str(manifest["threads"])] if "threads" in manifest else []
     lines = [shlex.join([*train, "-o", run.path.name])]
     if "seconds" in budget and budget_text({**budget, "seconds": float("inf")}):
@@ -53,11 +53,11 @@ def _train_commands(run: Run) -> list[str]:
     return lines
 
 
-def _graph_name(graph: dict[str, Any]) -> str:
+def graph_name(graph: dict[str, Any]) -> str:
     return "augmented" if graph.get("stage") == "augment" else "graph"
 
 
-def _graph_commands(graph: dict[str, Any]) -> list[str]:
+def graph_commands(graph: dict[str, Any]) -> list[str]:
     if graph.get("stage") != "augment":
         return [_ingest_command(graph)]
     settings = graph.get("settings") or {}
@@ -65,7 +65,7 @@ def _graph_commands(graph: dict[str, Any]) -> list[str]:
     options = {k: settings[k] for k in names if settings.get(k) or (k == "seed" and k in settings)}
     if settings.get("sources", ["graph"]) != ["graph"]:
         options["source"] = ",".join(settings["sources"])
-    augment = ["grokhop", "augment", "graph", *_flags(options), "-o", _graph_name(graph)]
+    augment = ["grokhop", "augment", "graph", *_flags(options), "-o", graph_name(graph)]
     lines = [_ingest_command(graph.get("ingest") or _ingest_of_built_in(graph)), shlex.join(augment)]
     if (times := _times_augmented(graph)) > 1:
         lines.append(f"# facts were added {times} times, one after the other; only the last is recorded")

@@ -1,0 +1,103 @@
+"""The page of a sweep: its sections put into the template, and written in one move."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from grokhop.folder import write_bytes
+from grokhop.grid import Sweep
+from grokhop.report.page import title_of
+from grokhop.report.reproduce import ENDLESS, graph_commands, graph_name, inputs
+from grokhop.report.sweep.accuracy import accuracy_section
+from grokhop.report.sweep.curves import curves_section
+from grokhop.report.sweep.evidence import SweepEvidence, level_name
+from grokhop.report.sweep.headline import facts, notes, tiles, verdict
+from grokhop.report.sweep.relations import relations_of_sweep
+from grokhop.report.sweep.times import EVENTS, times_section
+from grokhop.report.template import render
+from grokhop.report.wording import budget_text, duration
+from grokhop.run import REPORT
+
+
+def report(path: Path) -> Path:
+    """Write `report.html` into the sweep folder `path` and return the file.
+
+    Raises:
+        InputError: there is no such sweep, it has not ended, or one of its files is damaged.
+    """
+    evidence = SweepEvidence(Sweep.read(path))
+    out = evidence.sweep.path / REPORT
+    write_bytes(out, _page(evidence).encode())
+    return out
+
+
+def _page(evidence: SweepEvidence) -> str:
+    plotted: dict[str, Any] = {
+        "accuracy": accuracy_section(evidence),
+        "times": times_section(evidence),
+        "relations": relations_of_sweep(evidence),
+        "curves": curves_section(evidence),
+    }
+    return render(
+        "sweep.html.j2",
+        {name: part["figure"] for name, part in plotted.items() if part and part.get("figure")},
+        title=title_of(evidence.first),
+        verdict=verdict(evidence),
+        notes=notes(evidence),
+        tiles=tiles(evidence),
+        facts=facts(evidence),
+        several=len(evidence.presets) > 1,
+        events=[name for name, _ in EVENTS.values()],
+        table=_table(evidence),
+        commands=commands(evidence),
+        inputs=inputs(evidence.first.run),
+        **plotted,
+    )
+
+
+def _table(evidence: SweepEvidence) -> list[dict[str, Any]]:
+    """A row for each preset and level."""
+    return [
+        {
+            **row,
+            "preset": preset,
+            "name": level_name(row),
+            "inferred": sum(row["trained"].values()),
+            "other": {cell: row["cells"]["2"][cell] for cell in ("IO", "OI")},
+            "longer": [scores["0"] for _, scores in sorted(row["untrained"].items()) if "0" in scores][:1],
+            "times": [_time(row["grok"][event]) for event in EVENTS],
+            "end": duration(sum(row["train_seconds"]) / len(row["train_seconds"])),
+        }
+        for preset, row in evidence.rows
+    ]
+
+
+def _time(times: list[dict[str, float] | None]) -> dict[str, Any]:
+    """The mean step and time of the seeds that got there, and how many did not."""
+    reached = [when for when in times if when]
+    missed = len(times) - len(reached)
+    if not reached:
+        return {"text": "not reached", "note": ""}
+    steps, seconds = (sum(when[unit] for when in reached) / len(reached) for unit in ("steps", "seconds"))
+    text = f"step {steps:,.0f}, {duration(seconds)}"
+    return {"text": text, "note": f"not reached by {missed} of {len(times)}" if missed else ""}
+
+
+def commands(evidence: SweepEvidence) -> list[str]:
+    """The commands that make this sweep; lines that begin with # are remarks."""
+    sweep, graph = evidence.sweep, evidence.first.run.graph_manifest
+    manifest, name = sweep.manifest, sweep.path.resolve().name
+    words = [
+        "grokhop",
+        "sweep",
+        graph_name(graph),
+        "--phi",
+        ",".join(sweep.levels),
+        "--preset",
+        ",".join(sweep.presets),
+    ]
+    words += [] if manifest["hops"] is None else ["--hops", str(manifest["hops"])]
+    words += [word for change in manifest["changes"] for word in ("--set", change)]
+    words += ["--budget", budget_text(manifest["budget"]) or ENDLESS, "--seeds", str(len(sweep.seeds))]
+    words += ["--jobs", str(manifest["jobs"]), "-o", name]
+    return [*graph_commands(graph), shlex.join(words), shlex.join(["grokhop", "report", name])]

@@ -1,0 +1,154 @@
+"""The section on relations: accuracy against each relation's own phi."""
+
+from collections.abc import Sequence
+from math import floor, log2, log10, sqrt
+from statistics import mean
+from typing import Any
+
+from grokhop.report.evidence import Row, pooled
+from grokhop.report.plot import ID, OOD, TRAIN, Figure, safe
+from grokhop.report.sweep.evidence import PAPERS, SweepEvidence, level_name
+from grokhop.report.wording import percent
+
+Dot = tuple[Row, Row]
+"""The row of a level, and of a relation in it."""
+_COLUMNS = (("id", "in distribution (ID)", ID), ("ood", "out of distribution (OOD)", OOD))
+_PANEL_HEIGHT, _GAP = 280, 0.06
+
+
+def relations_of_sweep(evidence: SweepEvidence) -> dict[str, Any] | None:
+    dots = [(row, relation) for _, row in evidence.rows for relation in row["per_relation"]]
+    if not any(relation[name]["n"] for _, relation in dots for name, _, _ in _COLUMNS):
+        return None
+    return {
+        "heading": _heading(evidence),
+        "untrained": len({relation["relation"] for _, relation in dots if relation["phi"] is None}),
+        "none": any(relation["phi"] == 0 for _, relation in dots),
+        "figure": relation_dots(evidence),
+    }
+
+
+def _heading(evidence: SweepEvidence) -> str:
+    """What came, out of distribution, of relations below and above the lower of the papers' thresholds."""
+    least = PAPERS[0][0]
+    texts = []
+    for preset in evidence.presets:
+        rows = [r for row in evidence.of_preset(preset) for r in row["per_relation"] if r["phi"] is not None]
+        sides = [pooled([r["ood"] for r in rows if (r["phi"] >= least) == above]) for above in (False, True)]
+        known = [
+            f"{percent(side['accuracy'])} {name} {least:g}"
+            for side, name in zip(sides, ("below", "from"), strict=True)
+            if side["n"]
+        ]
+        if known:
+            texts.append(f"{f'{preset} ' if len(evidence.presets) > 1 else ''}{' and '.join(known)}")
+    return f"Out of distribution, by the relation’s phi: {'; '.join(texts)}" if texts else "Relation by relation"
+
+
+def relation_dots(evidence: SweepEvidence) -> Figure:
+    """A panel for each preset, in and out of distribution; a dot for each relation and level."""
+    presets = evidence.presets
+    phis = [r["phi"] for _, row in evidence.rows for r in row["per_relation"] if r["phi"]]
+    low, high = min(phis, default=1.0), max(phis, default=1.0)
+    nothing = low / 2  # zero has no place on a logarithmic axis
+    data: list[Figure] = []
+    layout: Figure = {
+        "height": 96 + _PANEL_HEIGHT * len(presets),
+        "margin": {"l": 60, "r": 16, "t": 34, "b": 52},
+        "showlegend": False,
+        "annotations": [],
+    }
+    for i, preset in enumerate(presets):
+        for j, (name, words, colour) in enumerate(_COLUMNS):
+            number = 1 + 2 * i + j
+            axes = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
+            dots = [
+                (row, r)
+                for row in evidence.of_preset(preset)
+                for r in row["per_relation"]
+                if r[name]["n"] and r["phi"] is not None
+            ]
+            data += [{**trace, **axes} for trace in (_dots(dots, name, colour, nothing), _trend(dots, name))]
+            x, y = _domains(i, j, len(presets))
+            zero = any(r["phi"] == 0 for _, r in dots)
+            layout[f"xaxis{number}"] = _phi_axis(nothing if zero else low, high, zero, x, last=i == len(presets) - 1)
+            layout[f"xaxis{number}"]["anchor"] = axes["yaxis"]
+            layout[f"yaxis{number}"] = {
+                "domain": y,
+                "anchor": axes["xaxis"],
+                "range": [-0.06, 1.08],
+                "tickformat": ".0%",
+                "showticklabels": j == 0,
+            }
+            layout["annotations"].append(_panel_title(evidence.named(words, preset), x, y))
+    return {"data": data, "layout": layout}
+
+
+def _domains(i: int, j: int, rows: int) -> tuple[list[float], list[float]]:
+    """(x, y) spans of the panel in row i, counted from above, and column j."""
+    height = (1 - _GAP * 1.6 * (rows - 1)) / rows
+    top = 1 - i * (height + _GAP * 1.6)
+    width = (1 - _GAP) / 2
+    return [j * (width + _GAP), j * (width + _GAP) + width], [max(0.0, top - height), top]
+
+
+def _phi_axis(low: float, high: float, zero: bool, domain: list[float], *, last: bool) -> Figure:
+    powers = [2.0**i for i in range(floor(log2(low)), floor(log2(high)) + 2)]
+    ticks = [power for power in powers if low * (1.2 if zero else 0.999) <= power <= high * 1.001][:: _every(powers)]
+    pad = 0.05 * max(0.1, log10(high / low))
+    return {
+        "domain": domain,
+        "type": "log",
+        "range": [log10(low) - pad, log10(high) + pad],
+        "tickvals": [low, *ticks] if zero else ticks,
+        "ticktext": ["0", *(f"{t:g}" for t in ticks)] if zero else [f"{t:g}" for t in ticks],
+        **({"title": {"text": "the relation’s own phi (logarithmic)"}} if last else {}),
+    }
+
+
+def _every(powers: list[float]) -> int:
+    """Of more powers than have room, only every second or third is named."""
+    return 1 + len(powers) // 9
+
+
+def _panel_title(text: str, x: list[float], y: list[float]) -> Figure:
+    where = {"x": x[0], "xref": "paper", "xanchor": "left", "y": y[1], "yref": "paper", "yanchor": "bottom"}
+    return {**where, "text": text, "showarrow": False}
+
+
+def _dots(dots: Sequence[Dot], name: str, colour: str, nothing: float) -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [r["phi"] or nothing for _, r in dots],
+        "y": [r[name]["accuracy"] for _, r in dots],
+        "marker": {
+            "color": colour,
+            "size": [min(16.0, 3 + 0.8 * sqrt(r[name]["n"])) for _, r in dots],
+            "opacity": 0.4,
+            "line": {"width": 0},
+        },
+        "customdata": [[safe(r["relation"], longest=200), level_name(row), r["phi"], r[name]["n"]] for row, r in dots],
+        "hovertemplate": "%{customdata[0]}, phi %{customdata[2]:.2f} at level %{customdata[1]}<br>"
+        "%{y:.1%} of %{customdata[3]} queries<extra></extra>",
+    }
+
+
+def _trend(dots: Sequence[Dot], name: str) -> Figure:
+    """The accuracy of all queries of relations whose phi lies between one power of two and the next."""
+    bins: dict[int, list[Dot]] = {}
+    for dot in dots:
+        if dot[1]["phi"]:
+            bins.setdefault(floor(log2(dot[1]["phi"])), []).append(dot)
+    together = {power: pooled([r[name] for _, r in inside]) for power, inside in sorted(bins.items())}
+    middles = [2 ** mean(log2(r["phi"]) for _, r in bins[power]) for power in together]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": middles,
+        "y": [score["accuracy"] for score in together.values()],
+        "line": {"color": TRAIN, "width": 2},
+        "marker": {"color": TRAIN, "size": 6},
+        "customdata": [[f"{2.0**power:g} to {2.0 ** (power + 1):g}", score["n"]] for power, score in together.items()],
+        "hovertemplate": "all relations of phi %{customdata[0]}: %{y:.1%} of %{customdata[1]} queries<extra></extra>",
+    }

@@ -1,0 +1,149 @@
+"""The section on the grokking times against phi."""
+
+from math import ceil, floor, log10
+from statistics import median
+from typing import Any
+
+from grokhop.metrics import GROKKED
+from grokhop.report.evidence import Row
+from grokhop.report.plot import ID, OOD, TRAIN, Figure
+from grokhop.report.sweep.evidence import SweepEvidence, level_name, paper_labels, paper_lines
+from grokhop.report.wording import plural
+
+EVENTS = {"train_99": ("training 99 %", TRAIN), "id_95": ("ID 95 %", ID), "ood_95": ("OOD 95 %", OOD)}
+assert EVENTS.keys() == GROKKED.keys()
+_LEAST = 0.01
+"""A logarithmic axis has no zero."""
+_PANELS = (("steps", "y", "steps"), ("seconds", "y2", "seconds of training"))
+
+
+def times_section(evidence: SweepEvidence) -> dict[str, Any]:
+    reached = [when for _, row in evidence.rows for times in row["grok"].values() for when in times if when]
+    missed = sum(when is None for _, row in evidence.rows for times in row["grok"].values() for when in times)
+    return {
+        "heading": _heading(evidence),
+        "missed": missed,
+        "figure": time_lines(evidence) if reached else None,
+    }
+
+
+def _heading(evidence: SweepEvidence) -> str:
+    texts = []
+    for preset in evidence.presets:
+        times = [when for row in evidence.of_preset(preset) for when in row["grok"]["ood_95"]]
+        reached = sum(when is not None for when in times)
+        who = f"{preset} " if len(evidence.presets) > 1 else ""
+        texts.append(f"{who}by {reached:,} of {plural(len(times), 'seed')}")
+    return f"95 % out of distribution was reached in validation: {', '.join(texts)}"
+
+
+def time_lines(evidence: SweepEvidence) -> Figure:
+    """Steps and seconds to each threshold, and above them how many seeds did not reach it."""
+    pairs = [(preset, event) for preset in evidence.presets for event in EVENTS]
+    data: list[Figure] = []
+    for i, (preset, event) in enumerate(pairs):
+        aside = evidence.beside(i, len(pairs))
+        data += [trace for panel in _PANELS for trace in _traces(evidence, preset, event, panel, aside)]
+        data.append(_missed(evidence, preset, event, len(pairs) - i))
+    names = [evidence.named(EVENTS[event][0], preset) for preset, event in pairs]
+    rows = 22 * len(pairs)
+    height = 584 + rows
+    foot = 1 - (rows + 6) / (height - 174)
+    lower, upper = [0, foot * 0.45], [foot * 0.51, foot * 0.96]
+    return {
+        "data": data,
+        "layout": {
+            "height": height,
+            "margin": {"l": 156 if len(evidence.presets) > 1 else 110, "r": 16, "t": 72, "b": 102},
+            "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
+            "xaxis": {**evidence.phi_axis(), "anchor": "y2"},
+            "yaxis": {"domain": upper, **_time_axis(evidence, "steps"), "title": {"text": "steps"}},
+            "yaxis2": {"domain": lower, **_time_axis(evidence, "seconds"), "title": {"text": "seconds of training"}},
+            "yaxis3": {
+                "domain": [foot, 1],
+                "range": [0.4, len(pairs) + 0.6],
+                "tickvals": list(range(len(pairs), 0, -1)),
+                "ticktext": names,
+                "showgrid": False,
+                "zeroline": False,
+                "fixedrange": True,
+            },
+            "shapes": paper_lines(),
+            "annotations": [*paper_labels(), _title_of_strip()],
+        },
+    }
+
+
+def _time_axis(evidence: SweepEvidence, unit: str) -> Figure:
+    """Logarithmic, with ticks at 1, 2 and 5 of each power of ten, over more than the times of any seed."""
+    times = [when[unit] for _, row in evidence.rows for event in EVENTS for when in row["grok"][event] if when]
+    low, high = log10(max(_LEAST, min(times))) - 0.1, log10(max(_LEAST, *times)) + 0.1
+    ticks = [digit * 10.0**power for power in range(floor(low), ceil(high)) for digit in (1, 2, 5)]
+    shown = [tick for tick in ticks if low <= log10(tick) <= high]
+    return {"type": "log", "range": [low, high], "tickvals": shown, "ticktext": [f"{tick:,.10g}" for tick in shown]}
+
+
+def _title_of_strip() -> Figure:
+    where = {"x": 0, "xref": "paper", "xanchor": "right", "y": 1, "yref": "paper", "yanchor": "bottom"}
+    return {**where, "text": "seeds that did<br>not reach it", "align": "right", "xshift": -4, "showarrow": False}
+
+
+def _traces(
+    evidence: SweepEvidence, preset: str, event: str, panel: tuple[str, str, str], aside: float
+) -> list[Figure]:
+    """A dot for each seed that got there, and a line through the medians; one that did not counts as never."""
+    unit, axis, words = panel
+    name, colour = EVENTS[event]
+    rows = evidence.of_preset(preset)
+    label = evidence.named(name, preset)
+    dots = [(row, when[unit]) for row in rows for when in row["grok"][event] if when]
+    middles = [_median(row["grok"][event], unit) for row in rows]
+    common = {"type": "scatter", "yaxis": axis, "legendgroup": label, "name": label}
+    line = {
+        **common,
+        "mode": "lines",
+        "x": [row["phi"] * aside for row in rows],
+        "y": middles,
+        "line": {"color": colour, "width": 2, "dash": evidence.dash(preset)},
+        "connectgaps": False,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+    marks = {
+        **common,
+        "mode": "markers",
+        "x": [row["phi"] * aside for row, _ in dots],
+        "y": [max(value, _LEAST) for _, value in dots],
+        "marker": {"color": colour, "size": 8, "opacity": 0.75, "symbol": evidence.symbol(preset)},
+        "customdata": [level_name(row) for row, _ in dots],
+        "hovertemplate": f"{label}, phi %{{customdata}}: %{{y:,.4~g}} {words}<extra></extra>",
+        "showlegend": axis == "y",
+    }
+    return [line, marks]
+
+
+def _median(times: list[Row | None], unit: str) -> float | None:
+    """The median, where a time that was not reached is later than any; None where it is such a time."""
+    known = sorted(when[unit] if when else float("inf") for when in times)
+    middle = median(known) if known else float("inf")
+    return None if middle == float("inf") else middle
+
+
+def _missed(evidence: SweepEvidence, preset: str, event: str, place: int) -> Figure:
+    """How many seeds of each level did not reach it, as text."""
+    counts = [(row, sum(when is None for when in row["grok"][event])) for row in evidence.of_preset(preset)]
+    missed = [(row, n) for row, n in counts if n]
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "yaxis": "y3",
+        "x": [row["phi"] for row, _ in missed],
+        "y": [place] * len(missed),
+        "text": [f"{n}/{len(row['grok'][event])}" for row, n in missed],
+        "textposition": "middle right",
+        "textfont": {"color": EVENTS[event][1], "size": 12},
+        "customdata": [[level_name(row), n, len(row["grok"][event])] for row, n in missed],
+        "hovertemplate": f"{evidence.named(EVENTS[event][0], preset)} not reached by %{{customdata[1]}} of "
+        "%{customdata[2]} seeds at phi %{customdata[0]}<extra></extra>",
+        "showlegend": False,
+    }

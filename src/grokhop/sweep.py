@@ -1,0 +1,162 @@
+"""A sweep: how accuracy and the grokking times depend on phi, on one graph, under one or several presets.
+
+At each level of phi so many inferred facts are trained for each atomic fact, those of a lower level among them, and
+all levels are asked the same queries: phi alone moves. Each seed of each level is trained on one thread by a process
+of its own, so that as many are trained at once as there are cores, and each is reproduced to the last digit. The
+processes write run folders, as 'grokhop train' does; whoever wants to know how far they are reads there.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from grokhop.errors import InputError
+from grokhop.folder import MANIFEST, hardware, new_folder, refuse_to_overwrite, write_json
+from grokhop.graph import Graph
+from grokhop.grid import RESULT, Place, Sweep, SweepNotice, limit, parse_levels
+from grokhop.language import worded
+from grokhop.run import Run, compose_as
+from grokhop.settings import Budget, TrainSettings, preset
+from grokhop.sweep_result import Row, result_of, trained_counts
+from grokhop.sweep_work import Work
+from grokhop.train import begin, refuse_another_run, run_record
+
+
+def sweep(
+    graph_path: Path,
+    out: Path,
+    *,
+    phis: Iterable[str | float],
+    presets: Sequence[str] = ("loop",),
+    seeds: int = 3,
+    hops: int | None = None,
+    changes: Iterable[str] = (),
+    budget: Budget,
+    jobs: int | None = None,
+    resume: bool = False,
+    force: bool = False,
+    notice: SweepNotice = lambda _: None,
+) -> Row:
+    """Train `seeds` models at each level of phi under each preset, ask them, and return what `out`/sweep.json says.
+
+    A seed that fails is listed in `failed`, and the others go on.
+
+    Args:
+        phis: inferred facts of each length for each trainable atomic fact; 'all' for all that the graph offers.
+        changes: settings of every preset, as `NAME=VALUE`.
+        budget: of each seed, of which as many as `jobs` are trained at once; one for each core when None.
+        resume: go on with the sweep folder `out`; more levels, presets and seeds than it has are added to it.
+
+    Raises:
+        InputError: the graph cannot be read or does not offer a level, or `out` exists and is neither to be resumed
+            nor replaced, or is to be resumed with less than it was begun with, or with another graph or settings.
+    """
+    if out.resolve().is_relative_to(graph_path.resolve()):
+        raise InputError(f"{out} lies inside the graph folder {graph_path}: choose a name elsewhere with -o")
+    changes = list(changes)
+    settings = _settings(presets, hops, changes)
+    manifest = {
+        "levels": parse_levels(phis),
+        "presets": list(settings),
+        "seeds": seeds,
+        "hops": hops,
+        "changes": changes,
+        "settings": {name: asdict(of_preset) for name, of_preset in settings.items()},
+        "budget": run_record(next(iter(settings.values())), "", budget, seeds)["budget"],
+        "jobs": jobs or hardware()["cores"],
+    }
+    if resume and out.exists():
+        found = _extended(Sweep.read(out), graph_path, manifest, budget)
+    else:
+        found = _begun(graph_path, out, manifest, budget, force=force)
+    work = Work(found, budget, slots=manifest["jobs"], notice=notice)
+    work.run()
+    result = result_of(found, work.rows, work.failures)
+    write_json(out / RESULT, result)
+    return result
+
+
+def _settings(presets: Sequence[str], hops: int | None, changes: list[str]) -> dict[str, TrainSettings]:
+    for change in changes:
+        if change.partition("=")[0].strip() == "phi":
+            raise InputError(f"--set {change!r}: phi is what a sweep varies, name its levels with --phi")
+    names = list(dict.fromkeys(name.strip() for name in presets))
+    if not names:
+        raise InputError("--preset names no preset: write one, or several with commas")
+    return {name: preset(name, hops=hops, changes=changes) for name in names}
+
+
+def _begun(graph_path: Path, out: Path, manifest: Row, budget: Budget, *, force: bool) -> Sweep:
+    """Make the sweep folder with all its run folders, before any training."""
+    refuse_to_overwrite(out, kind="sweep", force=force)
+    graph = Graph.read(graph_path)
+    manifest = {**manifest, "graph": {"name": graph_path.resolve().name, **graph.counts()}}
+    sweep = Sweep(out, manifest)
+    _refuse_impossible(graph, sweep, sweep.places)
+    with new_folder(out, kind="sweep", manifest=manifest, force=force) as scratch:
+        for place in sweep.places:
+            _begin(graph_path, scratch / place.path, sweep, place, budget)
+    return Sweep.read(out)
+
+
+def _begin(graph_path: Path, path: Path, sweep: Sweep, place: Place, budget: Budget) -> None:
+    settings = at_level(sweep.settings[place.preset], place.level)
+    record = {**run_record(settings, place.preset, budget, len(sweep.seeds)), "threads": 1}
+    begin(graph_path, path, settings=settings, record=record, force=True)
+
+
+def at_level(settings: TrainSettings, level: str) -> TrainSettings:
+    """The settings of a preset, with a level of phi."""
+    return replace(settings, phi=limit(level))
+
+
+def _refuse_impossible(graph: Graph, sweep: Sweep, places: Iterable[Place]) -> None:
+    """Compose every level once, so that none fails when others have been trained for hours.
+
+    Raises:
+        InputError: the graph does not offer a level, or nothing would be trained at it.
+    """
+    for place in places:
+        settings = at_level(sweep.settings[place.preset], place.level)
+        words = worded(graph, compare=settings.compare)
+        try:
+            counts = trained_counts(words, compose_as(graph, settings), phi=settings.phi)
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from error
+        if not any(counts.values()):
+            raise InputError(f"{place}: this is less than one inferred fact, so that nothing would be composed")
+
+
+def _extended(sweep: Sweep, graph_path: Path, wanted: Row, budget: Budget) -> Sweep:
+    """The sweep with the runs and seeds that it did not have.
+
+    Raises:
+        InputError: it has some that are not wanted now, or was begun with another graph, budget or other settings.
+    """
+    _refuse_less(sweep, wanted)
+    grown = Sweep(sweep.path, {**sweep.manifest, **wanted})
+    for name in sweep.presets:
+        place = Place(name, sweep.levels[0])
+        refuse_another_run(Run.read(sweep.run_path(place)), graph_path, at_level(grown.settings[name], sweep.levels[0]))
+    added = [place for place in grown.places if place not in sweep.places]
+    _refuse_impossible(Graph.read(graph_path), grown, added)
+    for place in added:
+        _begin(graph_path, grown.run_path(place), grown, place, budget)
+    for place in sweep.places:
+        run = Run.read(sweep.run_path(place))
+        write_json(run.path / MANIFEST, {**run.manifest, "seeds": wanted["seeds"]})
+    write_json(grown.path / MANIFEST, grown.manifest)
+    return Sweep.read(grown.path)
+
+
+def _refuse_less(sweep: Sweep, wanted: Row) -> None:
+    less = [name for name in ("levels", "presets") if not set(sweep.manifest[name]) <= set(wanted[name])]
+    less += ["seeds"] * (wanted["seeds"] < len(sweep.seeds))
+    if less:
+        begun = f"--phi {','.join(sweep.levels)} --preset {','.join(sweep.presets)} --seeds {len(sweep.seeds)}"
+        raise InputError(f"{sweep.path} was begun with {begun}: it can be resumed with these and more, not with fewer")
+    if sweep.manifest["budget"] != wanted["budget"]:
+        raise InputError(
+            f"{sweep.path} was begun with another --budget: give the same one, since seeds that were trained for "
+            "different times cannot be compared, or choose another name with -o"
+        )

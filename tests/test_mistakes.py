@@ -224,7 +224,7 @@ def test_no_file_of_the_source_is_a_copy_of_somebodys_library() -> None:
     """The longest file that is read as a whole; a fork would be longer and would name its licence."""
     for path in SOURCE.rglob("*.py"):
         text = path.read_text()
-        assert len(text.splitlines()) <= 500, path
+        assert len(text.splitlines()) <= 600, path
         assert "Licensed under" not in text, path
 
 

@@ -40,6 +40,11 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def unbroken(text: str) -> str:
+    """A heading in which no number is parted from its per cent sign."""
+    return text.replace(" %", "\u00a0%")
+
+
 def with_n(score: dict[str, Any]) -> str:
     return f"{interval(score)}, n\u00a0=\u00a0{count(score['n'])}"
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from grokhop.metrics import Look
 from grokhop.report.plot import ID, OOD, TRAIN, Figure
-from grokhop.report.sweep.evidence import SweepEvidence, level_name
+from grokhop.report.sweep.evidence import SweepEvidence, level_name, log_ticks
 
 _SERIES: tuple[tuple[str, str, Callable[[Look], float | None]], ...] = (
     ("training", TRAIN, lambda look: look.train),
@@ -76,10 +76,8 @@ def _steps_axis(span: list[float], domain: list[float], number: int, *, lowest: 
     return {
         "domain": domain,
         "anchor": f"y{number}",
-        "type": "log",
+        **log_ticks(*span, most=5),
         "range": span,
-        "dtick": 1 if span[1] - span[0] > 1.5 else "D2",
-        "tickformat": "~s",
         "showticklabels": lowest,
         **({"title": {"text": "step", "standoff": 4}} if lowest else {}),
     }

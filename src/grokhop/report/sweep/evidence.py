@@ -6,7 +6,7 @@ Rows are those of `sweep.json`: one for each preset and level that has been aske
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from math import log10
+from math import ceil, floor, log10
 from typing import Any
 
 from grokhop.grid import ALL, Place, Sweep
@@ -98,6 +98,17 @@ class SweepEvidence:
 def level_name(row: Row) -> str:
     """'3.6', or '7.73 (all)' for all there is."""
     return f"{row['phi']:.3g} (all)" if row["level"] == ALL else str(row["level"])
+
+
+def log_ticks(low: float, high: float, *, most: int = 9) -> Figure:
+    """Round numbers between two powers of ten, as many of them as have room."""
+    ticks: list[float] = []
+    for digits in ((1, 1.5, 2, 3, 4, 6, 8), (1, 2, 5), (1,)):
+        every = [digit * 10.0**power for power in range(floor(low), ceil(high) + 1) for digit in digits]
+        ticks = [tick for tick in every if low <= log10(tick) <= high]
+        if len(ticks) <= most:
+            break
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,.10g}" for tick in ticks]}
 
 
 def paper_lines() -> list[Figure]:

@@ -15,7 +15,7 @@ from grokhop.report.sweep.headline import facts, notes, tiles, verdict
 from grokhop.report.sweep.relations import relations_of_sweep
 from grokhop.report.sweep.times import EVENTS, times_section
 from grokhop.report.template import render
-from grokhop.report.wording import budget_text, duration
+from grokhop.report.wording import budget_text, duration, unbroken
 from grokhop.run import REPORT
 
 
@@ -38,11 +38,13 @@ def _page(evidence: SweepEvidence) -> str:
         "relations": relations_of_sweep(evidence),
         "curves": curves_section(evidence),
     }
+    for part in filter(None, plotted.values()):
+        part["heading"] = unbroken(part["heading"])
     return render(
         "sweep.html.j2",
         {name: part["figure"] for name, part in plotted.items() if part and part.get("figure")},
         title=title_of(evidence.first),
-        verdict=verdict(evidence),
+        verdict=unbroken(verdict(evidence)),
         notes=notes(evidence),
         tiles=tiles(evidence),
         facts=facts(evidence),

@@ -7,7 +7,7 @@ from typing import Any
 
 from grokhop.report.evidence import Row, pooled
 from grokhop.report.plot import ID, OOD, TRAIN, Figure, safe
-from grokhop.report.sweep.evidence import PAPERS, SweepEvidence, level_name
+from grokhop.report.sweep.evidence import PAPERS, SweepEvidence, level_name, log_ticks
 from grokhop.report.wording import percent
 
 Dot = tuple[Row, Row]
@@ -36,8 +36,8 @@ def _heading(evidence: SweepEvidence) -> str:
         rows = [r for row in evidence.of_preset(preset) for r in row["per_relation"] if r["phi"] is not None]
         sides = [pooled([r["ood"] for r in rows if (r["phi"] >= least) == above]) for above in (False, True)]
         known = [
-            f"{percent(side['accuracy'])} {name} {least:g}"
-            for side, name in zip(sides, ("below", "from"), strict=True)
+            f"{percent(side['accuracy'])} {name}"
+            for side, name in zip(sides, (f"below {least:g}", f"at {least:g} and above"), strict=True)
             if side["n"]
         ]
         if known:
@@ -70,8 +70,8 @@ def relation_dots(evidence: SweepEvidence) -> Figure:
             ]
             data += [{**trace, **axes} for trace in (_dots(dots, name, colour, nothing), _trend(dots, name))]
             x, y = _domains(i, j, len(presets))
-            zero = any(r["phi"] == 0 for _, r in dots)
-            layout[f"xaxis{number}"] = _phi_axis(nothing if zero else low, high, zero, x, last=i == len(presets) - 1)
+            place = nothing if any(r["phi"] == 0 for _, r in dots) else None
+            layout[f"xaxis{number}"] = _phi_axis(low, high, place, x, last=i == len(presets) - 1)
             layout[f"xaxis{number}"]["anchor"] = axes["yaxis"]
             layout[f"yaxis{number}"] = {
                 "domain": y,
@@ -92,23 +92,18 @@ def _domains(i: int, j: int, rows: int) -> tuple[list[float], list[float]]:
     return [j * (width + _GAP), j * (width + _GAP) + width], [max(0.0, top - height), top]
 
 
-def _phi_axis(low: float, high: float, zero: bool, domain: list[float], *, last: bool) -> Figure:
-    powers = [2.0**i for i in range(floor(log2(low)), floor(log2(high)) + 2)]
-    ticks = [power for power in powers if low * (1.2 if zero else 0.999) <= power <= high * 1.001][:: _every(powers)]
-    pad = 0.05 * max(0.1, log10(high / low))
+def _phi_axis(low: float, high: float, nothing: float | None, domain: list[float], *, last: bool) -> Figure:
+    """From the lowest phi to the highest, with 0 at the place `nothing` where a relation has none."""
+    pad = 0.05 * max(0.1, log10(high / (nothing or low)))
+    axis = log_ticks(log10(low) - pad, log10(high) + pad)
+    if nothing:
+        axis = {**axis, "tickvals": [nothing, *axis["tickvals"]], "ticktext": ["0", *axis["ticktext"]]}
     return {
+        **axis,
         "domain": domain,
-        "type": "log",
-        "range": [log10(low) - pad, log10(high) + pad],
-        "tickvals": [low, *ticks] if zero else ticks,
-        "ticktext": ["0", *(f"{t:g}" for t in ticks)] if zero else [f"{t:g}" for t in ticks],
+        "range": [log10(nothing or low) - pad, log10(high) + pad],
         **({"title": {"text": "the relation’s own phi (logarithmic)"}} if last else {}),
     }
-
-
-def _every(powers: list[float]) -> int:
-    """Of more powers than have room, only every second or third is named."""
-    return 1 + len(powers) // 9
 
 
 def _panel_title(text: str, x: list[float], y: list[float]) -> Figure:

@@ -1,13 +1,13 @@
 """The section on the grokking times against phi."""
 
-from math import ceil, floor, log10
+from math import log10
 from statistics import median
 from typing import Any
 
 from grokhop.metrics import GROKKED
 from grokhop.report.evidence import Row
 from grokhop.report.plot import ID, OOD, TRAIN, Figure
-from grokhop.report.sweep.evidence import SweepEvidence, level_name, paper_labels, paper_lines
+from grokhop.report.sweep.evidence import SweepEvidence, level_name, log_ticks, paper_labels, paper_lines
 from grokhop.report.wording import plural
 
 EVENTS = {"train_99": ("training 99 %", TRAIN), "id_95": ("ID 95 %", ID), "ood_95": ("OOD 95 %", OOD)}
@@ -34,7 +34,7 @@ def _heading(evidence: SweepEvidence) -> str:
         reached = sum(when is not None for when in times)
         who = f"{preset} " if len(evidence.presets) > 1 else ""
         texts.append(f"{who}by {reached:,} of {plural(len(times), 'seed')}")
-    return f"95 % out of distribution was reached in validation: {', '.join(texts)}"
+    return f"95 % out of distribution was reached in validation{':' * (len(texts) > 1)} {', '.join(texts)}"
 
 
 def time_lines(evidence: SweepEvidence) -> Figure:
@@ -75,12 +75,10 @@ def time_lines(evidence: SweepEvidence) -> Figure:
 
 
 def _time_axis(evidence: SweepEvidence, unit: str) -> Figure:
-    """Logarithmic, with ticks at 1, 2 and 5 of each power of ten, over more than the times of any seed."""
+    """Logarithmic, over a little more than the times of all seeds."""
     times = [when[unit] for _, row in evidence.rows for event in EVENTS for when in row["grok"][event] if when]
     low, high = log10(max(_LEAST, min(times))) - 0.1, log10(max(_LEAST, *times)) + 0.1
-    ticks = [digit * 10.0**power for power in range(floor(low), ceil(high)) for digit in (1, 2, 5)]
-    shown = [tick for tick in ticks if low <= log10(tick) <= high]
-    return {"type": "log", "range": [low, high], "tickvals": shown, "ticktext": [f"{tick:,.10g}" for tick in shown]}
+    return {**log_ticks(low, high), "range": [low, high]}
 
 
 def _title_of_strip() -> Figure:

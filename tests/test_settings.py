@@ -10,7 +10,7 @@ from grokhop.settings import PRESETS, ModelSettings, TrainSettings, changed, cha
 
 def test_every_setting_can_be_set_by_its_name_and_shows_as_a_change() -> None:
     steps = {int: 4, float: 0.5}
-    choices = {"optimizer": "grokfast", "loss": "stablemax", "precision": "bfloat16"}
+    choices = {"optimizer": "grokfast", "loss": "stablemax", "precision": "bfloat16", "pretrained": "some/model"}
     choices["architecture"] = "gpt2"
     for kind, prefix in ((TrainSettings, ""), (ModelSettings, "model.")):
         base = preset("paper") if prefix else PRESETS["loop"]

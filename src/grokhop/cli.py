@@ -31,7 +31,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Holdout = Annotated[float, typer.Option("--holdout", help="Share of facts held out of every composition.")]
 QuestionHoldout = Annotated[float, typer.Option("--holdout", help="Share of questions whose facts are held out.")]
 OodQuestions = Annotated[Path | None, typer.Option(help="Hold out every fact that the questions of this file use.")]
-Preset = Annotated[str, typer.Option(help="loop, toy, paper or paper-full.")]
+Preset = Annotated[str, typer.Option(help="loop, toy, paper, paper-full or gpt2.")]
 Changes = Annotated[
     list[str] | None,
     typer.Option(
@@ -466,6 +466,23 @@ def demo(
     with console.demo_display(limit) as watch:
         result = run_demo(out, budget=limit, threads=threads, force=force, **watch)
     _emit(result, as_json, console.show_demo)
+
+
+@app.command()
+def export(
+    run: Run,
+    out: Out,
+    to: Annotated[str, typer.Option("--to", help="hf, a folder for the library transformers.")] = "hf",
+    seed: Annotated[int, typer.Option(min=0, help="Which of the trained models to write.")] = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write a model for other programs."""
+    from grokhop import console, hf
+
+    if to != "hf":
+        raise InputError(f"--to {to!r} is no format: choose hf")
+    _emit(hf.export(run, out, seed=seed, force=force), as_json, console.show_export)
 
 
 def _client(base_url: str | None, model: str | None, cache: Path, max_requests: int, max_tokens: int) -> Any:

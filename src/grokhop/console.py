@@ -426,3 +426,9 @@ def _baseline_notes(baseline: dict[str, Any]) -> Iterator[str]:
     causes: Counter[str] = sum((Counter(score.get("causes", {})) for score in scores), Counter())
     if causes:
         yield f"missed questions: {', '.join(f'{cause} ({n:,})' for cause, n in causes.most_common())}"
+
+
+def show_export(result: dict[str, Any]) -> None:
+    """What was written, and how it is read."""
+    out.print(f"{result['model']}: {result['parameters']:,} parameters, {result['tokens']:,} tokens", markup=False)
+    out.print(f"export: {result['export']} (README.md says how to ask it)", soft_wrap=True, markup=False)

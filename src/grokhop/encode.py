@@ -38,6 +38,8 @@ class Vocabulary:
 
     entities: int
     relations: int
+    labels: tuple[str, ...] = ()
+    """What the tokens are called, for models that know words."""
 
     @property
     def size(self) -> int:
@@ -45,7 +47,8 @@ class Vocabulary:
 
     @staticmethod
     def of(graph: Graph) -> "Vocabulary":
-        return Vocabulary(entities=len(graph.entities), relations=len(graph.relations))
+        labels = (*(entity.label for entity in graph.entities), *graph.relations)
+        return Vocabulary(entities=len(graph.entities), relations=len(graph.relations), labels=labels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from grokhop.answer import are_right, right_at_the_end
-from grokhop.architectures import make_model
+from grokhop.architectures import finished_model
 from grokhop.chains import Chaining, Mask, Queries
 from grokhop.checkpoint import load_weights
 from grokhop.compare import OPERATORS, Comparing
@@ -22,7 +22,7 @@ from grokhop.graph import Graph, Part
 from grokhop.model import Model
 from grokhop.questions import parsed_share, score_questions
 from grokhop.rules import rule_queries, rule_rows, rules_of
-from grokhop.run import EVAL, WEIGHTS, Run
+from grokhop.run import EVAL, PRETRAINED, WEIGHTS, Run
 from grokhop.scores import over_seeds
 from grokhop.sources.two_wiki_questions import read_questions
 
@@ -103,7 +103,8 @@ def load_model(run: Run, seed: int) -> Model:
     Raises:
         InputError: its weights are missing or damaged.
     """
-    model = make_model(run.settings.model, vocabulary=Vocabulary.of(run.graph).size)
+    vocabulary = Vocabulary.of(run.graph)
+    model = finished_model(run.settings.model, vocabulary=vocabulary.size, shape=run.path / PRETRAINED)
     load_weights(run.seed_folder(seed) / WEIGHTS, model)
     return model.eval()
 

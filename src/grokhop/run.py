@@ -3,6 +3,7 @@
     RUN/manifest.json      settings, preset, budget, what was composed, versions, hardware
     RUN/graph/             the graph folder as it was when training began
     RUN/phi.json           phi before and after hold-out
+    RUN/pretrained/        the shape of the pretrained model that was begun with, if one was
     RUN/seed-0/            metrics.jsonl, checkpoint.safetensors, model.safetensors, summary.json
     RUN/eval.json          what 'grokhop eval' found
     RUN/report.html        what 'grokhop report' made of all this
@@ -25,6 +26,7 @@ from grokhop.language import worded
 from grokhop.settings import TrainSettings
 
 GRAPH, PHI, EVAL, REPORT = "graph", "phi.json", "eval.json", "report.html"
+PRETRAINED = "pretrained"
 CHECKPOINT, WEIGHTS, SUMMARY = "checkpoint.safetensors", "model.safetensors", "summary.json"
 
 

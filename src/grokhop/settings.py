@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 from grokhop.errors import InputError
 
-ARCHITECTURES = ("loop", "gpt2")
+ARCHITECTURES = ("loop", "gpt2", "pretrained")
 OPTIMIZERS = ("muon", "adamw", "grokfast", "orthograd")
 LOSSES = ("softmax", "stablemax")
 PRECISIONS = ("float32", "bfloat16")
@@ -18,7 +18,7 @@ class ModelSettings:
     """The shape of a model, apart from its vocabulary."""
 
     architecture: str = "loop"
-    """`loop` (`grokhop.loop`) or `gpt2` (`grokhop.gpt2`)."""
+    """`loop` (`grokhop.loop`), `gpt2` (`grokhop.gpt2`) or `pretrained` (`grokhop.pretrained`)."""
     width: int = 128
     heads: int = 8
     layers: int = 1
@@ -26,12 +26,17 @@ class ModelSettings:
     mlp_ratio: int = 4
     repeats: int = 1
     """How often `gpt2` applies its layers, sharing their weights."""
+    pretrained: str = ""
+    """Name or folder of the causal language model that `pretrained` begins with, of whose layers the first `layers` are
+    kept, all if 0; its shape is its own."""
+    fresh: bool = False
+    """Begin with random weights of the pretrained model's shape."""
 
     def __post_init__(self) -> None:
         _one_of("architecture", self.architecture, ARCHITECTURES)
         if self.width % (2 * self.heads):
             raise ValueError(f"width must be a multiple of twice the heads ({self.heads}), not {self.width}")
-        if self.layers < 1:
+        if self.layers < (self.architecture != "pretrained"):
             raise ValueError(f"layers must be at least 1, not {self.layers}")
         if self.repeats < 1 or (self.repeats > 1 and self.architecture != "gpt2"):
             raise ValueError(f"repeats must be 1, or more for the architecture 'gpt2', not {self.repeats}")
@@ -39,6 +44,8 @@ class ModelSettings:
     def words(self) -> list[str]:
         """The shape for people."""
         layers = f"{self.layers} layer" + "s" * (self.layers != 1)
+        if self.architecture == "pretrained":
+            return [f"{self.pretrained}, {layers if self.layers else 'all layers'}"]
         ways = {"loop": f"{layers} in the looped block", "gpt2": f"{layers} of a plain decoder"}
         repeated = [f"applied {self.repeats} times"] if self.repeats > 1 else []
         return [ways[self.architecture], *repeated, f"width {self.width}", f"{self.heads} heads"]
@@ -142,6 +149,9 @@ PRESETS = {
         warmup_steps=2000,
         evaluate_every=1000,
         precision="bfloat16",
+    ),
+    "gpt2": replace(
+        PUBLISHED, model=ModelSettings(architecture="pretrained", layers=0), adam_rate=1e-4, adam_decay=0.1
     ),
 }
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from grokhop.answer import are_right, right_at_the_end
-from grokhop.architectures import make_model
+from grokhop.architectures import check_model, finished_model, make_model
 from grokhop.chains import Queries
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from grokhop.compose import Compositions
@@ -35,7 +35,7 @@ from grokhop.metrics import Begun, Look, Notice, append_look, id_accuracy, keep_
 from grokhop.model import Model, ReadOut
 from grokhop.optimizers import make_optimizers
 from grokhop.phi import measure
-from grokhop.run import CHECKPOINT, GRAPH, PHI, SUMMARY, WEIGHTS, Run, compose_as
+from grokhop.run import CHECKPOINT, GRAPH, PHI, PRETRAINED, SUMMARY, WEIGHTS, Run, compose_as
 from grokhop.schedule import Schedule
 from grokhop.scores import Score
 from grokhop.settings import Budget, TrainSettings
@@ -131,11 +131,14 @@ def refuse_another_run(run: Run, graph_path: Path, settings: TrainSettings) -> N
 def begin(graph_path: Path, out: Path, *, settings: TrainSettings, record: dict[str, Any], force: bool) -> Compositions:
     """Make a run folder with its graph and phi, before any training, and return what is to be trained."""
     refuse_to_overwrite(out, kind="run", force=force)
+    shape = check_model(settings.model)
     graph = Graph.read(graph_path)
     made = compose_as(graph, settings)
     with new_folder(out, kind="run", manifest={**record, "composed": made.counts}, force=force) as folder:
         copytree(graph_path, folder / GRAPH)
         write_json(folder / PHI, measure(graph))
+        if shape is not None:
+            shape.save_pretrained(folder / PRETRAINED)
     return made
 
 
@@ -166,8 +169,11 @@ class Trainer:
         self.looks: list[Look] = []
 
     def make_model(self) -> Model:
-        """The model as it begins, from torch's random state."""
-        return make_model(self.settings.model, vocabulary=self.lesson.vocabulary.size)
+        """The model as it begins, from torch's random state; where a checkpoint lies, one for its weights."""
+        model, vocabulary = self.settings.model, self.lesson.vocabulary
+        if (self.folder / CHECKPOINT).exists():
+            return finished_model(model, vocabulary=vocabulary.size, shape=self.folder.parent / PRETRAINED)
+        return make_model(model, vocabulary=vocabulary.size, labels=vocabulary.labels)
 
     def loss(self, read_outs: list[ReadOut], targets: Tensor) -> Tensor:
         """What a step makes smaller."""

@@ -17,7 +17,7 @@ from graphs import random_graph, triples
 from grokhop.chains import NO_FACT
 from grokhop.compare import OPERATORS, comparable
 from grokhop.compose import Compositions, check_leakage, compose
-from grokhop.encode import NO_TARGET
+from grokhop.encode import GIVEN, NO_TARGET, stack, token_labels
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part, Question
 from grokhop.holdout import hold_out
@@ -96,6 +96,57 @@ def assert_nothing_leaks(graph: Graph, *, hops: int) -> None:
 def test_no_row_of_a_random_graph_leaks(seed: int, tails: int, hops: int) -> None:
     graph = random_graph(entities=25, relations=6, degree=4, holdout=0.2, tails=tails, seed=seed)
     assert_nothing_leaks(graph, hops=hops)
+
+
+def walks(graph: Graph, asked: Asked) -> Iterator[TrainedRow]:
+    """Every way in which the facts lead from the subject along the relations."""
+    onward = defaultdict(list)
+    for head, relation, tail in triples(graph):
+        onward[graph.entities[head].label, graph.relations[relation]].append(graph.entities[tail].label)
+    found: list[Asked] = [asked[:1]]
+    for step in asked[1:]:
+        found = [(*walk, tail) for walk in found for tail in onward[walk[-1], step]]
+    return (TrainedRow(walk[:-1], asked[1:], walk[1:]) for walk in found)
+
+
+@pytest.mark.parametrize("hops", [2, 3])
+@pytest.mark.parametrize(("seed", "tails"), [(0, 1), (1, 1), (2, 2)])
+def test_no_row_that_tells_its_end_alone_leaks(seed: int, tails: int, hops: int) -> None:
+    """As the papers train: there the facts between are not told, so that a trainable walk must explain the answer."""
+    graph = random_graph(entities=25, relations=6, degree=4, holdout=0.2, tails=tails, seed=seed)
+    made = compose(graph, hops=hops, prefixes=False)
+    lesson = Lesson.of(graph, made, prefixes=False)
+    held_out, tested = held_out_pairs(graph), forbidden_queries(graph, made)
+    names, lengths, alone = token_labels(graph), set(), set()
+    for tokens, due, targets in zip(lesson.rows.tokens, lesson.rows.due, lesson.rows.targets, strict=True):
+        (last,) = np.flatnonzero(due > GIVEN)
+        assert np.flatnonzero(targets != NO_TARGET).tolist() == [last]
+        asked, answer = tuple(names[token] for token in tokens[: last + 1]), names[targets[last]]
+        lengths.add(last)
+        if last == 1:
+            alone.add(asked)
+            continue
+        assert asked not in tested
+        assert any(
+            walk.answers[-1] == answer
+            and not held_out & set(zip(walk.subjects, walk.relations, strict=True))
+            and not tested & set(walk.pieces())
+            for walk in walks(graph, asked)
+        )
+    assert lengths == set(range(1, hops + 1))
+    assert held_out <= alone
+
+
+def test_comparisons_that_tell_their_end_alone_are_those_that_tell_more(two_wiki_sample: Path) -> None:
+    """Which the tests below look into; and nothing stands beside them but chains, facts and examples of rules."""
+    plain = hold_out(two_wiki.read([two_wiki_sample]), share=0.1)
+    graph, made = comparable(plain), compose(plain, prefixes=False)
+    told, alone = (Lesson.of(graph, made, prefixes=prefixes) for prefixes in (True, False))
+    everything = stack([told.rows, told.comparisons, told.rules])
+    np.testing.assert_array_equal(alone.rows.tokens, everything.tokens)
+    np.testing.assert_array_equal(alone.rows.last_targets(), everything.last_targets())
+    assert len(told.comparisons) > 500
+    assert not len(alone.comparisons) + len(alone.operands) + len(alone.rules)
 
 
 def test_no_row_of_the_built_in_graph_leaks() -> None:

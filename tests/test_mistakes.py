@@ -193,8 +193,8 @@ def test_no_line_of_the_source_names_a_place_or_a_device_of_one_machine() -> Non
 def test_what_is_read_out_went_through_the_final_norm(name: str) -> None:
     model = make_model(replace(preset(name).model, width=16, heads=2), vocabulary=9)
     state = torch.randn(4, 16, generator=torch.Generator().manual_seed(0))
-    read = model.read_out(state)  # type: ignore[operator]
-    torch.testing.assert_close(model.read_out(100 * state), read, rtol=1e-3, atol=1e-3)  # type: ignore[operator]
+    read = model.read_out(state)
+    torch.testing.assert_close(model.read_out(100 * state), read, rtol=1e-3, atol=1e-3)
     assert not torch.allclose(read, state @ model.embedding.weight.T)
 
 

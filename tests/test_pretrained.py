@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from grokhop.architectures import finished_model
 from grokhop.cli import app
-from grokhop.encode import GIVEN, NEVER_DUE, Vocabulary
+from grokhop.encode import GIVEN, NEVER_DUE, Vocabulary, token_labels
 from grokhop.errors import InputError
 from grokhop.evaluate import load_model
 from grokhop.folder import MANIFEST
@@ -292,7 +292,7 @@ def test_training_changes_the_weights_and_a_finished_run_has_them(graph: Path, g
     assert result.exit_code == 0, result.exception
     run = Run.read(tmp_path / "run")
     vocabulary = Vocabulary.of(run.graph)
-    first = Pretrained(run.settings.model, vocabulary=vocabulary.size, labels=vocabulary.labels)
+    first = Pretrained(run.settings.model, vocabulary=vocabulary.size, labels=token_labels(run.graph))
     last = dict(load_model(run, 0).named_parameters())
     assert not any(torch.equal(weight, last[name]) for name, weight in first.named_parameters() if weight.ndim == 2)
     shape = finished_model(run.settings.model, vocabulary=vocabulary.size, shape=run.path / PRETRAINED)

@@ -135,14 +135,14 @@ def _questions(run: Run, file: Path | None) -> dict[str, dict[str, list[Asked]]]
         wanted = [(question, gold_of(graph, question)) for question in kinds]
     if not wanted:
         return {}
-    from grokhop.questions import _understood, question_cell
+    from grokhop.questions import question_cell, understood
     from grokhop.understand import Understander
 
     chaining, understander = Chaining(graph), Understander(graph)
     for question, gold in sorted(wanted, key=lambda pair: pair[0].type):
         cell = question_cell(chaining, question)
         if file or cell != "validation":
-            query = _understood(understander, question)
+            query = understood(understander, question)
             asked = Asked(question=question, gold=gold, query=query, cell=cell)
             groups[question.type].setdefault(cell, []).append(asked)
     return dict(groups)
@@ -190,10 +190,10 @@ def commonest_objects(graph: Graph) -> Longs:
 
 def _blind(graph: Graph, asked: Sequence[Asked]) -> dict[str, Any]:
     """The blind baseline of comparisons as a score: a share, which has no F1."""
-    from grokhop.questions import _baseline
+    from grokhop.questions import blind_share
 
     n = len(asked)
-    share = _baseline(graph, [one.query for one in asked], [one.gold for one in asked])
+    share = blind_share(graph, [one.query for one in asked], [one.gold for one in asked])
     return {**over_seeds([np.arange(n) < round(share * n)]), "f1": None, "evidence_f1": None}
 
 

@@ -161,7 +161,7 @@ def compose(
             "the graph has no compositions to train: no trainable fact ends where another begins, or all that do are "
             "asked by questions; see 'grokhop phi', then add facts with 'grokhop augment'"
         )
-    cells = _cells(chaining, parts, (hops, beyond), cell_limit, rng, by_length)
+    cells = _cells(chaining, parts, hops + beyond, cell_limit, rng, by_length)
     if phi and (required or len(kept[2])):
         kept = _thinned(graph, kept, round(phi * int(trainable.sum())), seed)
     chains = _without_prefixes(kept, hops) if prefixes else _stacked([kept[k] for k in sorted(kept)], hops)
@@ -251,15 +251,15 @@ def cell_names(hops: int) -> list[str]:
 def _cells(
     chaining: Chaining,
     parts: QueryParts,
-    lengths: tuple[int, int],
+    longest: int,
     limit: int,
     rng: np.random.Generator,
     trained: dict[int, Longs],
 ) -> dict[str, dict[int, dict[str, Queries]]]:
-    """Queries of up to `lengths`: of as many hops as are trained and so many more."""
+    """Queries of 2 to `longest` hops, by part, hops and cell."""
     cells: dict[str, dict[int, dict[str, Queries]]] = {}
     for part, most in ((Part.VALIDATION, limit // 4), (Part.TEST, limit)):
-        for k in range(2, sum(lengths) + 1):
+        for k in range(2, longest + 1):
             paths: dict[str, list[Longs]] = {name: [] for name in cell_names(k)}
             for pattern in product((False, True), repeat=k):
                 paths[cell_name(pattern)].append(_cell_paths(chaining, parts, pattern, part, most, rng, trained))

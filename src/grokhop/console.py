@@ -84,7 +84,7 @@ def training_display(settings: TrainSettings, budget: Budget) -> Iterator[tuple[
         yield begun, show
 
 
-def _table(title: str, first: str, names: Sequence[str]) -> Table:
+def plain_table(title: str, first: str, names: Sequence[str]) -> Table:
     table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
     table.add_column(first, no_wrap=True)
     for name in names:
@@ -179,7 +179,7 @@ def show_phi(measured: dict[str, Any]) -> None:
     after = {row["relation"]: row for row in measured["trainable"]["per_relation"]}
     title = f"phi over paths of {measured['hops']} facts, target {measured['target']:g}"
     names = ("facts", "first", "last hop", "paths", "b_r", "phi", "trainable", "ok")
-    table = _table(title, "relation", names)
+    table = plain_table(title, "relation", names)
     for row in sorted(measured["per_relation"], key=lambda row: -row["phi"]):
         counts = (f"{row[key]:,}" for key in ("facts", "first_hop_paths", "last_hop_paths", "paths"))
         trainable = after[row["relation"]]
@@ -200,7 +200,7 @@ def show_phi(measured: dict[str, Any]) -> None:
 def show_augmentation(report: dict[str, Any]) -> None:
     """What was added and what it did to phi."""
     names = ("missing", "as first", "as later", "added", "phi before", "after", "ok")
-    table = _table(f"phi of trainable facts, target {report['target']:g}", "relation", names)
+    table = plain_table(f"phi of trainable facts, target {report['target']:g}", "relation", names)
     for row in sorted(report["per_relation"], key=lambda row: row["phi_after"]):
         keys = ("missing_before", "missing_first_hop_before", "missing_last_hop_before", "added")
         counts = (f"{row[key]:,}" for key in keys)
@@ -226,7 +226,7 @@ def show_augmentation(report: dict[str, Any]) -> None:
 def show_training(result: dict[str, Any]) -> None:
     """The three grokking times of each seed."""
     names = ("training 99 %", "ID 95 %", "OOD 95 %", "end", "steps", "rows/s")
-    table = _table("seconds until", "seed", names)
+    table = plain_table("seconds until", "seed", names)
     for seed, summary in zip(result["numbers"], result["seeds"], strict=True):
         times = (f"{t['seconds']:.1f}" if t else "not reached" for t in summary["grok"].values())
         end = (f"{summary['train_seconds']:.1f}", str(summary["steps"]), f"{summary['rows_per_second']:,.0f}")
@@ -239,7 +239,7 @@ def show_evaluation(result: dict[str, Any]) -> None:
     """The cells, facts on their own, and the graph's questions."""
     seeds = result["seeds"]
     title = f"test accuracy, {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}, 95 % interval"
-    table = _table(title, "queries", ("accuracy", "low", "high", "spread", "n"))
+    table = plain_table(title, "queries", ("accuracy", "low", "high", "spread", "n"))
     _add_score(table, "facts alone", "all", result["atomic"])
     _add_score(table, "facts alone", "held out", result["atomic_held_out"])
     for hops, cells in result["cells"].items():
@@ -256,7 +256,7 @@ def show_evaluation(result: dict[str, Any]) -> None:
 def show_questions(result: dict[str, Any]) -> None:
     """Questions by type and cell as the benchmark scores them, and those out of distribution that were missed."""
     names = ("EM", "low", "high", "F1", "evidence F1", "baseline", "n")
-    table = _table(f"questions, {percent(result['parsed'])} understood", "type", names)
+    table = plain_table(f"questions, {percent(result['parsed'])} understood", "type", names)
     for kind, cells in result["questions"].items():
         for cell, score in cells.items():
             keys = ("accuracy", "low", "high", "f1", "evidence_f1")
@@ -280,7 +280,7 @@ def show_answer(result: dict[str, Any]) -> None:
     for name in result["linked"]:
         if name["how"] != "exact":
             out.print(f"  {name['name']}: taken for {name['entity']} ({name['how']})", markup=False, soft_wrap=True)
-    table = _table("hop by hop", "relation", ("after loop", "read out", "probability"))
+    table = plain_table("hop by hop", "relation", ("after loop", "read out", "probability"))
     for hop in result["hops"]:
         table.add_row(_short(hop["relation"]), str(hop["loop"]), _short(hop["entity"]), percent(hop["probability"]))
     out.print(table)
@@ -317,7 +317,7 @@ def show_reproduction(result: dict[str, Any]) -> None:
     from grokhop.reproduce import FIGURES
 
     reported, ours = result["reported"], result["ours"]
-    table = _table(result["title"], "", ("reported", "certainty", "here"))
+    table = plain_table(result["title"], "", ("reported", "certainty", "here"))
     for name, label in FIGURES.items():
         told = reported.get(name, {"value": None, "certainty": ""})
         if name in ours or told["value"] is not None:
@@ -400,7 +400,7 @@ def _contenders_table(contenders: dict[str, Any], kind: str, columns: Sequence[t
         f"{_HEADS.get(group, group[:9]) if kind == 'questions' else f'{group} hops'}\n{_HEADS.get(cell, cell)}"
         for group, cell in columns
     ]
-    table, before = _table("", "", names), [""]
+    table, before = plain_table("", "", names), [""]
     for name, baseline in contenders.items():
         scores = [baseline.get(kind, {}).get(group, {}).get(cell, {}) for group, cell in columns]
         numbers = [f"{score['n']:,}" if score else "–" for score in scores]

@@ -38,8 +38,6 @@ class Vocabulary:
 
     entities: int
     relations: int
-    labels: tuple[str, ...] = ()
-    """What the tokens are called, for models that know words."""
 
     @property
     def size(self) -> int:
@@ -47,8 +45,12 @@ class Vocabulary:
 
     @staticmethod
     def of(graph: Graph) -> "Vocabulary":
-        labels = (*(entity.label for entity in graph.entities), *graph.relations)
-        return Vocabulary(entities=len(graph.entities), relations=len(graph.relations), labels=labels)
+        return Vocabulary(entities=len(graph.entities), relations=len(graph.relations))
+
+
+def token_labels(graph: Graph) -> tuple[str, ...]:
+    """(V,) what each token is called."""
+    return (*(entity.label for entity in graph.entities), *graph.relations)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,7 @@ class Rows:
         last = np.arange(self.due.shape[1]) == self.last[:, None]
         return Rows(
             tokens=self.tokens,
-            due=np.where(last, self.due, np.where(self.due == GIVEN, GIVEN, NEVER_DUE)).astype(np.int8),
+            due=np.where(last | (self.due == GIVEN), self.due, NEVER_DUE).astype(np.int8),
             targets=np.where(last, self.targets, NO_TARGET),
         )
 

@@ -55,6 +55,16 @@ def new_folder(path: Path, *, kind: str, manifest: dict[str, Any], force: bool =
         raise
 
 
+def refuse_inside(out: Path, graph: Path) -> None:
+    """Let nothing be written into the graph folder that it is made from.
+
+    Raises:
+        InputError: `out` lies inside the folder `graph`.
+    """
+    if out.resolve().is_relative_to(graph.resolve()):
+        raise InputError(f"{out} lies inside the graph folder {graph}: choose a name elsewhere with -o")
+
+
 def refuse_to_overwrite(path: Path, *, kind: str, force: bool) -> None:
     """Let a stage fail before its work rather than after it.
 

@@ -82,7 +82,3 @@ class Gpt2(Model):
         # What is not read out need not be thought about in the end: a third of the work of two layers.
         h_ND = last.think(last.gather(x_BTD)[row, position])
         return [ReadOut(1, row, position, self.read_out(h_ND))]
-
-    def read_out(self, x_ND: Tensor) -> Tensor:
-        """(N, D) states to (N, V) logits: the final norm, then the tied embeddings."""
-        return self.final_norm(x_ND) @ self.embedding.weight.T

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grokhop.encode import GIVEN, encode_paths
+from grokhop.encode import GIVEN, encode_paths, token_labels
 from grokhop.errors import InputError
 from grokhop.evaluate import load_model
 from grokhop.folder import new_folder, refuse_to_overwrite
@@ -164,7 +164,7 @@ def export(run_path: Path, out: Path, *, seed: int = 0, force: bool = False) -> 
     seeds = run.finished_seeds()
     if seed not in seeds:
         raise InputError(f"seed {seed} of {run_path} has not finished: choose one of {', '.join(map(str, seeds))}")
-    tokens = token_texts((*(entity.label for entity in run.graph.entities), *run.graph.relations))
+    tokens = token_texts(token_labels(run.graph))
     tokenizer, hf = make_tokenizer(tokens), _as_hf(load_model(run, seed))
     facts = {
         "model": type(hf).__name__,

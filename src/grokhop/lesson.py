@@ -16,7 +16,7 @@ from torch import Tensor
 from grokhop.chains import NO_FACT, Chaining, Longs, Queries
 from grokhop.compare import Comparing, check_comparisons
 from grokhop.compose import Compositions
-from grokhop.encode import NEVER_DUE, NO_TARGET, Rows, Vocabulary, encode_paths, stack
+from grokhop.encode import NEVER_DUE, NO_TARGET, Rows, Vocabulary, encode_paths, stack, token_labels
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part
 from grokhop.rules import rule_rows
@@ -38,6 +38,7 @@ class Lesson:
     """All that training reads: encoded rows and the validation queries.
 
     Attributes:
+        labels: what each token is called, for models that know words.
         rows: chains first, then the facts that are trained on their own.
         chains: how many of `rows` are chains.
         atomic_share: of each batch, the share of rows that are facts on their own.
@@ -52,6 +53,7 @@ class Lesson:
     """
 
     vocabulary: Vocabulary
+    labels: tuple[str, ...]
     rows: Rows
     chains: int
     atomic_share: float
@@ -81,16 +83,10 @@ class Lesson:
         lonely[:, 0] = atomic
         paths = np.concatenate([made.chains, lonely])
         comparing = Comparing(graph, tested=made.tested)
-        comparisons = comparing.rows(Part.TRAIN)
-        if phi:
-            most = round(phi * np.count_nonzero(graph.part[: made.facts] == Part.TRAIN))
-            if not len(made.chains) and len(comparisons) < most:
-                offered = len(comparisons) * phi / most
-                raise InputError(f"the graph offers phi {offered:.2f} of comparisons, less than the {phi:g} asked for")
-            comparisons = comparisons.sample(most, np.random.default_rng(0))
-        check_comparisons(comparing, comparisons)
+        comparisons = trained_comparisons(comparing, made, phi=phi)
         lesson = Lesson(
             vocabulary=Vocabulary.of(graph),
+            labels=token_labels(graph),
             rows=encode_paths(graph, paths),
             chains=len(made.chains),
             atomic_share=_atomic_share(made.chains, len(atomic)),
@@ -109,6 +105,23 @@ class Lesson:
         rows = stack([self.rows, self.comparisons, self.rules]).ends()
         none = stack([])
         return replace(self, rows=rows, comparisons=none, operands=none, rules=none, mixed=False)
+
+
+def trained_comparisons(comparing: Comparing, made: Compositions, *, phi: float = 0.0) -> Rows:
+    """Comparisons of trainable facts, checked; with `phi` at most so many for each of these facts.
+
+    Raises:
+        InputError: one would leak, or nothing but comparisons is trained and there are fewer than asked.
+    """
+    graph, rows = comparing.graph, comparing.rows(Part.TRAIN)
+    if phi:
+        most = round(phi * np.count_nonzero(graph.part[: made.facts] == Part.TRAIN))
+        if not len(made.chains) and len(rows) < most:
+            offered = len(rows) * phi / most
+            raise InputError(f"the graph offers phi {offered:.2f} of comparisons, less than the {phi:g} asked for")
+        rows = rows.sample(most, np.random.default_rng(0))
+    check_comparisons(comparing, rows)
+    return rows
 
 
 def _held_out(comparing: Comparing) -> dict[str, Rows]:

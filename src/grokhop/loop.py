@@ -7,6 +7,9 @@ Positions that wait for the one before them keep their token embedding. A positi
 the one before it works in between, its state carried on without a read-out: an operator that compares needs a loop to
 gather one value and another to look for it elsewhere.
 
+The code of Wang et al. (2024) has an option, off by default, that adds such an expected embedding to the state between
+two rounds of its layers; here it stands in the state's place, and the logits are those after the final norm.
+
 With every position due after the first loop, this is a plain pre-norm decoder (RMSNorm: Zhang and Sennrich 2019;
 rotary positions: Su et al. 2021).
 
@@ -95,15 +98,6 @@ class LoopTransformer(Model):
         self.final_norm = nn.RMSNorm(settings.width)
 
     def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
-        """Answer every due position.
-
-        Args:
-            tokens: (B, T) token ids.
-            due: (B, T) the loop after which each position is read out (`grokhop.encode.Rows`).
-
-        Returns:
-            One `ReadOut` for each loop in which a position is due, in order.
-        """
         x_BTD = self.embedding(tokens)
         # What is carried is never read out, but works until its loop; see `grokhop.encode.carried`.
         until = torch.where(due < NEVER_DUE, NEVER_DUE - due, due)
@@ -132,10 +126,6 @@ class LoopTransformer(Model):
         for layer in self.layers[:-1]:
             x_BTD = layer(x_BTD, *everywhere).view(B, T, D)
         return self.layers[-1](x_BTD, row, position)
-
-    def read_out(self, x_ND: Tensor) -> Tensor:
-        """(N, D) states to (N, V) logits: the final norm, then the tied embeddings."""
-        return self.final_norm(x_ND) @ self.embedding.weight.T
 
     def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
         """(N, D) what positions become that were read out: of their tokens and states nothing stays."""

@@ -30,6 +30,7 @@ class Model(nn.Module):
 
     embedding: nn.Embedding
     layers: nn.ModuleList
+    final_norm: nn.Module
 
     def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
         """Answer every due position.
@@ -42,6 +43,10 @@ class Model(nn.Module):
             One `ReadOut` for each loop in which a position is due, in order.
         """
         raise NotImplementedError
+
+    def read_out(self, x_ND: Tensor) -> Tensor:
+        """(N, D) states to (N, V) logits: the final norm, then the tied embeddings."""
+        return self.final_norm(x_ND) @ self.embedding.weight.T
 
     @torch.no_grad()
     def hops(self, tokens: Tensor, due: Tensor) -> Hops:

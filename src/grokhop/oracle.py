@@ -99,9 +99,9 @@ class Oracle:
 
     def _lives(self, dates: Sequence[int]) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Of two people the days they lived below zero, so that the longer life comes first; nothing if unknown."""
-        from grokhop.respond import _day
+        from grokhop.respond import days_since_zero
 
-        days = [day for date in dates if (day := _day(self.graph.entities[date].key)) is not None]
+        days = [day for date in dates if (day := days_since_zero(self.graph.entities[date].key)) is not None]
         return ((days[0] - days[1],), (days[2] - days[3],)) if len(days) == len(dates) else ((), ())
 
     def scores(self, asked: Sequence[Asked]) -> dict[str, Any]:

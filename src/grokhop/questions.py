@@ -49,7 +49,7 @@ def score_questions(
         questions = [q for q in graph.questions if compares or q.type not in COMPARED]
     golds = golds or [gold_of(graph, question) for question in questions]
     understander = Understander(words or graph)
-    queries = [_understood(understander, question) for question in questions]
+    queries = [understood(understander, question) for question in questions]
     chaining, cells = Chaining(graph), defaultdict(list)
     for i, question in enumerate(questions):
         cells[question.type, question_cell(chaining, question)].append(i)
@@ -70,7 +70,7 @@ def score_questions(
         ]
         result[kind][cell] = {**score(wanted, predictions), "misses": misses}
         if kind in COMPARED:
-            result[kind][cell]["baseline"] = _baseline(graph, [queries[i] for i in chosen], wanted)
+            result[kind][cell]["baseline"] = blind_share(graph, [queries[i] for i in chosen], wanted)
     return dict(result)
 
 
@@ -83,7 +83,7 @@ def _answered(responder: Responder, queries: Sequence[Query | str]) -> list[Resp
     return [found.get(i) for i in range(len(queries))]
 
 
-def _baseline(graph: Graph, queries: Sequence[Query | str], golds: Sequence[Gold]) -> float:
+def blind_share(graph: Graph, queries: Sequence[Query | str], golds: Sequence[Gold]) -> float:
     """How many answers the commonest place and the commonest word would get right."""
     right: dict[str, Counter[str]] = {"place": Counter(), "word": Counter()}
     for query, gold in zip(queries, golds, strict=True):
@@ -104,7 +104,7 @@ def parsed_share(questions: dict[str, Any]) -> float | None:
     return sum(score["parsed"] * score["n"] for score in scores) / asked if asked else None
 
 
-def _understood(understander: Understander, question: Question) -> Query | str:
+def understood(understander: Understander, question: Question) -> Query | str:
     """The query of a question, or why it was not understood."""
     try:
         return understander.understand(question.text).query

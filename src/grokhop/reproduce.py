@@ -8,21 +8,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from grokhop.augment import augment_folder
+from grokhop.compare import Comparing
 from grokhop.errors import InputError
 from grokhop.evaluate import evaluate
 from grokhop.folder import new_folder, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
 from grokhop.ingest import ingest_synthetic, ingest_two_wiki
-from grokhop.lesson import Lesson
+from grokhop.lesson import trained_comparisons
 from grokhop.metrics import ENOUGH_OOD_QUERIES, GROKKED, Begun, Notice
 from grokhop.recipes import Plan, Recipe, read_recipe
 from grokhop.recipes.pattern import verdict
 from grokhop.report import report
 from grokhop.run import Run
-from grokhop.scores import over_seeds
+from grokhop.scores import SCORE, no_score
 from grokhop.settings import Budget
 from grokhop.sources import two_wiki
 from grokhop.sources.synthetic import COMPARISON
@@ -60,7 +59,6 @@ FIGURES = {
 }
 """What is set side by side. Inferred facts divided by trainable atomic ones are Wang's phi, by all atomic ones
 Abramov's; steps and seconds are of each seed, null where a mark was not reached."""
-SCORE = ("correct", "n", "accuracy", "low", "high", "per_seed", "spread")
 
 
 def reproduce(
@@ -201,7 +199,7 @@ def _inferred(recipe: Recipe, run: Run) -> int:
     made = run.compositions
     if recipe.task != COMPARISON:
         return made.counts["trained_2_hops"]
-    return len(Lesson.of(run.graph, made, phi=run.settings.phi).comparisons.distinct())
+    return len(trained_comparisons(Comparing(run.graph, tested=made.tested), made, phi=run.settings.phi).distinct())
 
 
 def _cells(recipe: Recipe, evaluation: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -212,7 +210,7 @@ def _cells(recipe: Recipe, evaluation: dict[str, Any]) -> dict[str, dict[str, An
         by_cell = evaluation["comparison"]
     else:
         by_cell = {"id": evaluation["cells"]["2"]["II"], "ood": evaluation["cells"]["2"]["OO"]}
-    return {cell: by_cell.get(cell) or over_seeds([np.empty(0, bool)]) for cell in ("id", "ood")}
+    return {cell: by_cell.get(cell) or no_score() for cell in ("id", "ood")}
 
 
 def _score(found: dict[str, Any]) -> dict[str, Any]:

@@ -146,7 +146,9 @@ class Responder:
         return word or self.label(token)
 
     def _longer(self, query: Query, dates: Sequence[Response]) -> Response:
-        days = [_day(self.graph.entities[d.hops[-1].token].key) if self._is_entity(d) else None for d in dates]
+        days = [
+            days_since_zero(self.graph.entities[d.hops[-1].token].key) if self._is_entity(d) else None for d in dates
+        ]
         hops = tuple(replace(hop, branch=i) for i, date in enumerate(dates) for hop in date.hops)
         probability = float(np.prod([d.probability for d in dates]))
         if None in days:
@@ -159,7 +161,7 @@ class Responder:
         return response.hops[-1].token < len(self.graph.entities)
 
 
-def _day(key: str) -> float | None:
+def days_since_zero(key: str) -> float | None:
     """Days since the year 0, near enough to tell two lives apart; None for what is no date."""
     parts = parts_of(key)
     return None if not parts else 365.25 * parts[YEAR] + 30.4 * (parts.get(MONTH, 1) - 1) + parts.get(DAY, 1)

@@ -39,6 +39,15 @@ def wilson(correct: float, n: int) -> tuple[float, float]:
     return max(0.0, (middle - reach) / (1 + z * z / n)), min(1.0, (middle + reach) / (1 + z * z / n))
 
 
+SCORE = ("correct", "n", "accuracy", "low", "high", "per_seed", "spread")
+"""What `over_seeds` tells."""
+
+
+def no_score() -> dict[str, Any]:
+    """The score where nothing was asked."""
+    return {"correct": 0, "n": 0, "accuracy": None, "low": None, "high": None, "per_seed": [], "spread": None}
+
+
 def over_seeds(rights: Sequence[NDArray[np.bool_]]) -> dict[str, Any]:
     """The score of one set of n queries under several seeds.
 
@@ -48,15 +57,7 @@ def over_seeds(rights: Sequence[NDArray[np.bool_]]) -> dict[str, Any]:
     """
     n = len(rights[0])
     if not n:
-        return {
-            "correct": 0,
-            "n": 0,
-            "accuracy": None,
-            "low": None,
-            "high": None,
-            "per_seed": [],
-            "spread": None,
-        }
+        return no_score()
     per_seed = [float(np.mean(right)) for right in rights]
     correct = mean(float(np.count_nonzero(right)) for right in rights)
     low, high = wilson(correct, n)

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from math import isfinite
 from typing import Any, get_type_hints
 
 from grokhop.errors import InputError
@@ -232,6 +233,10 @@ class Budget:
 
     def __str__(self) -> str:
         return f"{self.seconds:g} s" if self.steps == float("inf") else f"{self.steps:g} steps"
+
+    def record(self) -> dict[str, float]:
+        """The limits that there are, for JSON, which knows no infinity."""
+        return {unit: most for unit, most in asdict(self).items() if isfinite(most)}
 
     @staticmethod
     def parse(text: str) -> "Budget":

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from grokhop.errors import InputError
-from grokhop.folder import MANIFEST, hardware, new_folder, refuse_to_overwrite, write_json
+from grokhop.folder import MANIFEST, hardware, new_folder, refuse_inside, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
 from grokhop.grid import RESULT, Place, Sweep, SweepNotice, limit, parse_levels
 from grokhop.language import worded
@@ -51,18 +51,17 @@ def sweep(
         InputError: the graph cannot be read or does not offer a level, or `out` exists and is neither to be resumed
             nor replaced, or is to be resumed with less than it was begun with, or with another graph or settings.
     """
-    if out.resolve().is_relative_to(graph_path.resolve()):
-        raise InputError(f"{out} lies inside the graph folder {graph_path}: choose a name elsewhere with -o")
+    refuse_inside(out, graph_path)
     changes = list(changes)
     settings = _settings(presets, hops, changes)
-    manifest = {
+    manifest: Row = {
         "levels": parse_levels(phis),
         "presets": list(settings),
         "seeds": seeds,
         "hops": hops,
         "changes": changes,
         "settings": {name: asdict(of_preset) for name, of_preset in settings.items()},
-        "budget": run_record(next(iter(settings.values())), "", budget, seeds)["budget"],
+        "budget": budget.record(),
         "jobs": jobs or hardware()["cores"],
     }
     if resume and out.exists():

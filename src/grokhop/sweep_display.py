@@ -11,8 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from grokhop.console import _table as plain_table
-from grokhop.console import err, out, percent
+from grokhop.console import err, out, percent, plain_table
 from grokhop.grid import ALL, DONE, FAILED, WAITING, Place, Progress, SweepNotice
 
 SECONDS_BETWEEN_LINES = 10

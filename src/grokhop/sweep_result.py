@@ -8,19 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.chains import NO_FACT, Longs
-from grokhop.compare import is_comparable
+from grokhop.compare import Comparing, is_comparable
 from grokhop.compose import Compositions, cell_name
 from grokhop.folder import conditions
 from grokhop.graph import Graph, Part
 from grokhop.grid import Place, Sweep
-from grokhop.lesson import Lesson
+from grokhop.lesson import trained_comparisons
 from grokhop.metrics import ENOUGH_OOD_QUERIES
 from grokhop.run import Run
-from grokhop.scores import wilson
+from grokhop.scores import SCORE, no_score, wilson
 
 ENOUGH = 0.95
 """Test accuracy from which on a level was enough."""
-SCORE = ("correct", "n", "accuracy", "low", "high", "per_seed", "spread")
 COMPARISONS = "comparisons"
 Row = dict[str, Any]
 
@@ -40,7 +39,7 @@ def trained_counts(graph: Graph, made: Compositions, *, phi: float) -> dict[str,
         if name.startswith("trained_")
     }
     if is_comparable(graph):
-        found[COMPARISONS] = len(Lesson.of(graph, made, phi=phi).comparisons)
+        found[COMPARISONS] = len(trained_comparisons(Comparing(graph, tested=made.tested), made, phi=phi))
     return found
 
 
@@ -97,7 +96,7 @@ def pooled(scores: Sequence[Row]) -> Row:
         return {key: known[0][key] for key in SCORE}
     n = sum(score["n"] for score in known)
     if not n:
-        return {"correct": 0, "n": 0, **dict.fromkeys(("accuracy", "low", "high")), "per_seed": [], "spread": None}
+        return no_score()
     correct = sum(score["correct"] for score in known)
     by_seed = zip(*(score["per_seed"] for score in known), strict=True)
     per_seed = [sum(a * s["n"] for a, s in zip(seed, known, strict=True)) / n for seed in by_seed]

@@ -11,6 +11,7 @@ goes on exactly as it would have gone; on one thread a run is reproduced to the 
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from shutil import copytree
@@ -27,7 +28,7 @@ from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from grokhop.compose import Compositions
 from grokhop.encode import Rows
 from grokhop.errors import InputError
-from grokhop.folder import new_folder, refuse_to_overwrite, write_json
+from grokhop.folder import new_folder, refuse_inside, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
 from grokhop.lesson import Lesson, batches
 from grokhop.losses import loss
@@ -68,8 +69,7 @@ def train(
             nor replaced.
     """
     torch.set_num_threads(threads or torch.get_num_threads())
-    if out.resolve().is_relative_to(graph_path.resolve()):
-        raise InputError(f"{out} lies inside the graph folder {graph_path}: choose a name elsewhere with -o")
+    refuse_inside(out, graph_path)
     if resume and out.exists():
         run = Run.read(out)
         refuse_another_run(run, graph_path, settings)
@@ -81,14 +81,13 @@ def train(
     begun(made.counts)
     lesson = lesson_of(run, made)
     for seed in range(max(seeds, run.manifest["seeds"])):
-        train_seed(run, lesson, seed, budget, lambda look, seed=seed: notice(seed, look))  # type: ignore[misc]
+        train_seed(run, lesson, seed, budget, partial(notice, seed))
     return run
 
 
 def run_record(settings: TrainSettings, preset: str, budget: Budget, seeds: int) -> dict[str, Any]:
     """What a run's manifest says of how it is trained."""
-    limits = {unit: most for unit, most in asdict(budget).items() if isfinite(most)}  # JSON knows no infinity
-    return {"settings": asdict(settings), "preset": preset, "budget": limits, "seeds": seeds}
+    return {"settings": asdict(settings), "preset": preset, "budget": budget.record(), "seeds": seeds}
 
 
 def lesson_of(run: Run, made: Compositions) -> Lesson:
@@ -173,7 +172,7 @@ class Trainer:
         model, vocabulary = self.settings.model, self.lesson.vocabulary
         if (self.folder / CHECKPOINT).exists():
             return finished_model(model, vocabulary=vocabulary.size, shape=self.folder.parent / PRETRAINED)
-        return make_model(model, vocabulary=vocabulary.size, labels=vocabulary.labels)
+        return make_model(model, vocabulary=vocabulary.size, labels=self.lesson.labels)
 
     def loss(self, read_outs: list[ReadOut], targets: Tensor) -> Tensor:
         """What a step makes smaller."""

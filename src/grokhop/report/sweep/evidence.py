@@ -10,7 +10,7 @@ from math import ceil, floor, log10
 from typing import Any
 
 from grokhop.grid import ALL, Place, Sweep
-from grokhop.metrics import Look, read_looks
+from grokhop.metrics import Look
 from grokhop.report.evidence import Evidence, Row
 from grokhop.report.plot import Figure, vertical
 from grokhop.run import Run
@@ -63,9 +63,7 @@ class SweepEvidence:
 
     def looks(self, preset: str, level: str) -> dict[int, list[Look]]:
         """The looks of each seed of a run that has taken one."""
-        place = Place(preset, level)
-        found = {seed: read_looks(self.sweep.seed_folder(place, seed)) for seed in self.sweep.seeds}
-        return {seed: looks for seed, looks in found.items() if looks}
+        return Evidence(Run.read(self.sweep.run_path(Place(preset, level)))).looks
 
     @property
     def phi_span(self) -> tuple[float, float]:

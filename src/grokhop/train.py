@@ -270,11 +270,9 @@ class Trainer:
     def _has_reached_targets(self, look: Look) -> bool:
         # What is compared wobbles at the full rate; at rest it has to be as good as ID queries.
         compared = self.settings.id_target if self.schedule.is_over(self.step) else self.settings.ood_target
-        pairs = [
-            (look.id, self.settings.id_target),
-            (look.ood, self.settings.ood_target),
-            (look.compared, compared),
-        ]
+        pairs = [(look.compared, compared)]
+        if self.lesson.chains:  # else what is compared is told as ID and OOD too
+            pairs += [(look.id, self.settings.id_target), (look.ood, self.settings.ood_target)]
         known = [(accuracy, target) for accuracy, target in pairs if accuracy is not None]
         known = known or [(look.train or 0.0, self.settings.id_target)]
         return all(accuracy >= target for accuracy, target in known)

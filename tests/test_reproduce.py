@@ -155,13 +155,7 @@ def test_a_recipe_that_draws_its_graph_has_the_published_size_beside_its_own(nam
 
 # What the published size comes to, short of training it.
 
-TOO_FEW_PAIRS = pytest.mark.xfail(
-    raises=InputError,
-    reason="Lesson.of draws 2,000 pairs of each attribute, phi 2; ends when it draws as many as phi asks for",
-)
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[TOO_FEW_PAIRS] if "comparison" in n else []) for n in DRAWN])
+@pytest.mark.parametrize("name", DRAWN)
 def test_a_published_graph_offers_the_published_phi(name: str) -> None:
     recipe = read_recipe(name)
     plan = recipe.plan(published=True)

@@ -26,6 +26,8 @@ PROBE_ROWS = 1000
 MOST_ATOMIC_SHARE = 0.9
 COMPARISON_SHARE, OPERAND_SHARE = 0.1, 0.5
 """Of a batch, where anything is compared: comparisons of facts, and of numbers and entities by themselves."""
+DRAWN_PHI = 25
+"""Comparisons drawn for each trainable fact, of which those are trained that a phi asks for."""
 RULE_SHARE = 0.1
 """Of a batch, where there are examples of rules."""
 VALIDATION_ROWS_PER_KIND = 60
@@ -113,13 +115,18 @@ def trained_comparisons(comparing: Comparing, made: Compositions, *, phi: float 
     Raises:
         InputError: one would leak, or nothing but comparisons is trained and there are fewer than asked.
     """
-    graph, rows = comparing.graph, comparing.rows(Part.TRAIN)
+    graph = comparing.graph
     if phi:
-        most = round(phi * np.count_nonzero(graph.part[: made.facts] == Part.TRAIN))
+        facts = np.count_nonzero(graph.part[: made.facts] == Part.TRAIN)
+        # As many for any phi, so that fewer are a part of more.
+        draws = round(DRAWN_PHI * facts / max(1, len(comparing.kinds)))
+        rows, most = comparing.rows(Part.TRAIN, per_kind=draws).distinct(), round(phi * facts)
         if not len(made.chains) and len(rows) < most:
-            offered = len(rows) * phi / most
+            offered = len(rows) / facts
             raise InputError(f"the graph offers phi {offered:.2f} of comparisons, less than the {phi:g} asked for")
         rows = rows.sample(most, np.random.default_rng(0))
+    else:
+        rows = comparing.rows(Part.TRAIN)
     check_comparisons(comparing, rows)
     return rows
 

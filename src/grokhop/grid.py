@@ -1,7 +1,7 @@
-"""A sweep folder: runs that differ in phi alone, under one or several presets, and what came of them.
+"""A sweep folder: runs that differ in phi alone, of one or several contenders, and what came of them.
 
-    SWEEP/manifest.json       levels of phi, presets, seeds, settings, budget, versions, hardware
-    SWEEP/loop/phi-3.6/       an ordinary run folder for each preset and level
+    SWEEP/manifest.json       levels of phi, contenders, seeds, settings, budget, versions, hardware
+    SWEEP/loop/phi-3.6/       an ordinary run folder for each contender and level
     SWEEP/sweep.json          what 'grokhop sweep' found
     SWEEP/report.html         what 'grokhop report' made of all this
 
@@ -15,6 +15,7 @@ from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from grokhop.errors import InputError
 from grokhop.folder import MANIFEST, read_manifest
@@ -68,16 +69,17 @@ def limit(level: str) -> float:
 class Place:
     """One run of a sweep."""
 
-    preset: str
+    contender: str
+    """'loop', or with what is varied of it 'loop hops=3'."""
     level: str
 
     def __str__(self) -> str:
-        return f"{self.preset}, phi {self.level}"
+        return f"{self.contender}, phi {self.level}"
 
     @property
     def path(self) -> Path:
-        """Inside the sweep folder."""
-        return Path(self.preset) / f"phi-{self.level}"
+        """Inside the sweep folder; a value with a slash in it, such as a model's name, makes no folders."""
+        return Path(quote(self.contender, safe=" =+,")) / f"phi-{self.level}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,14 +112,20 @@ class Sweep:
         """
         sweep = Sweep(Path(path), read_manifest(path, kind="sweep"))
         try:
-            int(sweep.manifest["seeds"]), sweep.places, sweep.settings  # read once, so that damage is found here
+            # Read once, so that damage is found here.
+            int(sweep.manifest["seeds"]), sweep.places, sweep.settings, sweep.words()
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}/{MANIFEST} is damaged ({error}): sweep again with --force") from error
         return sweep
 
     @property
-    def presets(self) -> tuple[str, ...]:
-        return tuple(self.manifest["presets"])
+    def contenders(self) -> tuple[str, ...]:
+        return tuple(self.manifest["contenders"])
+
+    @property
+    def presets(self) -> dict[str, str]:
+        """Of each contender, the preset of which something is varied."""
+        return {name: str(self.manifest["presets"][name]) for name in self.contenders}
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -129,13 +137,19 @@ class Sweep:
 
     @cached_property
     def places(self) -> list[Place]:
-        """All runs, preset by preset."""
-        return [Place(preset, level) for preset in self.presets for level in self.levels]
+        """All runs, contender by contender."""
+        return [Place(contender, level) for contender in self.contenders for level in self.levels]
 
     @cached_property
     def settings(self) -> dict[str, TrainSettings]:
-        """Of each preset, at no level."""
-        return {name: TrainSettings.from_record(self.manifest["settings"][name]) for name in self.presets}
+        """Of each contender, at no level."""
+        return {name: TrainSettings.from_record(self.manifest["settings"][name]) for name in self.contenders}
+
+    def words(self) -> list[str]:
+        """The options that say of which levels and contenders it is."""
+        vary = [word for text in self.manifest["vary"] for word in ("--vary", text)]
+        presets = ",".join(dict.fromkeys(self.presets.values()))
+        return ["--phi", ",".join(self.levels), "--preset", presets, *vary]
 
     def run_path(self, place: Place) -> Path:
         return self.path / place.path

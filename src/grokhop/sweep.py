@@ -1,4 +1,4 @@
-"""A sweep: how accuracy and the grokking times depend on phi, on one graph, under one or several presets.
+"""A sweep: how accuracy and the grokking times depend on phi, on one graph, of one or several contenders.
 
 At each level of phi so many inferred facts are trained for each atomic fact, those of a lower level among them, and
 all levels are asked the same queries: phi alone moves. Each seed of each level is trained on one thread by a process
@@ -6,18 +6,21 @@ of its own, so that as many are trained at once as there are cores, and each is 
 processes write run folders, as 'grokhop train' does; whoever wants to know how far they are reads there.
 """
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from grokhop.contenders import Contender, contenders
 from grokhop.errors import InputError
 from grokhop.folder import MANIFEST, hardware, new_folder, refuse_inside, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
 from grokhop.grid import RESULT, Place, Sweep, SweepNotice, limit, parse_levels
 from grokhop.language import worded
 from grokhop.run import Run, compose_as
-from grokhop.settings import Budget, TrainSettings, preset
-from grokhop.sweep_result import Row, result_of, trained_counts
+from grokhop.settings import Budget, TrainSettings
+from grokhop.sweep_result import result_of, trained_counts
+from grokhop.sweep_row import Row
 from grokhop.sweep_work import Work
 from grokhop.train import begin, refuse_another_run, run_record
 
@@ -28,6 +31,7 @@ def sweep(
     *,
     phis: Iterable[str | float],
     presets: Sequence[str] = ("loop",),
+    vary: Iterable[str] = (),
     seeds: int = 3,
     hops: int | None = None,
     changes: Iterable[str] = (),
@@ -37,52 +41,53 @@ def sweep(
     force: bool = False,
     notice: SweepNotice = lambda _: None,
 ) -> Row:
-    """Train `seeds` models at each level of phi under each preset, ask them, and return what `out`/sweep.json says.
+    """Train `seeds` models of each contender at each level of phi, ask them, and return what `out`/sweep.json says.
 
     A seed that fails is listed in `failed`, and the others go on.
 
     Args:
         phis: inferred facts of each length for each trainable atomic fact; 'all' for all that the graph offers.
-        changes: settings of every preset, as `NAME=VALUE`.
+        vary: alternatives with commas between, each `NAME=VALUE` or several joined by '+' (`contenders`). Every preset
+            is trained with every choice of them.
+        changes: settings of every contender, as `NAME=VALUE`.
         budget: of each seed, of which as many as `jobs` are trained at once; one for each core when None.
-        resume: go on with the sweep folder `out`; more levels, presets and seeds than it has are added to it.
+        resume: go on with the sweep folder `out`; more levels, contenders and seeds than it has are added.
 
     Raises:
         InputError: the graph cannot be read or does not offer a level, or `out` exists and is neither to be resumed
             nor replaced, or is to be resumed with less than it was begun with, or with another graph or settings.
     """
     refuse_inside(out, graph_path)
-    changes = list(changes)
-    settings = _settings(presets, hops, changes)
+    changes, vary = list(changes), list(vary)
+    found = _contenders(presets, vary, hops, changes)
     manifest: Row = {
         "levels": parse_levels(phis),
-        "presets": list(settings),
+        "contenders": [contender.name for contender in found],
+        "presets": {contender.name: contender.preset for contender in found},
         "seeds": seeds,
         "hops": hops,
         "changes": changes,
-        "settings": {name: asdict(of_preset) for name, of_preset in settings.items()},
+        "vary": vary,
+        "settings": {contender.name: asdict(contender.settings) for contender in found},
         "budget": budget.record(),
         "jobs": jobs or hardware()["cores"],
     }
     if resume and out.exists():
-        found = _extended(Sweep.read(out), graph_path, manifest, budget)
+        made = _extended(Sweep.read(out), graph_path, manifest, budget)
     else:
-        found = _begun(graph_path, out, manifest, budget, force=force)
-    work = Work(found, budget, slots=manifest["jobs"], notice=notice)
+        made = _begun(graph_path, out, manifest, budget, force=force)
+    work = Work(made, budget, slots=manifest["jobs"], notice=notice)
     work.run()
-    result = result_of(found, work.rows, work.failures)
+    result = result_of(made, work.rows, work.failures)
     write_json(out / RESULT, result)
     return result
 
 
-def _settings(presets: Sequence[str], hops: int | None, changes: list[str]) -> dict[str, TrainSettings]:
+def _contenders(presets: Sequence[str], vary: list[str], hops: int | None, changes: list[str]) -> list[Contender]:
     for change in changes:
         if change.partition("=")[0].strip() == "phi":
             raise InputError(f"--set {change!r}: phi is what a sweep varies, name its levels with --phi")
-    names = list(dict.fromkeys(name.strip() for name in presets))
-    if not names:
-        raise InputError("--preset names no preset: write one, or several with commas")
-    return {name: preset(name, hops=hops, changes=changes) for name in names}
+    return contenders(presets, vary, hops=hops, changes=changes)
 
 
 def _begun(graph_path: Path, out: Path, manifest: Row, budget: Budget, *, force: bool) -> Sweep:
@@ -99,13 +104,13 @@ def _begun(graph_path: Path, out: Path, manifest: Row, budget: Budget, *, force:
 
 
 def _begin(graph_path: Path, path: Path, sweep: Sweep, place: Place, budget: Budget) -> None:
-    settings = at_level(sweep.settings[place.preset], place.level)
-    record = {**run_record(settings, place.preset, budget, len(sweep.seeds)), "threads": 1}
+    settings = at_level(sweep.settings[place.contender], place.level)
+    record = {**run_record(settings, sweep.presets[place.contender], budget, len(sweep.seeds)), "threads": 1}
     begin(graph_path, path, settings=settings, record=record, force=True)
 
 
 def at_level(settings: TrainSettings, level: str) -> TrainSettings:
-    """The settings of a preset, with a level of phi."""
+    """The settings of a contender, with a level of phi."""
     return replace(settings, phi=limit(level))
 
 
@@ -116,7 +121,7 @@ def _refuse_impossible(graph: Graph, sweep: Sweep, places: Iterable[Place]) -> N
         InputError: the graph does not offer a level, or nothing would be trained at it.
     """
     for place in places:
-        settings = at_level(sweep.settings[place.preset], place.level)
+        settings = at_level(sweep.settings[place.contender], place.level)
         words = worded(graph, compare=settings.compare)
         try:
             counts = trained_counts(words, compose_as(graph, settings), phi=settings.phi)
@@ -134,7 +139,7 @@ def _extended(sweep: Sweep, graph_path: Path, wanted: Row, budget: Budget) -> Sw
     """
     _refuse_less(sweep, wanted)
     grown = Sweep(sweep.path, {**sweep.manifest, **wanted})
-    for name in sweep.presets:
+    for name in sweep.contenders:
         place = Place(name, sweep.levels[0])
         refuse_another_run(Run.read(sweep.run_path(place)), graph_path, at_level(grown.settings[name], sweep.levels[0]))
     added = [place for place in grown.places if place not in sweep.places]
@@ -149,10 +154,10 @@ def _extended(sweep: Sweep, graph_path: Path, wanted: Row, budget: Budget) -> Sw
 
 
 def _refuse_less(sweep: Sweep, wanted: Row) -> None:
-    less = [name for name in ("levels", "presets") if not set(sweep.manifest[name]) <= set(wanted[name])]
+    less = [name for name in ("levels", "contenders") if not set(sweep.manifest[name]) <= set(wanted[name])]
     less += ["seeds"] * (wanted["seeds"] < len(sweep.seeds))
     if less:
-        begun = f"--phi {','.join(sweep.levels)} --preset {','.join(sweep.presets)} --seeds {len(sweep.seeds)}"
+        begun = shlex.join([*sweep.words(), "--seeds", str(len(sweep.seeds))])
         raise InputError(f"{sweep.path} was begun with {begun}: it can be resumed with these and more, not with fewer")
     if sweep.manifest["budget"] != wanted["budget"]:
         raise InputError(

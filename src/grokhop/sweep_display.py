@@ -4,15 +4,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil, floor
 from pathlib import Path
-from statistics import mean
+from textwrap import fill
 from typing import Any
 
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from grokhop.console import err, out, percent, plain_table
+from grokhop.console import LABEL_WIDTH, err, out, percent, plain_table
 from grokhop.grid import ALL, DONE, FAILED, WAITING, Place, Progress, SweepNotice
+from grokhop.sweep_row import TIMES, times
 
 SECONDS_BETWEEN_LINES = 10
 """Of training of one seed, where there is no terminal."""
@@ -54,7 +55,7 @@ def _line(seed: Progress) -> str:
 
 
 def progress_table(progress: Sequence[Progress]) -> Table:
-    """A row for each preset and level, a cell for each seed: its step and its validation accuracies."""
+    """A row for each contender and level, a cell for each seed: its step and its validation accuracies."""
     done = sum(seed.state in (DONE, FAILED) for seed in progress)
     table = Table(title=f"step, ID % and OOD % in validation; {done} of {len(progress)} done", box=None)
     table.add_column("", no_wrap=True)
@@ -81,22 +82,23 @@ def _bare(share: float | None) -> str:
 
 
 def show_sweep(result: dict[str, Any], folder: Path) -> None:
-    """A table for each preset with a row for each level, the smallest level that was enough, and what failed."""
-    for name, rows in result["presets"].items():
+    """A table for each contender with a row for each level, the smallest level that was enough, times, what failed."""
+    for name, rows in result["contenders"].items():
         title = f"{name}, test accuracy against phi"
-        names = ("trained", "ID", "interval", "OOD", "interval", "ID 95 %\nat step", "OOD 95 %\nat step")
-        table = plain_table(title, "phi", names)
+        table = plain_table(title, "phi", ("trained", "ID", "interval", "OOD", "interval"))
         for row in rows:
             scores = [text for key in ("id", "ood") for text in (percent(row[key]["accuracy"]), _interval(row[key]))]
-            table.add_row(_level(row), f"{_inferred(row):,}", *scores, _steps(row, "id_95"), _steps(row, "ood_95"))
+            table.add_row(_level(row), f"{_inferred(row):,}", *scores)
         out.print(table)
         for key, meant in (("id", "in"), ("ood", "out of")):
             least = result["thresholds"][name][key]
             reached = "at no level" if least is None else f"from phi {least:.4g}"
             out.print(f"{name}: 95 % {meant} distribution {reached}", markup=False)
+    if any(result["contenders"].values()):
+        out.print(_times_table(result["contenders"]))
     for failure in result["failed"]:
         seed = "the test queries" if failure["seed"] is None else f"seed {failure['seed']}"
-        place = Place(failure["preset"], failure["level"])
+        place = Place(failure["contender"], failure["level"])
         out.print(f"failed: {place}, {seed}: {failure['error']}", style="red", markup=False, soft_wrap=True)
     again = "the same command with --resume tries again what failed; " if result["failed"] else ""
     out.print(f"sweep folder: {folder}\nnext: {again}grokhop report {folder}", soft_wrap=True, markup=False)
@@ -115,10 +117,12 @@ def _interval(score: dict[str, Any]) -> str:
     return "–" if score["low"] is None else f"{floor(100 * score['low'])}–{ceil(100 * score['high'])}"
 
 
-def _steps(row: dict[str, Any], name: str) -> str:
-    """The mean step at which it was reached, and by how many seeds, where not by all."""
-    reached = [when["steps"] for when in row["grok"][name] if when]
-    if not reached:
-        return "not reached"
-    seeds = "" if len(reached) == len(row["seeds"]) else f" ({len(reached)} of {len(row['seeds'])})"
-    return f"{mean(reached):,.0f}{seeds}"
+def _times_table(contenders: dict[str, list[dict[str, Any]]]) -> Table:
+    """A row for each contender and level: when thresholds were reached in validation."""
+    heads = [f"{unit} to\n{reached}" for _, unit, reached in TIMES]
+    table = plain_table("steps and seconds to 95 %, mean ± standard deviation of the seeds", "", heads)
+    for name, rows in contenders.items():
+        for row in rows:
+            place = fill(f"{name}, phi {_level(row)}", LABEL_WIDTH)
+            table.add_row(Text(place), *(f"{time.text}\n{time.note}".strip() for time in times(row)))
+    return table

@@ -1,8 +1,6 @@
-"""What came of a sweep: a row for each preset and level, and the smallest level that was enough."""
+"""What came of a sweep: a row for each contender and level, and the smallest level that was enough."""
 
 from collections.abc import Sequence
-from statistics import mean, stdev
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +14,11 @@ from grokhop.grid import Place, Sweep
 from grokhop.lesson import trained_comparisons
 from grokhop.metrics import ENOUGH_OOD_QUERIES
 from grokhop.run import Run
-from grokhop.scores import SCORE, no_score, wilson
+from grokhop.sweep_row import Row, pooled
 
 ENOUGH = 0.95
 """Test accuracy from which on a level was enough."""
 COMPARISONS = "comparisons"
-Row = dict[str, Any]
 
 
 def trained_counts(graph: Graph, made: Compositions, *, phi: float) -> dict[str, int]:
@@ -69,6 +66,7 @@ def row_of(run: Run, level: str, evaluation: Row) -> Row:
         "questions": evaluation["questions"],
         "grok": evaluation["grok"],
         "train_seconds": evaluation["train_seconds"],
+        "steps": [run.summary(seed)["steps"] for seed in run.finished_seeds()],
         "per_relation": _per_relation(run, made, evaluation),
     }
 
@@ -87,23 +85,6 @@ def _asked(evaluation: Row, cells: Row, name: str) -> tuple[str, Row]:
     enough = (kind for kind, score in scores.items() if score["n"] >= ENOUGH_OOD_QUERIES)
     kind = next(enough, max(scores, key=lambda kind: scores[kind]["n"]))
     return kind, scores[kind]
-
-
-def pooled(scores: Sequence[Row]) -> Row:
-    """The score of several sets of queries together, seed by seed; of one it is the same."""
-    known = [score for score in scores if score["n"]]
-    if len(known) == 1:
-        return {key: known[0][key] for key in SCORE}
-    n = sum(score["n"] for score in known)
-    if not n:
-        return no_score()
-    correct = sum(score["correct"] for score in known)
-    by_seed = zip(*(score["per_seed"] for score in known), strict=True)
-    per_seed = [sum(a * s["n"] for a, s in zip(seed, known, strict=True)) / n for seed in by_seed]
-    low, high = wilson(correct, n)
-    spread = stdev(per_seed) if len(per_seed) > 1 else None
-    numbers = {"correct": correct, "n": n, "accuracy": mean(per_seed), "low": low, "high": high}
-    return {**numbers, "per_seed": per_seed, "spread": spread}
 
 
 def _per_relation(run: Run, made: Compositions, evaluation: Row) -> list[Row]:
@@ -153,16 +134,16 @@ def _is_enough(score: Row) -> bool:
 
 def result_of(sweep: Sweep, rows: dict[Place, Row], failed: list[Row]) -> Row:
     """The content of `sweep.json`; a run of which no seed has ended has no row."""
-    presets = {
-        name: [rows[place] for place in sweep.places if place.preset == name and place in rows]
-        for name in sweep.presets
+    contenders = {
+        name: [rows[place] for place in sweep.places if place.contender == name and place in rows]
+        for name in sweep.contenders
     }
     return {
         "graph": sweep.manifest["graph"],
         "hops": {name: settings.hops for name, settings in sweep.settings.items()},
         "budget": sweep.manifest["budget"],
-        "presets": presets,
-        "thresholds": {name: thresholds(of_preset) for name, of_preset in presets.items()},
+        "contenders": contenders,
+        "thresholds": {name: thresholds(of_contender) for name, of_contender in contenders.items()},
         "failed": sorted(failed, key=lambda f: _order(sweep, f)),
         **conditions(),
     }
@@ -171,4 +152,4 @@ def result_of(sweep: Sweep, rows: dict[Place, Row], failed: list[Row]) -> Row:
 def _order(sweep: Sweep, failure: Row) -> tuple[int, int]:
     """In the order of the grid, asking the test queries last."""
     seed = failure["seed"]
-    return sweep.places.index(Place(failure["preset"], failure["level"])), len(sweep.seeds) if seed is None else seed
+    return sweep.places.index(Place(failure["contender"], failure["level"])), len(sweep.seeds) if seed is None else seed

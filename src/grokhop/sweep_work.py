@@ -22,7 +22,8 @@ from grokhop.evaluate import evaluate
 from grokhop.grid import Place, Sweep, SweepNotice
 from grokhop.run import EVAL, Run
 from grokhop.settings import Budget
-from grokhop.sweep_result import Row, row_of
+from grokhop.sweep_result import row_of
+from grokhop.sweep_row import Row
 from grokhop.train import lesson_of, train_seed
 
 POLL_SECONDS = 0.5
@@ -82,7 +83,7 @@ class Work:
         error = future.exception()
         self._idle.append(_process() if isinstance(error, BrokenProcessPool) else executor)
         if error is not None:
-            at = {"preset": place.preset, "level": place.level, "seed": seed}
+            at = {"contender": place.contender, "level": place.level, "seed": seed}
             self.failures.append({**at, "error": _words(error)})
         elif seed is None and (row := future.result()) is not None:
             self.rows[place] = row
@@ -93,7 +94,7 @@ class Work:
 
     def _tell(self) -> None:
         running = {(place, seed) for (place, seed), _ in self._running.values() if seed is not None}
-        failed = {(Place(f["preset"], f["level"]), f["seed"]) for f in self.failures}
+        failed = {(Place(f["contender"], f["level"]), f["seed"]) for f in self.failures}
         self.notice(list(self.sweep.progress(running=running, failed=failed)))
 
 

@@ -1,15 +1,13 @@
 """The section on accuracy against phi."""
 
 from collections.abc import Callable
-from math import ceil
 from typing import Any
 
 from grokhop.report.evidence import Row
 from grokhop.report.plot import ID, MIXED, OOD, UNTRAINED, Figure
-from grokhop.report.sweep.evidence import SweepEvidence, level_name, paper_labels, paper_lines
+from grokhop.report.sweep.evidence import LEGEND, SweepEvidence, legend_height, level_name, paper_labels, paper_lines
 from grokhop.report.wording import percent
 
-_NAMES_IN_A_ROW = 3
 Series = tuple[str, str, bool, Callable[[Row], Row | None]]
 """Name, colour, whether it is seen at once, and the score of a row."""
 
@@ -19,6 +17,7 @@ def accuracy_section(evidence: SweepEvidence) -> dict[str, Any]:
         "heading": _heading(evidence),
         "seeds": len(evidence.sweep.seeds),
         "asked": _asked(evidence),
+        "own_lengths": len(set(evidence.result["hops"].values())) > 1,
         "hidden": any(not shown for _, _, shown, _ in _series(evidence)),
         "figure": accuracy_lines(evidence) if evidence.rows else None,
     }
@@ -28,12 +27,24 @@ def _heading(evidence: SweepEvidence) -> str:
     if not evidence.rows:
         return "No level has been asked the test queries"
     low, high = (level_name(row) for row in min_and_max(evidence))
+    if not evidence.few:
+        return _range(evidence)
     texts = [
-        f"{f'{preset} ' if len(evidence.presets) > 1 else ''}{percent(known[0])} and {percent(known[-1])}"
-        for preset in evidence.presets
-        if (known := [row["ood"]["accuracy"] for row in evidence.of_preset(preset) if row["ood"]["n"]])
+        f"{f'{contender} ' if len(evidence.contenders) > 1 else ''}{percent(known[0])} and {percent(known[-1])}"
+        for contender in evidence.contenders
+        if (known := [row["ood"]["accuracy"] for row in evidence.of_contender(contender) if row["ood"]["n"]])
     ]
     return f"Out of distribution at phi {low} and {high}: {', '.join(texts)}" if texts else "Accuracy against phi"
+
+
+def _range(evidence: SweepEvidence) -> str:
+    """The best and the worst of many contenders at their highest levels."""
+    rows = [(name, evidence.of_contender(name)[-1:]) for name in evidence.contenders]
+    ends = [(row["ood"]["accuracy"], name) for name, last in rows for row in last if row["ood"]["n"]]
+    if not ends:
+        return "Accuracy against phi"
+    worst, best = (f"{percent(share)} ({name})" for share, name in (min(ends), max(ends)))
+    return f"Out of distribution at the highest phi: from {worst} to {best}"
 
 
 def _asked(evidence: SweepEvidence) -> str | None:
@@ -53,21 +64,21 @@ def min_and_max(evidence: SweepEvidence) -> tuple[Row, Row]:
 
 
 def accuracy_lines(evidence: SweepEvidence) -> Figure:
-    """A line for each preset and cell: means over seeds with their interval, and a small dot for each seed."""
-    pairs = [(preset, series) for preset in evidence.presets for series in _series(evidence)]
+    """A line for each contender and cell: means over seeds with their interval, and a small dot for each seed."""
+    pairs = [(contender, series) for contender in evidence.contenders for series in _series(evidence)]
     at_once = [pair for pair in pairs if pair[1][2]]
     data: list[Figure] = []
-    for preset, series in pairs:
-        place = at_once.index((preset, series)) if series[2] else 0
-        data += _line(evidence, preset, series, evidence.beside(place, len(at_once)))
-    foot = 66 + 20 * ceil(len(pairs) / _NAMES_IN_A_ROW)
+    for contender, series in pairs:
+        place = at_once.index((contender, series)) if series[2] else 0
+        data += _line(evidence, contender, series, evidence.beside(place, len(at_once)))
+    foot = 66 + legend_height(trace["name"] for trace in data if "name" in trace)
     return {
         "data": data,
         "layout": {
             "height": 500 + foot,
             "margin": {"l": 60, "r": 16, "t": 72, "b": foot},
             "hovermode": "closest",
-            "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
+            "legend": LEGEND,
             "xaxis": evidence.phi_axis(),
             "yaxis": {"tickformat": ".0%", "range": [-0.03, 1.04], "title": {"text": "accuracy on test queries"}},
             "shapes": paper_lines(),
@@ -89,15 +100,16 @@ def _series(evidence: SweepEvidence) -> list[Series]:
         key = str(longer[0])
         name = f"{key} hops, never trained"
         series.append((name, UNTRAINED, False, lambda row: row["untrained"].get(key, {}).get("0")))
+    series = series if evidence.few else series[:2]
     return [entry for entry in series if any((entry[3](row) or {}).get("n") for _, row in evidence.rows)]
 
 
-def _line(evidence: SweepEvidence, preset: str, series: Series, aside: float) -> list[Figure]:
+def _line(evidence: SweepEvidence, contender: str, series: Series, aside: float) -> list[Figure]:
     name, colour, at_once, score = series
-    known = [(row, found) for row in evidence.of_preset(preset) if (found := score(row)) and found["n"]]
+    known = [(row, found) for row in evidence.of_contender(contender) if (found := score(row)) and found["n"]]
     if not known:
         return []
-    label = evidence.named(name, preset)
+    label = evidence.label(name, contender)
     common = {"type": "scatter", "legendgroup": label, "visible": True if at_once else "legendonly"}
     xs = [row["phi"] * aside for row, _ in known]
     scores = [found for _, found in known]
@@ -107,8 +119,8 @@ def _line(evidence: SweepEvidence, preset: str, series: Series, aside: float) ->
         "name": label,
         "x": xs,
         "y": [s["accuracy"] for s in scores],
-        "line": {"color": colour, "width": 2.4, "dash": evidence.dash(preset)},
-        "marker": {"color": colour, "size": 9, "symbol": evidence.symbol(preset)},
+        "line": {"color": colour, "width": 2.4, "dash": evidence.dash(contender)},
+        "marker": {"color": colour, "size": 9, "symbol": evidence.symbol(contender)},
         "error_y": {
             "type": "data",
             "array": [s["high"] - s["accuracy"] for s in scores],
@@ -127,7 +139,7 @@ def _line(evidence: SweepEvidence, preset: str, series: Series, aside: float) ->
         "mode": "markers",
         "x": [x for x, _ in seeds],
         "y": [share for _, share in seeds],
-        "marker": {"color": colour, "size": 5, "opacity": 0.55, "symbol": evidence.symbol(preset)},
+        "marker": {"color": colour, "size": 5, "opacity": 0.55, "symbol": evidence.symbol(contender)},
         "showlegend": False,
         "hovertemplate": f"{label}, one seed: %{{y:.1%}}<extra></extra>",
     }

@@ -10,28 +10,31 @@ from grokhop.metrics import Look
 from grokhop.report.plot import ID, OOD, TRAIN, Figure
 from grokhop.report.sweep.evidence import SweepEvidence, level_name, log_ticks
 
+Panel = tuple[str, dict[int, list[Look]]]
+"""A title, and the looks of each seed."""
 _SERIES: tuple[tuple[str, str, Callable[[Look], float | None]], ...] = (
     ("training", TRAIN, lambda look: look.train),
     ("in distribution (ID)", ID, lambda look: look.id),
     ("out of distribution (OOD)", OOD, lambda look: look.ood),
 )
-_MOST_COLUMNS = 4
+_MOST_COLUMNS, _LETTERS = 4, 150
+"""Panels beside each other, and the letters of their titles that a row has room for."""
 _MOST_POINTS = 120
 _PANEL_HEIGHT, _TITLE = 150, 30
 
 
 def curves_section(evidence: SweepEvidence) -> dict[str, Any] | None:
     panels = [
-        (evidence.named(f"phi {level_name(row)}", preset), looks)
-        for preset, row in evidence.rows
-        if (looks := evidence.looks(preset, row["level"]))
+        (evidence.label(f"phi {level_name(row)}", contender), looks)
+        for contender, row in evidence.rows
+        if (looks := evidence.looks(contender, row["level"]))
     ]
     if not panels:
         return None
-    return {"heading": _heading(panels), "figure": small_curves(panels, columns=_columns(evidence))}
+    return {"heading": _heading(panels), "figure": small_curves(panels, columns=_columns(evidence, panels))}
 
 
-def _heading(panels: list[tuple[str, dict[int, list[Look]]]]) -> str:
+def _heading(panels: list[Panel]) -> str:
     """How often a seed answered what it was trained on before it answered OOD queries."""
     ends = [looks[-1] for _, seeds in panels for looks in seeds.values()]
     recalled = sum((look.train or 0) >= 0.99 and look.ood is not None and look.ood < 0.95 for look in ends)
@@ -40,13 +43,15 @@ def _heading(panels: list[tuple[str, dict[int, list[Look]]]]) -> str:
     return f"{recalled} of {len(ends)} seeds ended with their training rows by heart and OOD below 95 %"
 
 
-def _columns(evidence: SweepEvidence) -> int:
-    """So many that each preset begins a row, and no row is nearly empty."""
-    levels = max(len(evidence.of_preset(preset)) for preset in evidence.presets)
-    return ceil(levels / ceil(levels / _MOST_COLUMNS))
+def _columns(evidence: SweepEvidence, panels: list[Panel]) -> int:
+    """So many that titles have room, each contender of several levels begins a row, and no row is nearly empty."""
+    levels = max(len(evidence.of_contender(contender)) for contender in evidence.contenders)
+    together = levels if levels > 1 else len(panels)
+    most = max(1, min(_MOST_COLUMNS, _LETTERS // max(len(title) for title, _ in panels)))
+    return ceil(together / ceil(together / most))
 
 
-def small_curves(panels: list[tuple[str, dict[int, list[Look]]]], *, columns: int) -> Figure:
+def small_curves(panels: list[Panel], *, columns: int) -> Figure:
     """A panel for each run: training, ID and OOD accuracy of each seed against the logarithm of the step."""
     rows = ceil(len(panels) / columns)
     every = [look.step for _, seeds in panels for looks in seeds.values() for look in looks]

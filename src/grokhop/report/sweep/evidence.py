@@ -1,9 +1,9 @@
-"""What the files of a sweep folder say, read once for all sections, and how its figures tell levels and presets apart.
+"""What the files of a sweep folder say, read once for all sections, and how figures tell contenders apart.
 
-Rows are those of `sweep.json`: one for each preset and level that has been asked the test queries.
+Rows are those of `sweep.json`: one for each contender and level that has been asked the test queries.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, floor, log10
@@ -12,14 +12,30 @@ from typing import Any
 from grokhop.grid import ALL, Place, Sweep
 from grokhop.metrics import Look
 from grokhop.report.evidence import Evidence, Row
-from grokhop.report.plot import Figure, vertical
+from grokhop.report.plot import ID, MIXED, OOD, TRAIN, UNTRAINED, Figure, safe, vertical
 from grokhop.run import Run
 
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
-"""Of the presets, in their order; colours tell what was asked."""
+DASHES = (
+    "solid",
+    "dash",
+    "dot",
+    "dashdot",
+    "longdash",
+    "longdashdot",
+    "12px,4px",
+    "2px,6px",
+    "8px,3px,2px,3px,2px,3px",
+)
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star", "hexagon")
+"""Of the contenders, in their order; colours tell what was asked."""
+COLOURS = (ID, OOD, UNTRAINED, MIXED, "#b8860b", "#7a6ff0", "#c44569", TRAIN, "#4c9f9a")
+"""Of the contenders, where panels tell what was asked."""
 PAPERS = ((3.6, "Wang et al. 2024"), (6.25, "Abramov et al. 2025"))
 """The phi that is reported to be needed."""
+LONGEST_NAME = 90
+_MOST_NAMED = 4
+_MOST_NAMES, _WIDTH = 3, 960
+"""Names in a row of a legend, and the pixels that they share."""
 _NEAR = 0.05
 """Levels nearer than this share of the axis would write their names over each other."""
 
@@ -36,34 +52,52 @@ class SweepEvidence:
 
     @cached_property
     def rows(self) -> list[tuple[str, Row]]:
-        """(preset, row) from the lowest level to the highest, preset by preset."""
-        return [(name, row) for name, rows in self.result["presets"].items() for row in rows]
+        """(contender, row) from the lowest level to the highest, contender by contender."""
+        return [(name, row) for name, rows in self.result["contenders"].items() for row in rows]
 
-    def of_preset(self, preset: str) -> list[Row]:
-        return list(self.result["presets"][preset])
+    def of_contender(self, contender: str) -> list[Row]:
+        return list(self.result["contenders"][contender])
 
     @property
-    def presets(self) -> tuple[str, ...]:
-        return self.sweep.presets
+    def contenders(self) -> tuple[str, ...]:
+        return self.sweep.contenders
 
-    def dash(self, preset: str) -> str:
-        return DASHES[self.presets.index(preset) % len(DASHES)]
+    def dash(self, contender: str) -> str:
+        return DASHES[self.contenders.index(contender) % len(DASHES)]
 
-    def symbol(self, preset: str) -> str:
-        return SYMBOLS[self.presets.index(preset) % len(SYMBOLS)]
+    def colour(self, contender: str) -> str:
+        return COLOURS[self.contenders.index(contender) % len(COLOURS)]
 
-    def named(self, name: str, preset: str) -> str:
-        """A name for a legend, with the preset where there are several."""
-        return f"{name}, {preset}" if len(self.presets) > 1 else name
+    def symbol(self, contender: str) -> str:
+        return SYMBOLS[self.contenders.index(contender) % len(SYMBOLS)]
+
+    def named(self, name: str, contender: str) -> str:
+        """A name for a legend, with the contender where there are several."""
+        return f"{name}, {self.short(contender)}" if len(self.contenders) > 1 else name
+
+    def short(self, contender: str) -> str:
+        """'hops=3' for 'loop hops=3', where all contenders are of the preset 'loop'."""
+        shared = set.intersection(*(set(name.split()) for name in self.contenders))
+        own = [word for word in contender.split() if word not in shared]
+        return " ".join(own) or contender
+
+    @property
+    def few(self) -> bool:
+        """Whether a heading, or a legend with several lines for each, has room for all contenders."""
+        return len(self.contenders) <= _MOST_NAMED
+
+    def label(self, name: str, contender: str) -> str:
+        """The same for a figure: what is varied may be a path with any signs in it."""
+        return safe(self.named(name, contender), longest=LONGEST_NAME)
 
     @cached_property
     def first(self) -> Evidence:
         """One of the runs; all have the same graph."""
         return Evidence(Run.read(self.sweep.run_path(self.sweep.places[0])))
 
-    def looks(self, preset: str, level: str) -> dict[int, list[Look]]:
+    def looks(self, contender: str, level: str) -> dict[int, list[Look]]:
         """The looks of each seed of a run that has taken one."""
-        return Evidence(Run.read(self.sweep.run_path(Place(preset, level)))).looks
+        return Evidence(Run.read(self.sweep.run_path(Place(contender, level)))).looks
 
     @property
     def phi_span(self) -> tuple[float, float]:
@@ -90,7 +124,26 @@ class SweepEvidence:
     def beside(self, i: int, n: int) -> float:
         """The factor by which the i-th of n marks at one phi stands aside, so that all are seen."""
         low, high = self.phi_span
-        return float((high / low) ** (0.007 * (i - (n - 1) / 2)))
+        return float((high / low) ** (min(0.007, 0.08 / n) * (i - (n - 1) / 2)))
+
+
+LEGEND = {
+    "orientation": "h",
+    "x": 0,
+    "y": 0,
+    "yref": "container",
+    "yanchor": "bottom",
+    "tracegroupgap": 0,
+    "maxheight": 1,
+}
+"""Below the figure, whole however long it is."""
+
+
+def legend_height(names: Iterable[str]) -> int:
+    """Pixels of a legend below a figure, of which each name takes as much room as the longest."""
+    lengths = [len(name) for name in names]
+    in_a_row = max(1, min(_MOST_NAMES, _WIDTH // (7 * max(lengths, default=1) + 60)))
+    return 20 * ceil(len(lengths) / in_a_row)
 
 
 def level_name(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""The answer at a glance: from which phi on each preset generalises, what is missing, and under which conditions."""
+"""The answer at a glance: from which phi on each contender generalises, what is missing, and under which conditions."""
 
 from typing import Any
 
@@ -13,18 +13,37 @@ _WORDS = {"id": "in distribution", "ood": "out of distribution"}
 
 
 def verdict(evidence: SweepEvidence) -> str:
-    """From which phi on each preset reaches 95 % out of distribution."""
+    """From which phi on each contender reaches 95 % out of distribution."""
     if not evidence.rows:
         return "No level of phi has been asked the test queries yet."
     measured = [name for name in _WORDS if any(row[name]["n"] for _, row in evidence.rows)]
     if not measured:
         return "Nothing that was asked tells how well any level generalises."
+    if not evidence.few:
+        return f"95 % {_WORDS[measured[-1]]}: {_reached(evidence, measured[-1])}; {_of_seeds(evidence)}."
+    several = len(evidence.contenders) > 1
     texts = [
-        f"{f'{preset} ' if len(evidence.presets) > 1 else ''}{reach(evidence.of_preset(preset), measured[-1])}"
-        for preset in evidence.presets
+        f"{f'{contender} ' if several else ''}{reach(evidence.of_contender(contender), measured[-1])}"
+        for contender in evidence.contenders
     ]
+    return f"95 % {_WORDS[measured[-1]]}: {'; '.join(texts)}; {_of_seeds(evidence)}."
+
+
+def _of_seeds(evidence: SweepEvidence) -> str:
     seeds = len(evidence.sweep.seeds)
-    return f"95 % {_WORDS[measured[-1]]}: {'; '.join(texts)}; {f'mean of {seeds} seeds' if seeds > 1 else 'one seed'}."
+    return f"mean of {seeds} seeds" if seeds > 1 else "one seed"
+
+
+def _reached(evidence: SweepEvidence, name: str) -> str:
+    """How many of many contenders got there, and which from the lowest phi on."""
+    enough = [(row["phi"], contender) for contender, row in evidence.rows if (row[name]["accuracy"] or 0) >= ENOUGH]
+    if not enough:
+        return f"none of {len(evidence.contenders)} contenders at any phi"
+    least = min(phi for phi, _ in enough)
+    first = [contender for phi, contender in enough if phi == least]
+    who = first[0] if len(first) == 1 else f"{len(first)} of them"
+    number = len({contender for _, contender in enough})
+    return f"{number} of {len(evidence.contenders)} contenders, {who} from phi {least:.3g} on"
 
 
 def reach(rows: list[Row], name: str) -> str:
@@ -47,11 +66,11 @@ def notes(evidence: SweepEvidence) -> list[str]:
     found = []
     for failure in evidence.result["failed"]:
         what = "the test queries" if failure["seed"] is None else f"seed {failure['seed']}"
-        found.append(f"{failure['preset']}, phi {failure['level']}, {what} failed: {failure['error']}")
+        found.append(f"{failure['contender']}, phi {failure['level']}, {what} failed: {failure['error']}")
     if found:
         found.append("'grokhop sweep ... --resume' tries again what failed.")
-    asked = {(preset, row["level"]) for preset, row in evidence.rows}
-    lost = [str(place) for place in evidence.sweep.places if (place.preset, place.level) not in asked]
+    asked = {(contender, row["level"]) for contender, row in evidence.rows}
+    lost = [str(place) for place in evidence.sweep.places if (place.contender, place.level) not in asked]
     if lost:
         found.append(f"No seed has ended: {'; '.join(lost)}.")
     fewest = min((row["ood"]["n"] for _, row in evidence.rows), default=ENOUGH_OOD_QUERIES)
@@ -63,16 +82,18 @@ def notes(evidence: SweepEvidence) -> list[str]:
 
 
 def tiles(evidence: SweepEvidence) -> list[Row]:
-    """Of each preset the smallest phi that was enough, in and out of distribution."""
+    """Of each contender the smallest phi that was enough, in and out of distribution."""
     found = []
-    for preset in evidence.presets:
-        rows = evidence.of_preset(preset)
+    for contender in evidence.contenders:
+        rows = evidence.of_contender(contender)
         for name, words in _WORDS.items():
             least = next((row for row in rows if (row[name]["accuracy"] or 0) >= ENOUGH), None)
             best = max(rows, key=lambda row: row[name]["accuracy"] or 0, default=None)
             value = "not reached" if least is None else f"phi {level_name(least)}"
             note = "" if best is None or not best[name]["n"] else _best(best, name, least)
-            found.append({"name": evidence.named(f"95 % {words}", preset), "value": value, "kind": name, "note": note})
+            found.append(
+                {"name": evidence.named(f"95 % {words}", contender), "value": value, "kind": name, "note": note}
+            )
     return found
 
 
@@ -102,7 +123,7 @@ def facts(evidence: SweepEvidence) -> list[tuple[str, Any]]:
         ("Graph", of_run["Graph"]),
         ("Hold-out", of_run["Hold-out"]),
         ("Levels", f"phi {', '.join(evidence.sweep.levels)}"),
-        *(("Preset" if len(models) == 1 else f"Preset {i}", text) for i, text in enumerate(models, 1)),
+        *(("Contender" if len(models) == 1 else f"Contender {i}", text) for i, text in enumerate(models, 1)),
         ("Training", ", ".join(training)),
         ("Hardware", f"{hardware['processor']}, {plural(hardware['cores'], 'core')}; {hardware['system']}"),
         ("Date", manifest["created"].replace("T", " ").replace("+00:00", " UTC")),

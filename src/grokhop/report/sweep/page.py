@@ -12,11 +12,13 @@ from grokhop.report.sweep.accuracy import accuracy_section
 from grokhop.report.sweep.curves import curves_section
 from grokhop.report.sweep.evidence import SweepEvidence, level_name
 from grokhop.report.sweep.headline import facts, notes, tiles, verdict
+from grokhop.report.sweep.lengths import lengths_section
 from grokhop.report.sweep.relations import relations_of_sweep
 from grokhop.report.sweep.times import EVENTS, times_section
 from grokhop.report.template import render
 from grokhop.report.wording import budget_text, duration, unbroken
 from grokhop.run import REPORT
+from grokhop.sweep_row import TIMES, times
 
 
 def report(path: Path) -> Path:
@@ -34,6 +36,7 @@ def report(path: Path) -> Path:
 def _page(evidence: SweepEvidence) -> str:
     plotted: dict[str, Any] = {
         "accuracy": accuracy_section(evidence),
+        "lengths": lengths_section(evidence),
         "times": times_section(evidence),
         "relations": relations_of_sweep(evidence),
         "curves": curves_section(evidence),
@@ -48,8 +51,9 @@ def _page(evidence: SweepEvidence) -> str:
         notes=notes(evidence),
         tiles=tiles(evidence),
         facts=facts(evidence),
-        several=len(evidence.presets) > 1,
+        several=len(evidence.contenders) > 1,
         events=[name for name, _ in EVENTS.values()],
+        times_heads=[(unit, reached) for _, unit, reached in TIMES],
         table=_table(evidence),
         commands=commands(evidence),
         inputs=inputs(evidence.first.run),
@@ -58,46 +62,27 @@ def _page(evidence: SweepEvidence) -> str:
 
 
 def _table(evidence: SweepEvidence) -> list[dict[str, Any]]:
-    """A row for each preset and level."""
+    """A row for each contender and level."""
     return [
         {
             **row,
-            "preset": preset,
+            "contender": contender,
             "name": level_name(row),
             "inferred": sum(row["trained"].values()),
             "other": {cell: row["cells"]["2"][cell] for cell in ("IO", "OI")},
             "longer": [scores["0"] for _, scores in sorted(row["untrained"].items()) if "0" in scores][:1],
-            "times": [_time(row["grok"][event]) for event in EVENTS],
+            "times": times(row),
             "end": duration(sum(row["train_seconds"]) / len(row["train_seconds"])),
         }
-        for preset, row in evidence.rows
+        for contender, row in evidence.rows
     ]
-
-
-def _time(times: list[dict[str, float] | None]) -> dict[str, Any]:
-    """The mean step and time of the seeds that got there, and how many did not."""
-    reached = [when for when in times if when]
-    missed = len(times) - len(reached)
-    if not reached:
-        return {"text": "not reached", "note": ""}
-    steps, seconds = (sum(when[unit] for when in reached) / len(reached) for unit in ("steps", "seconds"))
-    text = f"step {steps:,.0f}, {duration(seconds)}"
-    return {"text": text, "note": f"not reached by {missed} of {len(times)}" if missed else ""}
 
 
 def commands(evidence: SweepEvidence) -> list[str]:
     """The commands that make this sweep; lines that begin with # are remarks."""
     sweep, graph = evidence.sweep, evidence.first.run.graph_manifest
     manifest, name = sweep.manifest, sweep.path.resolve().name
-    words = [
-        "grokhop",
-        "sweep",
-        graph_name(graph),
-        "--phi",
-        ",".join(sweep.levels),
-        "--preset",
-        ",".join(sweep.presets),
-    ]
+    words = ["grokhop", "sweep", graph_name(graph), *sweep.words()]
     words += [] if manifest["hops"] is None else ["--hops", str(manifest["hops"])]
     words += [word for change in manifest["changes"] for word in ("--set", change)]
     words += ["--budget", budget_text(manifest["budget"]) or ENDLESS, "--seeds", str(len(sweep.seeds))]

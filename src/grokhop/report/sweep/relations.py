@@ -13,7 +13,7 @@ from grokhop.report.wording import percent
 Dot = tuple[Row, Row]
 """The row of a level, and of a relation in it."""
 _COLUMNS = (("id", "in distribution (ID)", ID), ("ood", "out of distribution (OOD)", OOD))
-_PANEL_HEIGHT, _GAP = 280, 0.06
+_PANEL_HEIGHT, _GAP, _GAP_PIXELS = 280, 0.06, 54
 
 
 def relations_of_sweep(evidence: SweepEvidence) -> dict[str, Any] | None:
@@ -32,8 +32,11 @@ def _heading(evidence: SweepEvidence) -> str:
     """What came, out of distribution, of relations below and above the lower of the papers' thresholds."""
     least = PAPERS[0][0]
     texts = []
-    for preset in evidence.presets:
-        rows = [r for row in evidence.of_preset(preset) for r in row["per_relation"] if r["phi"] is not None]
+    together = [(contender, evidence.of_contender(contender)) for contender in evidence.contenders]
+    if not evidence.few:
+        together = [("", [row for _, row in evidence.rows])]
+    for contender, of_contender in together:
+        rows = [r for row in of_contender for r in row["per_relation"] if r["phi"] is not None]
         sides = [pooled([r["ood"] for r in rows if (r["phi"] >= least) == above]) for above in (False, True)]
         known = [
             f"{percent(side['accuracy'])} {name}"
@@ -41,37 +44,37 @@ def _heading(evidence: SweepEvidence) -> str:
             if side["n"]
         ]
         if known:
-            texts.append(f"{f'{preset} ' if len(evidence.presets) > 1 else ''}{' and '.join(known)}")
+            texts.append(f"{f'{contender} ' if len(together) > 1 else ''}{' and '.join(known)}")
     return f"Out of distribution, by the relation’s phi: {'; '.join(texts)}" if texts else "Relation by relation"
 
 
 def relation_dots(evidence: SweepEvidence) -> Figure:
-    """A panel for each preset, in and out of distribution; a dot for each relation and level."""
-    presets = evidence.presets
+    """A panel for each contender, in and out of distribution; a dot for each relation and level."""
+    contenders = evidence.contenders
     phis = [r["phi"] for _, row in evidence.rows for r in row["per_relation"] if r["phi"]]
     low, high = min(phis, default=1.0), max(phis, default=1.0)
     nothing = low / 2  # zero has no place on a logarithmic axis
     data: list[Figure] = []
     layout: Figure = {
-        "height": 96 + _PANEL_HEIGHT * len(presets),
+        "height": 96 + _PANEL_HEIGHT * len(contenders),
         "margin": {"l": 60, "r": 16, "t": 34, "b": 52},
         "showlegend": False,
         "annotations": [],
     }
-    for i, preset in enumerate(presets):
+    for i, contender in enumerate(contenders):
         for j, (name, words, colour) in enumerate(_COLUMNS):
             number = 1 + 2 * i + j
             axes = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
             dots = [
                 (row, r)
-                for row in evidence.of_preset(preset)
+                for row in evidence.of_contender(contender)
                 for r in row["per_relation"]
                 if r[name]["n"] and r["phi"] is not None
             ]
             data += [{**trace, **axes} for trace in (_dots(dots, name, colour, nothing), _trend(dots, name))]
-            x, y = _domains(i, j, len(presets))
+            x, y = _domains(i, j, len(contenders))
             place = nothing if any(r["phi"] == 0 for _, r in dots) else None
-            layout[f"xaxis{number}"] = _phi_axis(low, high, place, x, last=i == len(presets) - 1)
+            layout[f"xaxis{number}"] = _phi_axis(low, high, place, x, last=i == len(contenders) - 1)
             layout[f"xaxis{number}"]["anchor"] = axes["yaxis"]
             layout[f"yaxis{number}"] = {
                 "domain": y,
@@ -80,14 +83,15 @@ def relation_dots(evidence: SweepEvidence) -> Figure:
                 "tickformat": ".0%",
                 "showticklabels": j == 0,
             }
-            layout["annotations"].append(_panel_title(evidence.named(words, preset), x, y))
+            layout["annotations"].append(_panel_title(evidence.label(words, contender), x, y))
     return {"data": data, "layout": layout}
 
 
 def _domains(i: int, j: int, rows: int) -> tuple[list[float], list[float]]:
     """(x, y) spans of the panel in row i, counted from above, and column j."""
-    height = (1 - _GAP * 1.6 * (rows - 1)) / rows
-    top = 1 - i * (height + _GAP * 1.6)
+    gap = _GAP_PIXELS / (_PANEL_HEIGHT * rows)
+    height = (1 - gap * (rows - 1)) / rows
+    top = 1 - i * (height + gap)
     width = (1 - _GAP) / 2
     return [j * (width + _GAP), j * (width + _GAP) + width], [max(0.0, top - height), top]
 

@@ -6,8 +6,17 @@ from typing import Any
 
 from grokhop.metrics import GROKKED
 from grokhop.report.evidence import Row
-from grokhop.report.plot import ID, OOD, TRAIN, Figure
-from grokhop.report.sweep.evidence import SweepEvidence, level_name, log_ticks, paper_labels, paper_lines
+from grokhop.report.plot import ID, OOD, TRAIN, Figure, safe
+from grokhop.report.sweep.evidence import (
+    LEGEND,
+    LONGEST_NAME,
+    SweepEvidence,
+    legend_height,
+    level_name,
+    log_ticks,
+    paper_labels,
+    paper_lines,
+)
 from grokhop.report.wording import plural
 
 EVENTS = {"train_99": ("training 99 %", TRAIN), "id_95": ("ID 95 %", ID), "ood_95": ("OOD 95 %", OOD)}
@@ -29,33 +38,37 @@ def times_section(evidence: SweepEvidence) -> dict[str, Any]:
 
 def _heading(evidence: SweepEvidence) -> str:
     texts = []
-    for preset in evidence.presets:
-        times = [when for row in evidence.of_preset(preset) for when in row["grok"]["ood_95"]]
+    together = [(contender, evidence.of_contender(contender)) for contender in evidence.contenders]
+    if not evidence.few:
+        together = [("", [row for _, row in evidence.rows])]
+    for contender, rows in together:
+        times = [when for row in rows for when in row["grok"]["ood_95"]]
         reached = sum(when is not None for when in times)
-        who = f"{preset} " if len(evidence.presets) > 1 else ""
+        who = f"{contender} " if len(together) > 1 else ""
         texts.append(f"{who}by {reached:,} of {plural(len(times), 'seed')}")
     return f"95 % out of distribution was reached in validation{':' * (len(texts) > 1)} {', '.join(texts)}"
 
 
 def time_lines(evidence: SweepEvidence) -> Figure:
     """Steps and seconds to each threshold, and above them how many seeds did not reach it."""
-    pairs = [(preset, event) for preset in evidence.presets for event in EVENTS]
+    pairs = [(contender, event) for contender in evidence.contenders for event in EVENTS]
     data: list[Figure] = []
-    for i, (preset, event) in enumerate(pairs):
+    for i, (contender, event) in enumerate(pairs):
         aside = evidence.beside(i, len(pairs))
-        data += [trace for panel in _PANELS for trace in _traces(evidence, preset, event, panel, aside)]
-        data.append(_missed(evidence, preset, event, len(pairs) - i))
-    names = [evidence.named(EVENTS[event][0], preset) for preset, event in pairs]
+        data += [trace for panel in _PANELS for trace in _traces(evidence, contender, event, panel, aside)]
+        data.append(_missed(evidence, contender, event, len(pairs) - i))
+    names = [evidence.label(EVENTS[event][0], contender) for contender, event in pairs]
     rows = 22 * len(pairs)
-    height = 584 + rows
-    foot = 1 - (rows + 6) / (height - 174)
+    legend = legend_height(names if evidence.few else evidence.contenders)
+    height = 564 + rows + legend
+    foot = 1 - (rows + 6) / (height - 154 - legend)
     lower, upper = [0, foot * 0.45], [foot * 0.51, foot * 0.96]
     return {
         "data": data,
         "layout": {
             "height": height,
-            "margin": {"l": 156 if len(evidence.presets) > 1 else 110, "r": 16, "t": 72, "b": 102},
-            "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
+            "margin": {"l": 156 if len(evidence.contenders) > 1 else 110, "r": 16, "t": 72, "b": 82 + legend},
+            "legend": LEGEND,
             "xaxis": {**evidence.phi_axis(), "anchor": "y2"},
             "yaxis": {"domain": upper, **_time_axis(evidence, "steps"), "title": {"text": "steps"}},
             "yaxis2": {"domain": lower, **_time_axis(evidence, "seconds"), "title": {"text": "seconds of training"}},
@@ -63,7 +76,8 @@ def time_lines(evidence: SweepEvidence) -> Figure:
                 "domain": [foot, 1],
                 "range": [0.4, len(pairs) + 0.6],
                 "tickvals": list(range(len(pairs), 0, -1)),
-                "ticktext": names,
+                "ticktext": [_coloured(name, event) for name, (_, event) in zip(names, pairs, strict=True)],
+                "automargin": True,
                 "showgrid": False,
                 "zeroline": False,
                 "fixedrange": True,
@@ -81,28 +95,33 @@ def _time_axis(evidence: SweepEvidence, unit: str) -> Figure:
     return {**log_ticks(low, high), "range": [low, high]}
 
 
+def _coloured(name: str, event: str) -> str:
+    return f'<span style="color:{EVENTS[event][1]}">{name}</span>'
+
+
 def _title_of_strip() -> Figure:
     where = {"x": 0, "xref": "paper", "xanchor": "right", "y": 1, "yref": "paper", "yanchor": "bottom"}
     return {**where, "text": "seeds that did<br>not reach it", "align": "right", "xshift": -4, "showarrow": False}
 
 
 def _traces(
-    evidence: SweepEvidence, preset: str, event: str, panel: tuple[str, str, str], aside: float
+    evidence: SweepEvidence, contender: str, event: str, panel: tuple[str, str, str], aside: float
 ) -> list[Figure]:
     """A dot for each seed that got there, and a line through the medians; one that did not counts as never."""
     unit, axis, words = panel
     name, colour = EVENTS[event]
-    rows = evidence.of_preset(preset)
-    label = evidence.named(name, preset)
+    rows = evidence.of_contender(contender)
+    label = evidence.label(name, contender)
     dots = [(row, when[unit]) for row in rows for when in row["grok"][event] if when]
     middles = [_median(row["grok"][event], unit) for row in rows]
-    common = {"type": "scatter", "yaxis": axis, "legendgroup": label, "name": label}
+    entry = label if evidence.few else safe(evidence.short(contender), longest=LONGEST_NAME)
+    common = {"type": "scatter", "yaxis": axis, "legendgroup": entry, "name": entry}
     line = {
         **common,
         "mode": "lines",
         "x": [row["phi"] * aside for row in rows],
         "y": middles,
-        "line": {"color": colour, "width": 2, "dash": evidence.dash(preset)},
+        "line": {"color": colour, "width": 2, "dash": evidence.dash(contender)},
         "connectgaps": False,
         "hoverinfo": "skip",
         "showlegend": False,
@@ -112,10 +131,10 @@ def _traces(
         "mode": "markers",
         "x": [row["phi"] * aside for row, _ in dots],
         "y": [max(value, _LEAST) for _, value in dots],
-        "marker": {"color": colour, "size": 8, "opacity": 0.75, "symbol": evidence.symbol(preset)},
+        "marker": {"color": colour, "size": 8, "opacity": 0.75, "symbol": evidence.symbol(contender)},
         "customdata": [level_name(row) for row, _ in dots],
         "hovertemplate": f"{label}, phi %{{customdata}}: %{{y:,.4~g}} {words}<extra></extra>",
-        "showlegend": axis == "y",
+        "showlegend": axis == "y" and (evidence.few or event == "ood_95"),
     }
     return [line, marks]
 
@@ -127,9 +146,9 @@ def _median(times: list[Row | None], unit: str) -> float | None:
     return None if middle == float("inf") else middle
 
 
-def _missed(evidence: SweepEvidence, preset: str, event: str, place: int) -> Figure:
+def _missed(evidence: SweepEvidence, contender: str, event: str, place: int) -> Figure:
     """How many seeds of each level did not reach it, as text."""
-    counts = [(row, sum(when is None for when in row["grok"][event])) for row in evidence.of_preset(preset)]
+    counts = [(row, sum(when is None for when in row["grok"][event])) for row in evidence.of_contender(contender)]
     missed = [(row, n) for row, n in counts if n]
     return {
         "type": "scatter",
@@ -141,7 +160,7 @@ def _missed(evidence: SweepEvidence, preset: str, event: str, place: int) -> Fig
         "textposition": "middle right",
         "textfont": {"color": EVENTS[event][1], "size": 12},
         "customdata": [[level_name(row), n, len(row["grok"][event])] for row, n in missed],
-        "hovertemplate": f"{evidence.named(EVENTS[event][0], preset)} not reached by %{{customdata[1]}} of "
+        "hovertemplate": f"{evidence.label(EVENTS[event][0], contender)} not reached by %{{customdata[1]}} of "
         "%{customdata[2]} seeds at phi %{customdata[0]}<extra></extra>",
         "showlegend": False,
     }

@@ -126,10 +126,12 @@ EFFECTS = {
     "ood_target": 0.0,
     "beyond": 2,
     "compare": False,
+    "snapshots": 3,
     "model": ModelSettings(width=32, heads=2),
 }
-LOOKED_AT = {"compare"}
-"""Settings without effect on this graph, which compares nothing: see the tests of comparisons."""
+LOOKED_AT = {"compare", "snapshots"}
+"""Settings that have no effect here: this graph compares nothing (see the tests of comparisons), and weights that are
+kept on the way change none (see those of the circuit)."""
 
 
 @pytest.fixture(scope="module")

@@ -287,6 +287,15 @@ def sweep(
         str, typer.Option(help="Inferred facts for each atomic fact, with commas; 'all' for all there are.")
     ] = "0.5,1,2,3.6,6.25,all",
     presets: Annotated[str, typer.Option("--preset", help="One preset or several, with commas.")] = "loop",
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE,...",
+            help="Settings that each preset is trained with, one after the other, such as hops=2,3 or "
+            "optimizer=muon,optimizer=adamw+adam_rate=0.001; several --vary multiply.",
+            show_default=False,
+        ),
+    ] = None,
     hops: Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")] = None,
     changes: Changes = None,
     budget: Annotated[str, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'.")] = "5m",
@@ -295,7 +304,7 @@ def sweep(
         int | None, typer.Option(min=1, help="Seeds trained at once, one thread each; as many as cores if left out.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the sweep stopped, with more levels or seeds if you like.")
+        bool, typer.Option("--resume", help="Go on where the sweep stopped, with more of all if you like.")
     ] = False,
     force: Force = False,
     as_json: Json = False,
@@ -312,6 +321,7 @@ def sweep(
             out,
             phis=phi.split(","),
             presets=presets.split(","),
+            vary=vary or (),
             seeds=seeds,
             hops=hops,
             changes=changes or (),
@@ -388,6 +398,23 @@ def ask(
     from grokhop.ask import ask as ask_run
 
     _emit(ask_run(run, text, seed=seed), as_json, console.show_answer)
+
+
+@app.command()
+def explain(
+    run: Run,
+    query: Annotated[
+        list[str] | None,
+        typer.Option(help="A path or a question that is looked into, place by place; may be repeated."),
+    ] = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """See the circuit: what is named on the way, what carries the answer, and how that came about."""
+    from grokhop import console
+    from grokhop.explain import explain as explain_run
+
+    _emit(explain_run(run, texts=query or (), threads=threads), as_json, console.show_explanation)
 
 
 @app.command()

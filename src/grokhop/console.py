@@ -432,3 +432,56 @@ def show_export(result: dict[str, Any]) -> None:
     """What was written, and how it is read."""
     out.print(f"{result['model']}: {result['parameters']:,} parameters, {result['tokens']:,} tokens", markup=False)
     out.print(f"export: {result['export']} (README.md says how to ask it)", soft_wrap=True, markup=False)
+
+
+_DISTRIBUTION = {"id": "in distribution", "ood": "out of distribution"}
+
+
+def show_explanation(result: dict[str, Any]) -> None:
+    """How often the bridges are named, what each place restores, and what was found of single queries."""
+    table = plain_table("does the explanation hold? two hops", "queries", ("asked", "right", "right, bridge named"))
+    table.add_column("bridge named, wrong", justify="right")
+    for found in result["seeds"]:
+        for name, words in _DISTRIBUTION.items():
+            score = found[name]["score"]
+            numbers = (score[key] for key in ("n", "right", "right_and_named", "named_and_wrong"))
+            table.add_row(f"seed {found['seed']}, {words}", *(f"{number:,}" for number in numbers))
+    out.print(table)
+    if result["patching"]:
+        heading = f"put back into a query with another head, {_DISTRIBUTION[result['asked']]}"
+        patched = plain_table(heading, "residual stream at", ("answer restored",))
+        for place, share in result["patching"].items():
+            patched.add_row(place, percent(max(0.0, share)))
+        out.print(patched)
+    for line in _about_the_circuit(result):
+        out.print(line, markup=False)
+    for query in result["queries"]:
+        _show_places(query)
+
+
+def _about_the_circuit(result: dict[str, Any]) -> Iterator[str]:
+    for found in result["seeds"]:
+        for name, words in _DISTRIBUTION.items():
+            cell, carried = found[name], found[name]["carried_over"]
+            if carried and carried["n"]:
+                yield (
+                    f"seed {found['seed']}, {words}: the bridge's state of another query brings the answer in "
+                    f"{percent(carried['answered'])} of {carried['n']}; without the bridge "
+                    f"{percent(cell['ablation']['bridge'])} are still right, without a random entity "
+                    f"{percent(cell['ablation']['random'])}"
+                )
+    if not result["formation"]:
+        yield "no snapshots were kept: train with --set snapshots=8 to see how the circuit forms"
+
+
+def _show_places(query: dict[str, Any]) -> None:
+    table = plain_table(" / ".join(query["query"]), "position", ("depth", "reads out", "probability"))
+    for place in query["places"]:
+        best = place["top"][0]
+        table.add_row(
+            f"{place['position']} {place['token']}",
+            str(place["depth"]),
+            _short(best["entity"]),
+            percent(best["probability"]),
+        )
+    out.print(table)

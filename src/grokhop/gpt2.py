@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grokhop.encode import GIVEN
-from grokhop.model import Model, ReadOut
+from grokhop.model import Model, Point, ReadOut
 from grokhop.settings import ModelSettings
 
 POSITIONS = 32
@@ -30,23 +30,25 @@ class Layer(nn.Module):
         self.attention_norm, self.mlp_norm = nn.LayerNorm(D), nn.LayerNorm(D)
         self.query_key_value, self.output = nn.Linear(D, 3 * D), nn.Linear(D, D)
         self.up, self.down = nn.Linear(D, settings.mlp_ratio * D), nn.Linear(settings.mlp_ratio * D, D)
+        self.residual, self.mixed, self.attended, self.thought = Point(), Point(), Point(), Point()
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         return self.think(self.gather(x_BTD))
 
     def gather(self, x_BTD: Tensor) -> Tensor:
         """(B, T, D) states with what attention brings from other positions."""
-        return x_BTD + self.attention(self.attention_norm(x_BTD))
+        x_BTD = self.residual(x_BTD)
+        return x_BTD + self.attended(self.attention(self.attention_norm(x_BTD)))
 
-    def think(self, x: Tensor) -> Tensor:
-        """(..., D) states with what the perceptron makes of each by itself."""
-        return x + self.mlp(self.mlp_norm(x))
+    def think(self, x: Tensor, row: Tensor | None = None, position: Tensor | None = None) -> Tensor:
+        """(..., D) states with what the perceptron makes of each by itself; of all positions or of those named."""
+        return x + self.thought(self.mlp(self.mlp_norm(x)), row, position)
 
     def attention(self, x_BTD: Tensor) -> Tensor:
         B, T, D = x_BTD.shape
         q_BHTK, k_BHTK, v_BHTK = self.query_key_value(x_BTD).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True)
-        return self.output(mixed_BHTK.transpose(1, 2).reshape(B, T, D))
+        return self.output(self.mixed(mixed_BHTK.transpose(1, 2)).reshape(B, T, D))
 
     def mlp(self, x: Tensor) -> Tensor:
         return self.down(F.gelu(self.up(x), approximate="tanh"))
@@ -80,5 +82,5 @@ class Gpt2(Model):
         for layer in layers:
             x_BTD = layer(x_BTD)
         # What is not read out need not be thought about in the end: a third of the work of two layers.
-        h_ND = last.think(last.gather(x_BTD)[row, position])
+        h_ND = last.think(last.gather(x_BTD)[row, position], row, position)
         return [ReadOut(1, row, position, self.read_out(h_ND))]

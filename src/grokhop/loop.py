@@ -17,13 +17,14 @@ Shapes: B rows, T positions, N read-outs, D width, H heads, K = D / H, V tokens.
 """
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grokhop.encode import NEVER_DUE
-from grokhop.model import Model, ReadOut
+from grokhop.model import Model, Point, ReadOut
 from grokhop.settings import ModelSettings
 
 
@@ -36,6 +37,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = settings.heads
         self.query, self.key, self.value, self.output = (_linear(settings.width, settings.width) for _ in range(4))
+        self.mixed = Point()
         frequency = 10_000.0 ** -torch.linspace(0, 1, settings.width // settings.heads // 2 + 1)[:-1]
         self.register_buffer("frequency", frequency, persistent=False)
 
@@ -49,7 +51,7 @@ class Attention(nn.Module):
         score_NTH = (q_NHK[:, None] * k_BTHK[row]).sum(-1) / math.sqrt(D // self.heads)
         score_NTH = score_NTH.masked_fill((places > position[:, None])[..., None], -math.inf)
         mixed_NHK = (score_NTH.softmax(dim=1)[..., None] * v_BTHK[row]).sum(1)
-        return self.output(mixed_NHK.reshape(-1, D))
+        return self.output(self.mixed(mixed_NHK, row, position).reshape(-1, D))
 
     def _rotate(self, x: Tensor, position: Tensor) -> Tensor:
         """Turn each pair of features of (..., H, K) by an angle that grows with its position."""
@@ -79,11 +81,13 @@ class Layer(nn.Module):
         self.attention = Attention(settings)
         self.mlp_norm = nn.RMSNorm(settings.width)
         self.mlp = Mlp(settings)
+        self.residual, self.attended, self.thought = Point(), Point(), Point()
 
     def forward(self, x_BTD: Tensor, row: Tensor, position: Tensor) -> Tensor:
         """Return the (N, D) new states of the positions named by `row` and `position`."""
-        x_ND = x_BTD[row, position] + self.attention(self.attention_norm(x_BTD), row, position)
-        return x_ND + self.mlp(self.mlp_norm(x_ND))
+        attended_ND = self.attention(self.attention_norm(x_BTD), row, position)
+        x_ND = x_BTD[row, position] + self.attended(attended_ND, row, position)
+        return x_ND + self.thought(self.mlp(self.mlp_norm(x_ND)), row, position)
 
 
 class LoopTransformer(Model):
@@ -96,6 +100,7 @@ class LoopTransformer(Model):
         nn.init.normal_(self.embedding.weight, std=0.02)
         self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.layers))
         self.final_norm = nn.RMSNorm(settings.width)
+        self.belief = Point()
 
     def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
         x_BTD = self.embedding(tokens)
@@ -106,6 +111,7 @@ class LoopTransformer(Model):
         read_outs = []
         for loop in range(1, int(due.max()) + 1):
             row, position = torch.nonzero((begins <= loop) & (loop <= until), as_tuple=True)
+            x_BTD = _entered(self.layers[0], x_BTD)  # here, so that what is put in its place stays
             h_MD = self.block(x_BTD, row, position)
             ready = due[row, position] == loop
             logits_NV = self.read_out(h_MD[ready])
@@ -114,7 +120,7 @@ class LoopTransformer(Model):
             if loop < int(due.max()):
                 x_BTD = x_BTD.index_put((row[~ready], position[~ready]), h_MD[~ready])
                 at = (row[ready], position[ready])
-                taken_ND = self.take_in(tokens[at], h_MD[ready], logits_NV)
+                taken_ND = self.take_in(tokens[at], h_MD[ready], self.belief(logits_NV, *at))
                 x_BTD = x_BTD.index_put(at, taken_ND.to(x_BTD.dtype))  # a product may be of lower precision
         return read_outs
 
@@ -123,8 +129,8 @@ class LoopTransformer(Model):
         B, T, D = x_BTD.shape
         places = (torch.arange(n, device=x_BTD.device) for n in (B, T))
         everywhere = torch.cartesian_prod(*places).unbind(1) if len(self.layers) > 1 else ()
-        for layer in self.layers[:-1]:
-            x_BTD = layer(x_BTD, *everywhere).view(B, T, D)
+        for layer, following in pairwise(self.layers):
+            x_BTD = _entered(following, layer(x_BTD, *everywhere).view(B, T, D))
         return self.layers[-1](x_BTD, row, position)
 
     def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
@@ -134,6 +140,12 @@ class LoopTransformer(Model):
     def re_embed(self, logits_NV: Tensor) -> Tensor:
         """(N, V) logits to the (N, D) expected embedding under their softmax."""
         return logits_NV.softmax(-1) @ self.embedding.weight
+
+
+def _entered(layer: nn.Module, x_BTD: Tensor) -> Tensor:
+    """The residual stream that a layer is given."""
+    entered: Tensor = layer.get_submodule("residual")(x_BTD)
+    return entered
 
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:

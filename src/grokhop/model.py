@@ -25,6 +25,17 @@ class Hops(NamedTuple):
     probability: Tensor
 
 
+class Point(nn.Module):
+    """A place where a value can be watched or replaced by a forward hook; it hands on what it is given.
+
+    Such identities are what TransformerLens (Nanda and Bloom 2022) calls hook points. They have no weights.
+    """
+
+    def forward(self, value: Tensor, row: Tensor | None = None, position: Tensor | None = None) -> Tensor:
+        """Hand on a value of all positions, (B, T, ...), or of those that `row` and `position`, (N,), name."""
+        return value
+
+
 class Model(nn.Module):
     """A network of `layers` over the `embedding` of each token, with which it also reads out."""
 

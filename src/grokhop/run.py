@@ -5,7 +5,9 @@
     RUN/phi.json           phi before and after hold-out
     RUN/pretrained/        the shape of the pretrained model that was begun with, if one was
     RUN/seed-0/            metrics.jsonl, checkpoint.safetensors, model.safetensors, summary.json
+    RUN/seed-0/snapshots/  weights at some steps on the way, if the settings ask for them
     RUN/eval.json          what 'grokhop eval' found
+    RUN/explain.json       what 'grokhop explain' found
     RUN/report.html        what 'grokhop report' made of all this
 
 Reading a run needs no torch.
@@ -25,8 +27,8 @@ from grokhop.graph import Graph
 from grokhop.language import worded
 from grokhop.settings import TrainSettings
 
-GRAPH, PHI, EVAL, REPORT = "graph", "phi.json", "eval.json", "report.html"
-PRETRAINED = "pretrained"
+GRAPH, PHI, EVAL, EXPLANATION, REPORT = "graph", "phi.json", "eval.json", "explain.json", "report.html"
+PRETRAINED, SNAPSHOTS = "pretrained", "snapshots"
 CHECKPOINT, WEIGHTS, SUMMARY = "checkpoint.safetensors", "model.safetensors", "summary.json"
 
 
@@ -105,6 +107,11 @@ class Run:
         if not seeds:
             raise InputError(f"no seed of {self.path} has finished: go on with 'grokhop train ... --resume'")
         return seeds
+
+    def snapshots(self, seed: int) -> dict[int, Path]:
+        """Weights that were kept on the way, by their step, the earliest first."""
+        found = (self.seed_folder(seed) / SNAPSHOTS).glob("*.safetensors")
+        return dict(sorted((int(path.stem), path) for path in found))
 
     def summary(self, seed: int) -> dict[str, Any]:
         """What the training of a seed came to (`grokhop.metrics.summary`)."""

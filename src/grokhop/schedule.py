@@ -1,6 +1,7 @@
 """The learning rate over a run: it warms up, stays, and falls to zero when it is told to."""
 
 from dataclasses import dataclass
+from math import log10
 
 from grokhop.settings import TrainSettings
 
@@ -42,3 +43,11 @@ class Schedule:
     def is_over(self, step: int) -> bool:
         """Whether nothing is left to learn at this rate."""
         return step >= self.last_step
+
+
+def is_snapshot(step: int, per_tenfold: int) -> bool:
+    """Whether weights are kept after so many steps: `per_tenfold` times from 1 to 10, as often from 10 to 100, ..."""
+    if not per_tenfold:
+        return False
+    place = round(per_tenfold * log10(step))
+    return any(round(10 ** (i / per_tenfold)) == step for i in (place - 1, place, place + 1))

@@ -89,6 +89,8 @@ class TrainSettings:
     """...but over at least so many."""
     evaluate_every: int = 50
     """Steps between looks at the validation queries."""
+    snapshots: int = 0
+    """How many sets of weights are kept for each tenfold of steps, for `grokhop explain` to see how they came about."""
     id_target: float = 0.99
     ood_target: float = 0.96
     """Validation accuracies that, reached together, begin the cool-down, after which training ends if they still hold.
@@ -103,6 +105,8 @@ class TrainSettings:
         for name in ("batch_rows", "evaluate_every", "cooldown_steps", "warmup_steps", "beyond"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.snapshots < 0:
+            raise ValueError(f"snapshots must be at least 0, not {self.snapshots}")
         if not 2 <= self.hops <= MOST_HOPS:
             raise ValueError(f"hops must be from 2 to {MOST_HOPS}, not {self.hops}")
         if self.phi < 0:

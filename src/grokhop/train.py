@@ -36,8 +36,8 @@ from grokhop.metrics import Begun, Look, Notice, append_look, id_accuracy, keep_
 from grokhop.model import Model, ReadOut
 from grokhop.optimizers import make_optimizers
 from grokhop.phi import measure
-from grokhop.run import CHECKPOINT, GRAPH, PHI, PRETRAINED, SUMMARY, WEIGHTS, Run, compose_as
-from grokhop.schedule import Schedule
+from grokhop.run import CHECKPOINT, GRAPH, PHI, PRETRAINED, SNAPSHOTS, SUMMARY, WEIGHTS, Run, compose_as
+from grokhop.schedule import Schedule, is_snapshot
 from grokhop.scores import Score
 from grokhop.settings import Budget, TrainSettings
 
@@ -184,6 +184,8 @@ class Trainer:
         losses: list[float] = []
         while not self._is_over(budget):
             losses.append(self._take_step())
+            if is_snapshot(self.step, self.settings.snapshots):
+                self._keep_snapshot()
             self.seconds = time.perf_counter() - began
             if self._budget_presses(budget):
                 self.schedule.cool_down(self.step)
@@ -288,6 +290,10 @@ class Trainer:
             "cooldown_steps": self.schedule.cooldown_steps,
         }
         save_checkpoint(self.folder / CHECKPOINT, self.model, self.optimizers, where)
+
+    def _keep_snapshot(self) -> None:
+        (self.folder / SNAPSHOTS).mkdir(exist_ok=True)
+        save_weights(self.folder / SNAPSHOTS / f"{self.step}.safetensors", self.model)
 
     def resume(self) -> None:
         """Go back to the last checkpoint, if there is one.

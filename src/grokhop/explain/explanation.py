@@ -1,0 +1,162 @@
+"""The explanation of a run: all measures of its circuit, for each finished seed, in one file.
+
+Two-hop queries are looked into, those of the test cells II ('id') and OO ('ood'). Nothing is chosen or tuned by what is
+found here.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import torch
+
+from grokhop.chains import Chaining, Queries
+from grokhop.compose import cell_name
+from grokhop.encode import Vocabulary, encode_queries
+from grokhop.errors import InputError
+from grokhop.evaluate import load_model
+from grokhop.explain.formation import FEWEST_PAIRS, formation
+from grokhop.explain.lens import lens, mean_lens, members
+from grokhop.explain.patching import ablate, bridge_place, carried_over, trace
+from grokhop.explain.places import RESIDUAL, Place
+from grokhop.explain.score import score
+from grokhop.folder import conditions, write_json
+from grokhop.model import Model
+from grokhop.run import EXPLANATION, Run
+from grokhop.understand import Understander
+
+MOST_QUERIES = 200
+"""Of each cell that is patched; all are scored."""
+TOP = 3
+"""Tokens that are told of each place of a single query."""
+
+
+def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None) -> dict[str, Any]:
+    """Look into the finished models of the run folder `path`; write and return `explain.json`.
+
+    Args:
+        texts: questions or paths, of which all places are told too, and what patching shows of each.
+
+    Returns:
+        For each seed: `score`, the `lens`, causal tracing (`trace`), where the bridge is (`bridge`), what it carries
+        over and what falls without it, in and out of distribution, and the `formation`. In all: `bridge_named` and
+        `right_for_wrong_reason` out of distribution, `patching`, what each place of the residual stream restores of a
+        corrupted head, and `asked`, the set on which that was measured; `queries`, what was found of the texts.
+
+    Raises:
+        InputError: the run cannot be read, no seed has finished, its models have no places to look at, or a text is no
+            chain that the graph knows.
+    """
+    run = Run.read(path)
+    torch.set_num_threads(threads or torch.get_num_threads())
+    chaining = Chaining(run.graph)
+    cells = run.compositions.cells["test"][2]
+    asked = {name: cells[cell_name([name == "ood"] * 2)] for name in ("id", "ood")}
+    chains = [_chain(run, text) for text in texts]
+    seeds = [_of_seed(run, seed, chaining, asked) for seed in run.finished_seeds()]
+    result = {
+        **_in_all(seeds),
+        "formation": [row for found in seeds for row in found["formation"]],
+        "seeds": seeds,
+        "queries": [_of_query(run, chaining, text, chain) for text, chain in zip(texts, chains, strict=True)],
+        **conditions(),
+    }
+    write_json(run.path / EXPLANATION, result)
+    return result
+
+
+def _of_seed(run: Run, seed: int, chaining: Chaining, asked: dict[str, Queries]) -> dict[str, Any]:
+    model = load_model(run, seed)
+    found = {name: _of_cell(model, chaining, queries) for name, queries in asked.items()}
+    best = found["ood"]["bridge"] or found["id"]["bridge"]
+    place = Place(RESIDUAL, **best) if best else None
+    rows = [{"seed": seed, **row} for row in formation(run, seed, model, place)]
+    return {"seed": seed, **found, "formation": rows}
+
+
+def _of_cell(model: Model, chaining: Chaining, queries: Queries) -> dict[str, Any]:
+    some = queries.where(np.random.default_rng(0).permutation(len(queries))[:MOST_QUERIES])
+    vocabulary = Vocabulary.of(chaining.graph)
+    traced = trace(model, chaining, some)
+    # From a handful of pairs nothing is concluded.
+    place = bridge_place(traced) if traced[0]["n"] >= FEWEST_PAIRS else None
+    ends = [
+        members(chaining.answers(some.head, some.relations[:, :hop]), vocabulary.size)
+        for hop in range(1, some.hops + 1)
+    ]
+    return {
+        "score": score(model, chaining, queries),
+        "lens": mean_lens(lens(model, encode_queries(vocabulary, some)), ends) if len(some) else [],
+        "trace": traced,
+        "bridge": None if place is None else {"depth": place.depth, "position": place.position},
+        "carried_over": None if place is None else carried_over(model, chaining, some, place),
+        "ablation": ablate(model, chaining, some),
+    }
+
+
+def _in_all(seeds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures over all seeds."""
+    scores = [found["ood"]["score"] for found in seeds]
+    right = sum(s["right"] for s in scores)
+    name = "ood" if all(found["ood"]["bridge"] for found in seeds) else "id"
+    maps = [found[name]["trace"][0][RESIDUAL] for found in seeds if found[name]["bridge"]]
+    places = {(row["depth"], row["position"]) for rows in maps for row in rows}
+    restored = {
+        f"depth {depth}, position {position}": mean(
+            row["restored"] for rows in maps for row in rows if (row["depth"], row["position"]) == (depth, position)
+        )
+        for depth, position in sorted(places)
+    }
+    return {
+        "bridge_named": sum(s["right_and_named"] for s in scores) / right if right else None,
+        "right_for_wrong_reason": [
+            {"seed": found["seed"], **example}
+            for found in seeds
+            for example in found["ood"]["score"]["right_for_wrong_reason"]
+        ],
+        "asked": name,
+        "patching": restored,
+    }
+
+
+def _chain(run: Run, text: str) -> Queries:
+    """The chain that a text asks for.
+
+    Raises:
+        InputError: it is not understood, or is no chain.
+    """
+    query = Understander(run.plain_graph).understand(text).query
+    if query.operator is not None:
+        raise InputError(f"{text!r} compares, and only chains can be looked into: write 'entity / relation / relation'")
+    branch = query.branches[0]
+    return Chaining(run.graph).answers(np.array([branch.head]), np.array([branch.relations]))
+
+
+def _of_query(run: Run, chaining: Chaining, text: str, chain: Queries) -> dict[str, Any]:
+    """What each place of one query says, in the model of the first seed, and what patching shows of it."""
+    seed = run.finished_seeds()[0]
+    model, graph = load_model(run, seed), run.graph
+    names = [*(entity.label for entity in graph.entities), *graph.relations]
+    asked = [int(chain.head[0]), *(len(graph.entities) + chain.relations[0])]
+    rows = encode_queries(Vocabulary.of(graph), chain)
+    return {
+        "text": text,
+        "seed": seed,
+        "query": [names[token] for token in asked],
+        "expected": [names[entity] for entity in chain.answers.tolist()],
+        "places": [
+            {
+                "depth": depth,
+                "position": position,
+                "token": names[asked[position]],
+                "top": [
+                    {"entity": names[token], "probability": share}
+                    for share, token in zip(*(x.tolist() for x in p[0].topk(TOP)), strict=True)
+                ],
+            }
+            for (depth, position), p in lens(model, rows).items()
+        ],
+        "trace": trace(model, chaining, chain) if len(chain.answers) else [],
+    }

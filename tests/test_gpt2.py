@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from grokhop.encode import GIVEN, NEVER_DUE
-from grokhop.gpt2 import Gpt2
+from grokhop.gpt2 import Gpt2, Nodes
 from grokhop.settings import ModelSettings, preset
 
 VOCABULARY = 11
@@ -55,6 +55,22 @@ def test_only_the_due_positions_are_read_out_all_at_once() -> None:
     (read,) = model(TOKENS, due)
     assert list(zip(read.row.tolist(), read.position.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 3)]
     torch.testing.assert_close(read.logits, at_all(model, TOKENS)[read.row, read.position])
+
+
+def test_rows_that_begin_alike_share_their_states_and_nothing_else_changes() -> None:
+    """In training each prefix is computed once; answers and gradients are those of rows on their own."""
+    model = model_of(layers=3)
+    tokens = torch.tensor([[1, 8, 9, 2], [1, 8, 9, 3], [1, 8, 10, 2], [1, 9, 9, 2], [2, 8, 9, 2], [1, 8, 9, 2]])
+    due = torch.tensor(
+        [[GIVEN, 1, 1, 1]] * 3 + [[GIVEN, 1, NEVER_DUE, NEVER_DUE], [GIVEN, NEVER_DUE, 1, 1], [GIVEN, 1, 1, 1]]
+    )
+    assert len(Nodes.of(tokens, due, shared=True).row) == 12 < len(Nodes.of(tokens, due, shared=False).row) == 22
+    found = []
+    for mode in (True, False):
+        (read,) = model.train(mode)(tokens, due)
+        gradients = torch.autograd.grad((read.logits**2).sum(), list(model.parameters()), allow_unused=True)
+        found.append((read.row, read.position, read.logits, *(g for g in gradients if g is not None)))
+    torch.testing.assert_close(*found, atol=1e-5, rtol=1e-4)
 
 
 def test_layers_that_are_applied_twice_are_those_of_a_model_that_holds_them_twice() -> None:

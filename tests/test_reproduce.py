@@ -155,6 +155,7 @@ def test_a_recipe_that_draws_its_graph_has_the_published_size_beside_its_own(nam
 
 # What the published size comes to, short of training it.
 
+
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_published_graph_offers_the_published_phi(name: str) -> None:
     recipe = read_recipe(name)

@@ -144,7 +144,7 @@ class LoopTransformer(Model):
 
 def _entered(layer: nn.Module, x_BTD: Tensor) -> Tensor:
     """The residual stream that a layer is given."""
-    entered: Tensor = layer.get_submodule("residual")(x_BTD)
+    entered: Tensor = layer.get_submodule("residual")(x_BTD, None, None)
     return entered
 
 

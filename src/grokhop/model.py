@@ -31,8 +31,8 @@ class Point(nn.Module):
     Such identities are what TransformerLens (Nanda and Bloom 2022) calls hook points. They have no weights.
     """
 
-    def forward(self, value: Tensor, row: Tensor | None = None, position: Tensor | None = None) -> Tensor:
-        """Hand on a value of all positions, (B, T, ...), or of those that `row` and `position`, (N,), name."""
+    def forward(self, value: Tensor, row: Tensor | None, position: Tensor | None) -> Tensor:
+        """Hand on (B, T, ...) values of all positions, or (N, ...) of those that `row` and `position` name, (N,)."""
         return value
 
 

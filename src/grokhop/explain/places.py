@@ -170,8 +170,8 @@ class _Hook:
         change, self.depth = self.replace(self.part, self.depth), self.depth + self.layers
         if change is None:
             return value
-        row, position = given[1:] if len(given) == 3 and given[1] is not None else (None, None)
-        if row is not None and position is not None:
+        row, position = given[1:]
+        if row is not None:
             return change(value, row, position)
         B, T = value.shape[:2]
         row, position = torch.cartesian_prod(torch.arange(B), torch.arange(T)).unbind(1)

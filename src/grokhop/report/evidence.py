@@ -8,7 +8,7 @@ from typing import Any
 
 from grokhop.graph import Part
 from grokhop.metrics import Look, read_looks, summary
-from grokhop.run import EVAL, PHI, SUMMARY, Run
+from grokhop.run import EVAL, EXPLANATION, PHI, SUMMARY, Run
 from grokhop.scores import wilson
 
 Row = dict[str, Any]
@@ -30,6 +30,13 @@ class Evidence:
         if not (self.run.path / EVAL).exists():
             return None
         return self.run.read_json(EVAL, made_by="grokhop eval")
+
+    @cached_property
+    def explanation(self) -> dict[str, Any] | None:
+        """What `grokhop explain` found, or None before it has been run."""
+        if not (self.run.path / EXPLANATION).exists():
+            return None
+        return self.run.read_json(EXPLANATION, made_by="grokhop explain")
 
     @cached_property
     def looks(self) -> dict[int, list[Look]]:

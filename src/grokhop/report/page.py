@@ -5,6 +5,7 @@ from typing import Any
 
 from grokhop.folder import write_bytes
 from grokhop.report.cells import cells_section
+from grokhop.report.circuit import circuit_section
 from grokhop.report.conditions import conditions
 from grokhop.report.evidence import Evidence
 from grokhop.report.graph import graph_section
@@ -39,9 +40,11 @@ def _render(evidence: Evidence) -> str:
         "cells": cells_section(evidence),
         "hardest": relations_section(evidence),
     }
+    circuit = circuit_section(evidence)
+    figures = {name: part["figure"] for name, part in plotted.items() if part and part.get("figure")}
     return render(
         "report.html.j2",
-        {name: part["figure"] for name, part in plotted.items() if part and part.get("figure")},
+        {**figures, **(circuit["figures"] if circuit else {})},
         title=title_of(evidence),
         verdict=verdict(evidence),
         notes=notes(evidence),
@@ -49,6 +52,7 @@ def _render(evidence: Evidence) -> str:
         facts=conditions(evidence),
         graph=graph_section(evidence),
         questions=questions_section(evidence),
+        circuit=circuit,
         leakage=leakage_section(evidence),
         commands=commands(evidence.run),
         inputs=inputs(evidence.run),

@@ -127,11 +127,11 @@ MOST_HOPS = 8
 """Cells are made for every pattern of held-out hops, of which there are two to the power of the hops."""
 
 PUBLISHED = TrainSettings(
-    model=ModelSettings(architecture="gpt2", width=128, heads=4, layers=2),
+    model=ModelSettings(architecture="gpt2", width=128, heads=4, layers=3),
     prefixes=False,
     optimizer="adamw",
     adam_rate=1e-3,
-    adam_decay=0.3,
+    adam_decay=0.5,
     adam_beta2=0.98,
     warmup_steps=100,
     cooldown=False,

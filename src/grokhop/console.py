@@ -42,6 +42,7 @@ STAGES = {
     "augment": "Adding facts where a relation has too few",
     "train": "Training until it groks",
     "evaluate": "Asking the test queries",
+    "explain": "Looking into the circuit",
 }
 
 
@@ -130,7 +131,7 @@ def demo_display(budget: Budget) -> Iterator[dict[str, Any]]:
     """Yield what shows the stages of the demo and its training, as keywords of `grokhop.demo.demo`."""
     from grokhop.settings import preset
 
-    says = {"ingest": _say_counts, "phi": _say_phi, "augment": _say_augmentation}
+    says = {"ingest": _say_counts, "phi": _say_phi, "augment": _say_augmentation, "explain": _say_circuit}
 
     def stage(name: str, result: dict[str, Any] | None) -> None:
         if result is None:
@@ -166,6 +167,14 @@ def _say_augmentation(report: dict[str, Any]) -> None:
         + ("; every relation passes" if not failing else f"; below the target: {', '.join(failing)}"),
         markup=False,
     )
+
+
+def _say_circuit(result: dict[str, Any]) -> None:
+    scores = [found["ood"]["score"] for found in result["seeds"]]
+    right, named = (sum(score[key] for score in scores) for key in ("right", "right_and_named"))
+    err.print(f"the bridge is named in {named} of {right} right answers over held-out facts")
+    for line in _about_the_circuit(result):
+        err.print(line, markup=False)
 
 
 def show_graph(graph: dict[str, Any]) -> None:

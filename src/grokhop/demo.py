@@ -1,6 +1,6 @@
 """The demo: every stage of the flow on the built-in graph, in order.
 
-worldfacts -> hold-out -> phi -> augment -> train -> evaluate -> report
+worldfacts -> hold-out -> phi -> augment -> train -> evaluate -> explain -> report
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import Any
 
 from grokhop.augment import augment_folder
 from grokhop.evaluate import evaluate
+from grokhop.explain import explain
 from grokhop.folder import refuse_to_overwrite
 from grokhop.graph import Graph
 from grokhop.ingest import ingest_worldfacts
@@ -18,6 +19,7 @@ from grokhop.report import report
 from grokhop.settings import Budget, preset
 from grokhop.train import train
 
+SETTINGS = preset("loop", changes=["snapshots=8"])
 Stage = Callable[[str, dict[str, Any] | None], None]
 """Told of each stage when it begins (with None) and when it has ended (with its result)."""
 
@@ -35,7 +37,7 @@ def demo(
     """Run the whole flow into the folders `graph`, `augmented` and `run` under `out`.
 
     Returns:
-        `evaluation` (as `grokhop eval`) and `report`, the path of the HTML file.
+        `evaluation` (as `grokhop eval`), `explanation` (as `grokhop explain`) and `report`, the path of the HTML file.
 
     Raises:
         InputError: a folder exists and `force` is off.
@@ -54,7 +56,7 @@ def demo(
     trained = train(
         augmented,
         run,
-        settings=preset("loop"),
+        settings=SETTINGS,
         preset="loop",
         budget=budget,
         threads=threads,
@@ -66,4 +68,7 @@ def demo(
     stage("evaluate", None)
     evaluation = evaluate(run, threads=threads)
     stage("evaluate", evaluation)
-    return {"evaluation": evaluation, "report": str(report(run))}
+    stage("explain", None)
+    explanation = explain(run, threads=threads)
+    stage("explain", explanation)
+    return {"evaluation": evaluation, "explanation": explanation, "report": str(report(run))}

@@ -71,7 +71,7 @@ def snapshot(seed: int, step: int, ood: float, bridge: float, restored: float | 
 
 def explanation(*seeds: dict[str, Any], asked: str = "ood", formation: Any = ()) -> dict[str, Any]:
     numbered = [{"seed": number, **seed} for number, seed in enumerate(seeds)]
-    return {"seeds": numbered, "asked": asked, "formation": list(formation)}
+    return {"seeds": numbered, "asked": asked, "formation": list(formation), "queries": []}
 
 
 def html_of(path: Path, found: dict[str, Any]) -> str:
@@ -252,6 +252,25 @@ def test_a_model_that_answers_nothing_is_reported(tmp_path: Path) -> None:
     assert "No query was answered, and no bridge was named" in html
     assert "Too few queries are answered rightly to trace" in html
     assert not [name for name in plotted(html) if name.startswith("circuit")]
+
+
+def test_a_query_that_was_looked_into_is_shown_place_by_place(tmp_path: Path) -> None:
+    places = [(0, 0, "a", 0.5), (0, 1, "r", 0.25), (1, 1, HOSTILE, 0.875)]
+    query = {
+        "query": ["a", "r"],
+        "seed": 0,
+        "expected": ["b"],
+        "places": [
+            {"depth": d, "position": p, "top": [{"entity": name, "probability": share}]} for d, p, name, share in places
+        ],
+    }
+    html = html_of(tmp_path / "run", {**two_seeds(), "queries": [query]})
+    assert "By the graph the answer is <bdi>b</bdi>" in html
+    assert HOSTILE not in html
+    deepest, embeddings = (row for row in html.split("<tr>") if row.startswith(("<td>1</td>", "<td>embeddings</td>")))
+    assert "87.5" in deepest
+    assert deepest.count("<small>") == 1
+    assert embeddings.count("<small>") == 2
 
 
 def test_seeds_that_were_not_looked_into_are_counted(tmp_path: Path) -> None:

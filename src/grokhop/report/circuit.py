@@ -58,8 +58,17 @@ def _section(found: dict[str, Any], finished: int) -> dict[str, Any]:
         "names_last": any((row["depth"], row["position"]) == (last, 1) for row in lens),
         "last": last,
         "formation": formed,
+        "queries": [_query(query) for query in found["queries"]],
         "figures": {f"circuit-{name}": figure for name, figure in figures.items()},
     }
+
+
+def _query(query: Row) -> Row:
+    """A table of one query: a column for each position, a row for each depth, the deepest first."""
+    read = {(place["depth"], place["position"]): place["top"][0] for place in query["places"]}
+    depths = sorted({depth for depth, _ in read}, reverse=True)
+    columns = range(len(query["query"]))
+    return {**query, "rows": [(depth, [read.get((depth, position)) for position in columns]) for depth in depths]}
 
 
 def _scores(seed: Row) -> dict[str, Row]:

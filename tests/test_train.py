@@ -279,13 +279,13 @@ def test_a_budget_in_seconds_ends_with_the_rate_at_rest(
     ticks = iter(range(10**6))
     monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
     rates: list[float] = []
-    take_step = training.Trainer._take_step
+    take_step = training.Trainer.take_step
 
     def noted(trainer: training.Trainer) -> float:
         rates.append(trainer.schedule.rate(trainer.step))
         return take_step(trainer)
 
-    monkeypatch.setattr(training.Trainer, "_take_step", noted)
+    monkeypatch.setattr(training.Trainer, "take_step", noted)
     run = trained(mini_graph, tmp_path / "run", budget=Budget(seconds=100))
     last = Run.read(run).summary(0)
     assert 90 <= last["train_seconds"] <= 101
@@ -378,7 +378,7 @@ def test_the_loss_of_a_step_is_the_sum_of_its_groups_and_so_is_its_gradient(aske
         seen.update({name: p.grad.clone() for name, p in other.model.named_parameters() if p.grad is not None})
 
     other.optimizers[0].register_step_pre_hook(note)
-    assert other._take_step() == pytest.approx(float(total.detach()), rel=1e-6)
+    assert other.take_step() == pytest.approx(float(total.detach()), rel=1e-6)
     assert seen.keys() == {name for name, _ in one.model.named_parameters()}
     for name, weight in one.model.named_parameters():
         assert weight.grad is not None

@@ -18,7 +18,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from grokhop.chains import NO_FACT, Chaining, Longs, Mask, Queries
+from grokhop.chains import NO_FACT, Chaining, Longs, Mask, Queries, distinct_rows
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part
 from grokhop.holdout import VALIDATION_SHARE, question_pairs
@@ -34,7 +34,8 @@ class QueryParts:
 
     def __init__(self, graph: Graph, *, id_share: float) -> None:
         self.id_share = id_share
-        part_of = dict(zip(graph.pair.tolist(), graph.part.tolist(), strict=True))
+        asks = any(question.path for question in graph.questions)
+        part_of = dict(zip(graph.pair.tolist(), graph.part.tolist(), strict=True)) if asks else {}
         by_part: dict[bool, list[NDArray[np.uint64]]] = {False: [], True: []}
         for question in graph.questions:
             if path := question.path:
@@ -315,7 +316,7 @@ def check_leakage(graph: Graph, made: Compositions) -> dict[str, int]:
     for k in range(2, made.chains.shape[1] + 1):
         asked = [(path[0], *path[1]) for q in graph.questions if (path := q.path) and len(path[1]) == k]
         rows = [np.column_stack([q.head, q.relations]) for q in tested if q.hops == k]
-        forbidden = np.unique(np.concatenate([*rows, np.array(asked, np.int64).reshape(-1, k + 1)]), axis=0)
+        forbidden = distinct_rows(np.concatenate([*rows, np.array(asked, np.int64).reshape(-1, k + 1)]))
         pieces = _pieces(graph, made.chains, k)
         compared += len(pieces)
         leaked_queries += _count_common(pieces, forbidden)
@@ -336,10 +337,10 @@ def _pieces(graph: Graph, chains: Longs, k: int) -> Longs:
     spans = [chains[:, i : i + k] for i in range(chains.shape[1] - k + 1)]
     facts = np.concatenate(spans)
     facts = facts[(facts != NO_FACT).all(axis=1)]
-    return np.unique(np.column_stack([graph.head[facts[:, 0]], graph.relation[facts]]), axis=0).astype(np.int64)
+    return distinct_rows(np.column_stack([graph.head[facts[:, 0]], graph.relation[facts]])).astype(np.int64)
 
 
 def _count_common(a: Longs, b: Longs) -> int:
     """How many rows two arrays of distinct rows share."""
     both = np.concatenate([a, b])
-    return len(both) - len(np.unique(both, axis=0))
+    return len(both) - len(distinct_rows(both))

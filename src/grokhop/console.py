@@ -437,6 +437,37 @@ def _baseline_notes(baseline: dict[str, Any]) -> Iterator[str]:
         yield f"missed questions: {', '.join(f'{cause} ({n:,})' for cause, n in causes.most_common())}"
 
 
+def show_bench(result: dict[str, Any]) -> None:
+    """The contenders of each quantity, one table for all that share their conditions, and whether they agree."""
+    for told in dict.fromkeys(row["conditions"] for row in result["rows"]):
+        table, name = plain_table(told, "", ("median", "low to high", "ratio")), ""
+        for row in (row for row in result["rows"] if row["conditions"] == told):
+            if row["name"] != name:
+                name = row["name"]
+                table.add_row(name, style="bold")
+            median, low, high = (_bench_figure(row[key]) for key in ("median", "low", "high"))
+            reached = (f"{median} {row['unit']}", f"{low} to {high}") if row["reached"] else (row["note"], "–")
+            ratio = "" if row["reached"] or row["ratio"] is None else "at least "
+            table.add_row(f"  {row['contender']}", *reached, ratio + _bench_figure(row["ratio"]))
+        out.print(table)
+        for note in dict.fromkeys(r["note"] for r in result["rows"] if r["conditions"] == told and r["reached"]):
+            if note:
+                out.print(note, markup=False, soft_wrap=True)
+    out.print("ratio: how many times the first is better than each; above 1 it is ahead", soft_wrap=True)
+    for found in result.get("same", []):
+        out.print(f"{'the same' if found['same'] else 'NOT THE SAME'}: {found['what']}", markup=False, soft_wrap=True)
+    for note in result.get("notes", []):
+        out.print(note, markup=False, soft_wrap=True)
+    hardware = result["hardware"]
+    out.print(f"{hardware['processor']}, {hardware['cores']} cores, {result['created']}", markup=False, soft_wrap=True)
+
+
+def _bench_figure(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def show_export(result: dict[str, Any]) -> None:
     """What was written, and how it is read."""
     out.print(f"{result['model']}: {result['parameters']:,} parameters, {result['tokens']:,} tokens", markup=False)

@@ -263,7 +263,7 @@ class Graph:
 
         manifest = read_manifest(path, kind="graph")
         try:
-            return _from_tables({n: pq.read_table(Path(path) / f"{n}.parquet") for n in _TABLES}, manifest)
+            return _from_tables({n: pq.ParquetFile(Path(path) / f"{n}.parquet").read() for n in _TABLES}, manifest)
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, IndexError) as error:
             what = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(f"{path} is damaged ({what}): make it again with 'grokhop ingest'") from error

@@ -10,15 +10,18 @@ Shapes: F facts, E entities, R relations, k hops.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 TARGET = 6.25
 """The threshold reported by Abramov et al. 2025 for composition."""
@@ -133,24 +136,27 @@ def count_paths(graph: Graph, *, hops: int = 2) -> PathCounts:
         InputError: there are more than 64-bit integers hold.
     """
     steps = _Steps(graph)
-    from_ = steps.walks(hops, forward=True)
-    to = steps.walks(hops, forward=False)
+    from_ = steps.walks(hops - 1, forward=True)
+    to = steps.walks(hops - 1, forward=False)
+    paths = steps.total(from_[-1], hops)
     order, bounds = _by_relation(graph)
     head, tail = graph.head[order], graph.tail[order]
     first = _sums(from_[hops - 1][tail], bounds)
     last = _sums(to[hops - 1][head], bounds)
-    paths = int(from_[hops].sum())
+    heads, shared = _heads_and_shared(head, tail, bounds, len(graph.entities))
     if hops == 2:
-        using = first + last - _shared(head, tail, bounds)
+        using, returning = first + last - shared, _there_and_back(graph, from_[1], to[1])
     elif hops == 3:
         using = first + last + _by_the_middle(steps, head, tail, bounds, from_[1], to[1])
+        returning = _returning(steps.matrix, hops)
     else:
         using = paths - _avoiding(steps, head, tail, bounds, hops)
+        returning = _returning(steps.matrix, hops)
     return PathCounts(
         paths=paths,
-        returning=_returning(steps.matrix, hops),
+        returning=returning,
         facts=np.diff(bounds),
-        heads=_distinct_heads(head, bounds, len(graph.entities)),
+        heads=heads,
         first=first,
         last=last,
         using=using,
@@ -161,21 +167,44 @@ class _Steps:
     """The matrix A (E, E) with the number of facts between two entities, and the walks over it."""
 
     def __init__(self, graph: Graph) -> None:
-        size = len(graph.entities)
-        ones = np.ones(len(graph), np.int64)
-        self.matrix = sparse.csr_array((ones, (graph.head, graph.tail)), shape=(size, size))
-        self.transposed = self.matrix.T  # shares the memory
+        self._graph, self._size = graph, len(graph.entities)
+
+    @cached_property
+    def matrix(self) -> "sparse.csr_array":
+        from scipy import sparse  # here, so that two hops need not wait for it
+
+        ones = np.ones(len(self._graph), np.int64)
+        return sparse.csr_array((ones, (self._graph.head, self._graph.tail)), shape=(self._size, self._size))
+
+    @cached_property
+    def out(self) -> Longs:
+        """(E,) facts that begin at each entity."""
+        return np.bincount(self._graph.head, minlength=self._size)
+
+    @cached_property
+    def into(self) -> Longs:
+        """(E,) facts that end at each entity."""
+        return np.bincount(self._graph.tail, minlength=self._size)
 
     def walks(self, hops: int, *, forward: bool) -> list[Longs]:
         """For each length 0..hops the (E,) number of walks that start (or, backward, end) at each entity."""
-        matrix = self.matrix if forward else self.transposed
-        walks = [np.ones(matrix.shape[0], np.int64)]
-        for _ in range(hops):
-            total = float((matrix.sum(axis=0) * walks[-1].astype(float)).sum())
-            if total > _MOST_PATHS:
-                raise InputError(f"the graph has about {total:.0e} paths of {len(walks)} hops: lower --hops")
-            walks.append(matrix @ walks[-1])
+        walks = [np.ones(self._size, np.int64), self.out if forward else self.into]
+        while len(walks) <= hops:
+            self.total(walks[-1], len(walks), forward=forward)
+            walks.append((self.matrix if forward else self.matrix.T) @ walks[-1])
         return walks
+
+    def total(self, walks: Longs, hops: int, *, forward: bool = True) -> int:
+        """How many walks of so many hops there are, of the (E,) walks of one hop less.
+
+        Raises:
+            InputError: there are more than 64-bit integers hold.
+        """
+        before = self.into if forward else self.out
+        total = float(before.astype(float) @ walks.astype(float))
+        if total > _MOST_PATHS:
+            raise InputError(f"the graph has about {total:.0e} paths of {hops} hops: lower --hops")
+        return int(before @ walks)
 
 
 def _by_relation(graph: Graph) -> tuple[Longs, Longs]:
@@ -190,32 +219,42 @@ def _sums(values: Longs, bounds: Longs) -> Longs:
     return np.diff(np.concatenate([[0], np.cumsum(values)])[bounds])
 
 
-def _distinct_heads(head: NDArray[np.int32], bounds: Longs, entities: int) -> Longs:
-    """For each relation how many entities begin a fact of it."""
-    last_seen = np.full(entities, -1, np.int32)
-    found = np.zeros(len(bounds) - 1, np.int64)
+def _heads_and_shared(
+    head: NDArray[np.int32], tail: NDArray[np.int32], bounds: Longs, entities: int
+) -> tuple[Longs, Longs]:
+    """For each relation r its distinct heads, and the two-hop paths r r."""
+    found, out = np.zeros((2, len(bounds) - 1), np.int64), np.zeros(entities, np.int64)
     for r, (start, stop) in enumerate(pairwise(bounds)):
-        heads = head[start:stop]
-        rows = np.arange(len(heads), dtype=np.int32)
-        last_seen[heads] = rows  # of equal heads one stays, whichever
-        found[r] = (last_seen[heads] == rows).sum()
-    return found
-
-
-def _shared(head: NDArray[np.int32], tail: NDArray[np.int32], bounds: Longs) -> Longs:
-    """For each relation r the two-hop paths r r."""
-    out = np.zeros(1 + max(head.max(initial=-1), tail.max(initial=-1)), np.int64)
-    found = np.zeros(len(bounds) - 1, np.int64)
-    for r, (start, stop) in enumerate(pairwise(bounds)):
-        heads, tails = head[start:stop], tail[start:stop]
-        np.add.at(out, heads, 1)
-        found[r] = out[tails].sum()
+        heads, n_out = _distinct(head[start:stop])
+        out[heads] = n_out
+        found[:, r] = len(heads), out[tail[start:stop]].sum()
         out[heads] = 0
-    return found
+    return found[0], found[1]
+
+
+def _distinct(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int32], Longs]:
+    """As `np.unique` with counts, but always by sorting, which is faster here than hashing."""
+    ordered = np.sort(numbers)
+    begins = np.ones(len(ordered) + 1, bool)  # a stretch of equal numbers; the last is behind all
+    np.not_equal(ordered[1:], ordered[:-1], out=begins[1:-1])
+    starts = np.flatnonzero(begins)
+    return ordered[starts[:-1]], starts[1:] - starts[:-1]
+
+
+def _there_and_back(graph: Graph, out: Longs, into: Longs) -> int:
+    """The closed walks of two hops: loops go there and back by themselves, others meet facts the other way round."""
+    head, tail = graph.head, graph.tail
+    loops = np.bincount(head[head == tail]).astype(np.int64)
+    kept = (into[head] > 0) & (out[tail] > 0)
+    up, down = kept & (head < tail), kept & (head > tail)
+    there = np.sort(head[up].astype(np.int64) * len(graph.entities) + tail[up])
+    back = np.sort(tail[down].astype(np.int64) * len(graph.entities) + head[down])
+    meetings = np.searchsorted(there, back, "right") - np.searchsorted(there, back, "left")
+    return int(loops @ loops + 2 * meetings.sum())
 
 
 def _by_the_middle(
-    steps: "_Steps", head: NDArray[np.int32], tail: NDArray[np.int32], bounds: Longs, from_1: Longs, to_1: Longs
+    steps: _Steps, head: NDArray[np.int32], tail: NDArray[np.int32], bounds: Longs, from_1: Longs, to_1: Longs
 ) -> Longs:
     """For each relation the three-hop paths that use it in the middle alone, less those that use it at both ends.
 
@@ -224,13 +263,13 @@ def _by_the_middle(
     out, into = np.zeros_like(from_1), np.zeros_like(to_1)  # facts of the relation alone
     found = np.zeros(len(bounds) - 1, np.int64)
     for r, (start, stop) in enumerate(pairwise(bounds)):
-        heads, tails = head[start:stop], tail[start:stop]
-        np.add.at(out, heads, 1)
-        np.add.at(into, tails, 1)
-        middle_alone = (to_1[heads] - into[heads]) @ (from_1[tails] - out[tails])
-        ends = np.unique(tails)
-        both_ends = into[ends] @ (steps.matrix[ends] @ out)
-        found[r] = middle_alone - both_ends
+        if start == stop:
+            continue
+        (heads, n_out), (tails, n_in) = _distinct(head[start:stop]), _distinct(tail[start:stop])
+        out[heads], into[tails] = n_out, n_in
+        before = to_1[head[start:stop]] - into[head[start:stop]]
+        after = from_1[tail[start:stop]] - out[tail[start:stop]]
+        found[r] = before @ after - n_in @ (steps.matrix[tails] @ out)
         out[heads] = into[tails] = 0
     return found
 
@@ -248,7 +287,7 @@ def _avoiding(steps: _Steps, head: NDArray[np.int32], tail: NDArray[np.int32], b
     return found
 
 
-def _returning(matrix: sparse.csr_array, hops: int) -> int:
+def _returning(matrix: "sparse.csr_array", hops: int) -> int:
     """The closed walks, trace(A^k): walks of i facts from an entity that meet walks of k - i facts to it.
 
     The sum of A^i * (A^(k-i))^T is taken over blocks of rows, so that memory stays bounded.
@@ -271,7 +310,7 @@ def _returning(matrix: sparse.csr_array, hops: int) -> int:
     return total
 
 
-def _without_dead_ends(matrix: sparse.csr_array) -> sparse.csr_array:
+def _without_dead_ends(matrix: "sparse.csr_array") -> "sparse.csr_array":
     """The rows and columns of entities at which facts both begin and end, most others taken away one by one.
 
     No closed walk goes through an entity that cannot be left or reached, nor through one that only leads there.

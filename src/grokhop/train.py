@@ -183,7 +183,7 @@ class Trainer:
         began = time.perf_counter() - self.seconds
         losses: list[float] = []
         while not self._is_over(budget):
-            losses.append(self._take_step())
+            losses.append(self.take_step())
             if is_snapshot(self.step, self.settings.snapshots):
                 self._keep_snapshot()
             self.seconds = time.perf_counter() - began
@@ -209,7 +209,8 @@ class Trainer:
         spent = self.step >= budget.steps or self.seconds > budget.seconds
         return spent or self.schedule.is_over(self.step)
 
-    def _take_step(self) -> float:
+    def take_step(self) -> float:
+        """Train on the next batch and return its loss."""
         rate = self.schedule.rate(self.step)
         for optimizer, height in zip(self.optimizers, self._heights, strict=True):
             for weights in optimizer.param_groups:

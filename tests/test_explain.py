@@ -22,8 +22,8 @@ from grokhop.explain.pairs import corrupt, donors
 from grokhop.explain.patching import Contrast, ablate, bridge_place, carried_over, trace
 from grokhop.explain.places import ATTENTION, HEADS, PARTS, RESIDUAL, Place, last_logits, patch, watch
 from grokhop.explain.score import score
-from grokhop.gpt2 import Gpt2
-from grokhop.graph import Graph
+from grokhop.gpt2 import Gpt2, Nodes
+from grokhop.graph import Graph, Part
 from grokhop.loop import LoopTransformer
 from grokhop.model import Model, Point
 from grokhop.run import Run
@@ -44,28 +44,42 @@ def two_hops(graph: Graph = GRAPH, most: int = 60) -> Queries:
     return queries.where(np.random.default_rng(1).permutation(len(queries))[:most])
 
 
-class Lookup(nn.Module):
-    """A layer of which every part is known: attention fetches the state of the position before, the MLP looks up the
-    fact of that entity and of the relation that stands here, and puts its object in the place of both.
+class Facts(nn.Module):
+    """What a layer of a known circuit does: what stands before is fetched, the fact of that entity and of the relation
+    that stands here is looked up, and its object takes the place of both; where there is none, nothing changes.
     """
 
     def __init__(self, graph: Graph, width: int) -> None:
         super().__init__()
         self.residual, self.mixed, self.attended, self.thought = Point(), Point(), Point(), Point()
-        self.entities = len(graph.entities)
+        self.entities, self.width = len(graph.entities), width
         facts = zip(graph.head.tolist(), graph.relation.tolist(), graph.tail.tolist(), strict=True)
         self.table = {(h, self.entities + r): t for h, r, t in facts}
-        self.width = width
+
+    def looked_up(self, here_ND: Tensor, before_ND: Tensor, row: Tensor, position: Tensor) -> Tensor:
+        fetched_ND = self.attended(self.mixed(before_ND[:, None], row, position).flatten(1), row, position)
+        keys = zip(*(x.argmax(-1).tolist() for x in (fetched_ND, here_ND)), strict=True)
+        found = torch.tensor([self.table.get(key, -1) for key in keys])
+        object_ND = nn.functional.one_hot(found.clamp(min=0), self.width).float()
+        object_ND = torch.where((found >= 0)[:, None], object_ND, here_ND)
+        return here_ND + fetched_ND + self.thought(object_ND - here_ND - fetched_ND, row, position)
+
+
+class Lookup(Facts):
+    """The layer of a loop."""
 
     def forward(self, x_BTD: Tensor, row: Tensor, position: Tensor) -> Tensor:
-        before_N1D = self.mixed(x_BTD[row, position - 1][:, None], row, position)
-        fetched_ND = self.attended(before_N1D.flatten(1), row, position)
-        here_ND = x_BTD[row, position]
-        found = [
-            self.table.get(k, 0) for k in zip(*(x.argmax(-1).tolist() for x in (fetched_ND, here_ND)), strict=True)
-        ]
-        object_ND = nn.functional.one_hot(torch.tensor(found), self.width).float()
-        return here_ND + fetched_ND + self.thought(object_ND - here_ND - fetched_ND, row, position)
+        return self.looked_up(x_BTD[row, position], x_BTD[row, position - 1], row, position)
+
+
+class PlainLookup(Facts):
+    """A layer of a plain decoder."""
+
+    def forward(self, x_MD: Tensor, nodes: Nodes, chosen: Tensor | None = None) -> Tensor:
+        x_MD = self.residual(x_MD, nodes.row, nodes.position)
+        some = nodes if chosen is None else nodes.where(chosen)
+        before = some.path.gather(1, (some.position - 1).clamp(min=0)[:, None]).squeeze(1)
+        return self.looked_up(x_MD if chosen is None else x_MD[chosen], x_MD[before], some.row, some.position)
 
 
 class Scale(nn.Module):
@@ -73,15 +87,23 @@ class Scale(nn.Module):
         return SURE * x
 
 
-def hand_built(graph: Graph = GRAPH) -> LoopTransformer:
-    """The loop with one-hot embeddings and `Lookup` as its only layer."""
+def hand_built(graph: Graph = GRAPH, architecture: str = "loop") -> Any:
+    """A model with one-hot embeddings and known layers: the loop with one, a plain decoder with two."""
     vocabulary = Vocabulary.of(graph).size
     width = 4 * -(-vocabulary // 4)
-    model = LoopTransformer(ModelSettings(width=width, heads=1), vocabulary=vocabulary)
+    settings = ModelSettings(architecture=architecture, width=width, heads=1)
+    model: Any = {"loop": LoopTransformer, "gpt2": Gpt2}[architecture](settings, vocabulary=vocabulary)
     with torch.no_grad():
         model.embedding.weight.copy_(torch.eye(width)[:vocabulary])
-    model.layers, model.final_norm = nn.ModuleList([Lookup(graph, width)]), Scale()
+        if architecture == "gpt2":
+            model.position.weight.zero_()
+    layers = [Lookup(graph, width)] if architecture == "loop" else [PlainLookup(graph, width) for _ in range(2)]
+    model.layers, model.final_norm = nn.ModuleList(layers), Scale()
     return model.eval()
+
+
+BRIDGE = Place(RESIDUAL, 1, 1)
+both = pytest.mark.parametrize("architecture", ["loop", "gpt2"])
 
 
 def small(architecture: str, layers: int) -> Any:
@@ -112,9 +134,10 @@ CIRCUIT = {
 """By the corrupted position, the places of the residual stream through which all of the answer goes."""
 
 
+@both
 @pytest.mark.parametrize("corrupted", CIRCUIT)
-def test_causal_tracing_finds_the_circuit_that_was_built_and_nothing_else(corrupted: int) -> None:
-    found = trace(hand_built(), CHAINING, two_hops())[corrupted]
+def test_causal_tracing_finds_the_circuit_that_was_built_and_nothing_else(corrupted: int, architecture: str) -> None:
+    found = trace(hand_built(architecture=architecture), CHAINING, two_hops())[corrupted]
     assert found["n"] >= 20
     for row in found[RESIDUAL]:
         wanted = float((row["depth"], row["position"]) in CIRCUIT[corrupted])
@@ -131,12 +154,14 @@ def test_attention_and_its_only_head_are_traced_where_they_fetch_what_differs() 
         assert all(row["restored"] == pytest.approx(0, abs=1e-3) for row in by_relation[part])
 
 
-def test_the_bridge_is_found_at_the_place_of_the_first_hop_after_the_first_loop() -> None:
-    assert bridge_place(trace(hand_built(), CHAINING, two_hops())) == Place(RESIDUAL, 1, 1)
+@both
+def test_the_bridge_is_found_at_the_place_of_the_first_hop_after_the_first_layer(architecture: str) -> None:
+    assert bridge_place(hand_built(architecture=architecture), CHAINING, two_hops()) == BRIDGE
 
 
-def test_the_bridge_of_another_query_carries_the_answer_over() -> None:
-    found = carried_over(hand_built(), CHAINING, two_hops(), Place(RESIDUAL, 1, 1))
+@both
+def test_the_bridge_of_another_query_carries_the_answer_over(architecture: str) -> None:
+    found = carried_over(hand_built(architecture=architecture), CHAINING, two_hops(), BRIDGE)
     assert found["n"] >= 20
     assert found["restored"] == pytest.approx(1, abs=1e-3)
     assert found["answered"] == 1.0
@@ -147,11 +172,13 @@ def test_a_place_that_holds_something_else_carries_nothing_over() -> None:
     assert found["answered"] <= 0.2  # by chance, among thirty entities
 
 
-def test_without_the_bridge_the_answer_is_lost_and_without_another_entity_it_is_not() -> None:
-    found = ablate(hand_built(), CHAINING, two_hops())
+@both
+def test_without_the_bridge_the_answer_is_lost_and_without_the_second_entity_it_is_not(architecture: str) -> None:
+    found = ablate(hand_built(architecture=architecture), CHAINING, two_hops(), BRIDGE)
     assert found["n"] >= 20
-    assert found["random"] == 1.0
+    assert found["second"] == 1.0
     assert found["bridge"] <= 0.2  # by chance another entity leads there too
+    assert found["second_leads_there"] <= 0.2
 
 
 def test_the_lens_names_the_bridge_after_one_loop_and_the_answer_after_two() -> None:
@@ -167,9 +194,10 @@ def test_the_lens_names_the_bridge_after_one_loop_and_the_answer_after_two() -> 
     assert rows[0, 1]["rank"][0] > 1
 
 
-def test_every_right_answer_of_the_circuit_has_the_right_reason() -> None:
+@both
+def test_every_right_answer_of_the_circuit_has_the_right_reason(architecture: str) -> None:
     queries = two_hops()
-    found = score(hand_built(), CHAINING, queries)
+    found = score(hand_built(architecture=architecture), CHAINING, queries)
     assert found["n"] == found["right"] == found["right_and_named"] == len(queries)
     assert found["bridge_named"] == 1.0
     assert found["right_for_wrong_reason"] == []
@@ -231,25 +259,31 @@ def test_a_corrupted_query_differs_in_one_token_and_shares_no_answer(position: i
         assert theirs == answers_by_force(other)
 
 
-def answers_by_force(query: list[int]) -> set[int]:
+def answers_by_force(query: list[int], graph: Graph = GRAPH) -> set[int]:
     found = {query[0]}
-    facts = list(zip(GRAPH.head.tolist(), GRAPH.relation.tolist(), GRAPH.tail.tolist(), strict=True))
+    facts = list(zip(graph.head.tolist(), graph.relation.tolist(), graph.tail.tolist(), strict=True))
     for relation in query[1:]:
         found = {t for h, r, t in facts if h in found and r == relation}
     return found
 
 
-def test_a_donor_leads_to_the_same_bridge_from_another_head_by_another_relation() -> None:
-    queries = two_hops()
-    places, others = donors(CHAINING, queries, np.random.default_rng(0))
+@pytest.mark.parametrize("tails", [1, 2])
+def test_a_donor_leads_to_the_same_bridge_from_another_head_by_another_relation(tails: int) -> None:
+    graph = random_graph(entities=30, relations=8, degree=4, holdout=0.1, tails=tails)
+    if tails == 2:  # so that some pairs have one end, and others two
+        graph = graph.where(np.arange(len(graph)) % 3 > 0)
+    queries = two_hops(graph, most=200)
+    places, others = donors(Chaining(graph), queries, np.random.default_rng(0))
     assert len(places) >= 20
     for place, i in zip(places.tolist(), range(len(others)), strict=True):
         assert queries.head[place] != others.head[i]
         assert (queries.relations[place] != others.relations[i]).all()
-        bridges = (
-            answers_by_force([int(q.head[j]), int(q.relations[j, 0])]) for q, j in ((queries, place), (others, i))
+        mine, theirs = (
+            answers_by_force([int(q.head[j]), int(q.relations[j, 0])], graph)
+            for q, j in ((queries, place), (others, i))
         )
-        assert len(set.union(*bridges)) == 1
+        assert mine == theirs
+        assert len(mine) == 1
 
 
 def test_queries_that_have_no_counterpart_are_left_out() -> None:
@@ -373,7 +407,7 @@ def test_a_run_keeps_its_weights_at_the_steps_that_its_settings_name(toy_run: Pa
     assert list(Run.read(toy_run).snapshots(0)) == [step for step in range(1, 61) if is_snapshot(step, 4)]
 
 
-def test_formation_ends_as_the_finished_model_is(toy_run: Path, explained: dict[str, Any]) -> None:
+def test_the_bridge_forms_in_the_steps_that_were_kept(toy_run: Path, explained: dict[str, Any]) -> None:
     assert [row["step"] for row in explained["formation"]] == list(Run.read(toy_run).snapshots(0))
     first, last = explained["formation"][0], explained["formation"][-1]
     assert first["train"]["accuracy"] < last["train"]["accuracy"]
@@ -385,29 +419,45 @@ def numbers(queries: Queries) -> set[tuple[int, ...]]:
     return {(int(h), *r) for h, r in zip(queries.head, queries.relations.tolist(), strict=True)}
 
 
-def test_no_test_query_and_no_held_out_fact_is_asked_while_a_circuit_forms(toy_run: Path) -> None:
+def test_no_test_query_and_no_fact_held_out_for_test_is_asked_while_a_circuit_forms(toy_run: Path) -> None:
     run = Run.read(toy_run)
-    asked = Formation(Chaining(run.graph), run.compositions).sets
-    codes = {
-        name: {(int(h), *r) for h, r in zip(q.head, q.relations.tolist(), strict=True)} for name, q in asked.items()
-    }
-    tested = {
-        (int(h), *r)
-        for q in run.compositions.cells["test"][2].values()
-        for h, r in zip(q.head, q.relations.tolist(), strict=True)
-    }
-    assert all(codes.values())
-    assert not set.union(*codes.values()) & tested
-    assert not codes["train"] & (codes["id"] | codes["ood"])
+    graph, made = run.graph, run.compositions
+    asked = Formation(Chaining(graph), made)
+    sets = {name: numbers(queries) for name, queries in asked.sets.items()}
+    assert not sets["train"] & (sets["id"] | sets["ood"])
+    facts = zip(graph.head.tolist(), graph.relation.tolist(), graph.tail.tolist(), graph.part.tolist(), strict=True)
+    ends: dict[tuple[int, int], set[tuple[int, int]]] = {}
+    for h, r, t, part in facts:
+        ends.setdefault((h, r), set()).add((t, part))
+    tested = set.union(*map(numbers, made.cells["test"][2].values()))
+    for queries in (*asked.sets.values(), *(q for p in asked.pairs.values() for q in (p.clean, p.corrupted))):
+        found = numbers(queries)
+        assert found
+        assert not found & tested
+        for h, first, second in found:
+            bridges = ends[h, first]
+            parts = {part for t, part in bridges} | {part for t, _ in bridges for _, part in ends.get((t, second), ())}
+            assert Part.TEST not in parts
 
 
 def test_what_is_explained_is_written_and_is_what_others_rely_on(toy_run: Path, explained: dict[str, Any]) -> None:
     assert json.loads((toy_run / "explain.json").read_text()) == explained
     assert {"bridge_named", "right_for_wrong_reason", "patching", "formation"} <= explained.keys()
-    ood = explained["seeds"][0]["ood"]
-    assert ood["score"]["n"] == len(Run.read(toy_run).compositions.cells["test"][2]["OO"])
-    if ood["score"]["right"]:
-        assert explained["bridge_named"] == ood["score"]["right_and_named"] / ood["score"]["right"]
+    id_, ood = (explained["seeds"][0][name]["score"] for name in ("id", "ood"))
+    assert ood["n"] == len(Run.read(toy_run).compositions.cells["test"][2]["OO"])
+    assert id_["right"] > 0
+    assert id_["bridge_named"] == id_["right_and_named"] / id_["right"]
+
+
+def test_a_run_without_queries_out_of_distribution_is_explained_in_distribution(tmp_path: Path) -> None:
+    random_graph(entities=30, relations=4, degree=4, holdout=0.0).write(tmp_path / "graph")
+    settings = preset("toy", changes=["model.width=32", "snapshots=1"])
+    train(tmp_path / "graph", tmp_path / "run", settings=settings, preset="toy", budget=Budget(steps=20), threads=1)
+    found = explain(tmp_path / "run", threads=1)
+    assert found["bridge_named"] is None
+    assert found["seeds"][0]["ood"]["score"]["n"] == 0
+    assert found["seeds"][0]["id"]["score"]["n"] > 0
+    assert set(found["formation"][0]) == {"seed", "step", "train", "id"}
 
 
 def test_a_single_query_is_told_place_by_place(toy_run: Path) -> None:

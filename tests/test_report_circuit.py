@@ -55,7 +55,7 @@ def cell(found: dict[str, Any], *, pairs: tuple[int, int, int] = (90, 0, 80), br
         "trace": [traced(corrupted, n, bridge) for corrupted, n in enumerate(pairs)],
         "bridge": {"depth": 1, "position": 1} if pairs[0] else None,
         "carried_over": {"n": 64, "restored": 0.9, "answered": 0.875} if pairs[0] else None,
-        "ablation": {"n": 32 * bool(pairs[0]), "bridge": 0.25, "random": 0.96875},
+        "ablation": {"n": 32, "bridge": 0.25, "second": 0.96875, "second_leads_there": 0.125} if pairs[0] else None,
     }
 
 

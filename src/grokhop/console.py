@@ -507,8 +507,8 @@ def _about_the_circuit(result: dict[str, Any]) -> Iterator[str]:
                 yield (
                     f"seed {found['seed']}, {words}: the bridge's state of another query brings the answer in "
                     f"{percent(carried['answered'])} of {carried['n']}; without the bridge "
-                    f"{percent(cell['ablation']['bridge'])} are still right, without a random entity "
-                    f"{percent(cell['ablation']['random'])}"
+                    f"{percent(cell['ablation']['bridge'])} are still right, without the second entity there "
+                    f"{percent(cell['ablation']['second'])}"
                 )
     if not result["formation"]:
         yield "no snapshots were kept: train with --set snapshots=8 to see how the circuit forms"

@@ -1,7 +1,7 @@
 """The explanation of a run: all measures of its circuit, for each finished seed, in one file.
 
-Two-hop queries are looked into, those of the test cells II ('id') and OO ('ood'). Nothing is chosen or tuned by what is
-found here.
+Two-hop queries are looked into, those of the test cells II ('id') and OO ('ood'). Where the bridge is, is found on
+validation queries in distribution.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ import torch
 
 from grokhop.chains import Chaining, Queries
 from grokhop.compose import cell_name
-from grokhop.encode import Vocabulary, encode_queries
+from grokhop.encode import Vocabulary, encode_queries, token_labels
 from grokhop.errors import InputError
 from grokhop.evaluate import load_model
-from grokhop.explain.formation import FEWEST_PAIRS, formation
+from grokhop.explain.formation import formation, some_of
 from grokhop.explain.lens import lens, mean_lens, members
-from grokhop.explain.patching import ablate, bridge_place, carried_over, trace
+from grokhop.explain.patching import FEWEST_PAIRS, ablate, bridge_place, carried_over, trace
 from grokhop.explain.places import RESIDUAL, Place
 from grokhop.explain.score import score
 from grokhop.folder import conditions, write_json
@@ -27,8 +27,6 @@ from grokhop.model import Model
 from grokhop.run import EXPLANATION, Run
 from grokhop.understand import Understander
 
-MOST_QUERIES = 200
-"""Of each cell that is patched; all are scored."""
 TOP = 3
 """Tokens that are told of each place of a single query."""
 
@@ -69,30 +67,27 @@ def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None
 
 def _of_seed(run: Run, seed: int, chaining: Chaining, asked: dict[str, Queries]) -> dict[str, Any]:
     model = load_model(run, seed)
-    found = {name: _of_cell(model, chaining, queries) for name, queries in asked.items()}
-    best = found["ood"]["bridge"] or found["id"]["bridge"]
-    place = Place(RESIDUAL, **best) if best else None
+    place = bridge_place(model, chaining, some_of(run.compositions.cells["validation"][2][cell_name([False] * 2)]))
+    found = {name: _of_cell(model, chaining, queries, place) for name, queries in asked.items()}
     rows = [{"seed": seed, **row} for row in formation(run, seed, model, place)]
     return {"seed": seed, **found, "formation": rows}
 
 
-def _of_cell(model: Model, chaining: Chaining, queries: Queries) -> dict[str, Any]:
-    some = queries.where(np.random.default_rng(0).permutation(len(queries))[:MOST_QUERIES])
+def _of_cell(model: Model, chaining: Chaining, queries: Queries, place: Place | None) -> dict[str, Any]:
+    some = some_of(queries)
     vocabulary = Vocabulary.of(chaining.graph)
     traced = trace(model, chaining, some)
     # From a handful of pairs nothing is concluded.
-    place = bridge_place(traced) if traced[0]["n"] >= FEWEST_PAIRS else None
-    ends = [
-        members(chaining.answers(some.head, some.relations[:, :hop]), vocabulary.size)
-        for hop in range(1, some.hops + 1)
-    ]
+    at = place if traced[0]["n"] >= FEWEST_PAIRS else None
+    parts = [chaining.answers(some.head, some.relations[:, :hop]) for hop in range(1, some.hops + 1)]
+    ends = [members(part, vocabulary.size) for part in parts]
     return {
         "score": score(model, chaining, queries),
         "lens": mean_lens(lens(model, encode_queries(vocabulary, some)), ends) if len(some) else [],
         "trace": traced,
-        "bridge": None if place is None else {"depth": place.depth, "position": place.position},
-        "carried_over": None if place is None else carried_over(model, chaining, some, place),
-        "ablation": ablate(model, chaining, some),
+        "bridge": None if at is None else {"depth": at.depth, "position": at.position},
+        "carried_over": None if at is None else carried_over(model, chaining, some, at),
+        "ablation": None if at is None else ablate(model, chaining, some, at),
     }
 
 
@@ -138,7 +133,7 @@ def _of_query(run: Run, chaining: Chaining, text: str, chain: Queries) -> dict[s
     """What each place of one query says, in the model of the first seed, and what patching shows of it."""
     seed = run.finished_seeds()[0]
     model, graph = load_model(run, seed), run.graph
-    names = [*(entity.label for entity in graph.entities), *graph.relations]
+    names = token_labels(graph)
     asked = [int(chain.head[0]), *(len(graph.entities) + chain.relations[0])]
     rows = encode_queries(Vocabulary.of(graph), chain)
     return {

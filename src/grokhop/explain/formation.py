@@ -3,7 +3,7 @@
 The same queries are asked at each, and beside their accuracy stand the probability and the rank of the bridge at its
 position, depth by depth, and how much of the answer the bridge's place brings back. So one can see whether the bridge
 is there before held-out queries are answered, and at which depth (progress measures: Nanda et al. 2023,
-arXiv 2301.05217). Test queries are not among them.
+arXiv 2301.05217). No test query is among them, nor a fact that is held out for test.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,22 +18,25 @@ from grokhop.compose import Compositions, cell_name
 from grokhop.encode import Vocabulary, encode_queries
 from grokhop.explain.lens import lens_of, members, seen
 from grokhop.explain.pairs import Pairs, corrupt
-from grokhop.explain.patching import Contrast
+from grokhop.explain.patching import FEWEST_PAIRS, Contrast
 from grokhop.explain.places import Place, watch
+from grokhop.graph import Part
 from grokhop.metrics import ENOUGH_OOD_QUERIES
 from grokhop.model import Model
 from grokhop.run import Run
 from grokhop.scores import Score
 
 MOST_QUERIES = 200
-FEWEST_PAIRS = 10
-"""With fewer pairs that are answered rightly, nothing is said of patching."""
+"""Of each set, and of each cell that is patched."""
 
 
 class Formation:
     """What is asked at each snapshot: training queries, and two-hop validation queries in and out of distribution.
 
     Where fewer than thirty of the latter are of held-out facts alone, those with any held-out fact are asked.
+
+    Attributes:
+        sets: the queries, by 'train', 'id' and 'ood'. pairs: of these, with another head that is no test query.
     """
 
     def __init__(self, chaining: Chaining, made: Compositions, *, seed: int = 0) -> None:
@@ -47,14 +50,19 @@ class Formation:
         ood = [cells[outside]] if fully else [q for name, q in cells.items() if name != inside]
         self.sets = {
             "train": chaining.queries(trained)[0],
-            "id": _joined(chaining, [cells[inside]], rng),
-            "ood": _joined(chaining, ood, rng),
+            "id": _joined(chaining, [cells[inside]]),
+            "ood": _joined(chaining, ood),
         }
         self._bridges = {
             name: members(chaining.answers(q.head, q.relations[:, :1]), self.vocabulary.size)
             for name, q in self.sets.items()
         }
-        self._pairs = {name: corrupt(chaining, q, 0, np.random.default_rng(seed)) for name, q in self.sets.items()}
+        graph = chaining.graph
+        known = Chaining(graph.where(graph.part != Part.TEST))
+        self.pairs = {
+            name: corrupt(known, queries, 0, np.random.default_rng(seed), excluded=made.tested)
+            for name, queries in self.sets.items()
+        }
 
     def measure(self, model: Model, place: Place | None) -> dict[str, Any]:
         """For each set of queries: `accuracy`, and by depth the bridge's `probability` and median `rank`, and what the
@@ -72,7 +80,7 @@ class Formation:
                 {"depth": depth, "probability": float(p.mean()), "rank": float(rank.double().median())}
                 for depth, (p, rank) in at_bridge.items()
             ],
-            "restored": self._restored(model, self._pairs[name], place),
+            "restored": self._restored(model, self.pairs[name], place),
         }
 
     def _restored(self, model: Model, pairs: Pairs, place: Place | None) -> float | None:
@@ -98,8 +106,12 @@ def formation(run: Run, seed: int, model: Model, place: Place | None) -> Iterato
         yield {"step": step, **asked.measure(model.eval(), place)}
 
 
-def _joined(chaining: Chaining, sets: Sequence[Queries], rng: np.random.Generator) -> Queries:
-    """At most so many of the queries of several sets as are asked of one."""
+def some_of(queries: Queries, *, seed: int = 0) -> Queries:
+    """At most so many of the queries as are looked into, drawn by chance."""
+    return queries.where(np.sort(np.random.default_rng(seed).permutation(len(queries))[:MOST_QUERIES]))
+
+
+def _joined(chaining: Chaining, sets: Sequence[Queries]) -> Queries:
+    """Some of the queries of several sets."""
     head, relations = (np.concatenate([getattr(q, name) for q in sets]) for name in ("head", "relations"))
-    chosen = np.sort(rng.permutation(len(head))[:MOST_QUERIES])
-    return chaining.answers(head[chosen].astype(np.int64), relations[chosen].astype(np.int64))
+    return some_of(chaining.answers(head.astype(np.int64), relations.astype(np.int64)))

@@ -35,15 +35,16 @@ def lens(model: Model, rows: Rows) -> Lens:
 
 
 @torch.no_grad()
-def lens_of(model: Model, run: Run) -> Lens:
-    """The lens of a run that was watched."""
+def lens_of(model: Model, run: Run, *, positions: Sequence[int] | None = None) -> Lens:
+    """The lens of a run that was watched, at some positions or at all."""
     found = {
         (place.depth, place.position): model.read_out(run.values[RESIDUAL, place.depth][:, place.position]).softmax(-1)
         for place in run.places(RESIDUAL)
+        if positions is None or place.position in positions
     }
-    per_loop = run.depths // max(read.loop for read in run.read_outs)
+    per_loop = run.depths // run.loops
     for read in run.read_outs:
-        for position in sorted(set(read.position.tolist())):
+        for position in sorted(set(read.position.tolist()) & set(positions or read.position.tolist())):
             found[read.loop * per_loop, position] = read.logits[read.position == position].softmax(-1)
     return dict(sorted(found.items()))
 

@@ -10,8 +10,10 @@ Shapes: Q queries of k hops; position 0 of a row is the head, position i the i-t
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grokhop.chains import Chaining, Longs, Mask, Queries
+from grokhop.compose import query_codes
 
 _CANDIDATES = 200
 """Other tokens that are tried for a place, if there are more."""
@@ -22,11 +24,10 @@ class Pairs:
     """P pairs of queries.
 
     Attributes:
-        clean: what is asked. corrupted: the same with another token at `position`, none of whose answers is an answer
+        clean: what is asked. corrupted: the same with another token at one position, none of whose answers is an answer
             of the clean one.
     """
 
-    position: int
     clean: Queries
     corrupted: Queries
 
@@ -34,33 +35,51 @@ class Pairs:
         return len(self.clean)
 
 
-def corrupt(chaining: Chaining, queries: Queries, position: int, rng: np.random.Generator) -> Pairs:
-    """Pair each query with one that differs at `position`, drawn by chance; those that have none are left out."""
-    tokens = np.column_stack([queries.head, queries.relations]).astype(np.int64)
+def corrupt(
+    chaining: Chaining,
+    queries: Queries,
+    position: int,
+    rng: np.random.Generator,
+    *,
+    excluded: NDArray[np.uint64] | None = None,
+) -> Pairs:
+    """Pair each query with one that differs at `position`, drawn by chance.
+
+    Of other heads that have a fact of the first relation, or of other relations, up to 200 are tried; a query for
+    which none of them fits is left out.
+
+    Args:
+        excluded: codes of queries that must not be asked (`grokhop.compose.query_codes`).
+    """
+    if not len(queries):
+        return Pairs(queries, queries)
     graph = chaining.graph
-    # Only entities with facts of the first relation can stand in for the head; any relation may for another.
-    pool = np.arange(len(graph.relations)) if position else np.unique(graph.head)
-    others = (
-        np.stack([rng.permutation(pool)[:_CANDIDATES] for _ in range(len(queries))]) if len(queries) else pool[None]
-    )
-    n = others.shape[1]
-    tried = np.repeat(tokens, n, axis=0)
-    tried[:, position] = others.ravel()
+    tokens = np.column_stack([queries.head, queries.relations]).astype(np.int64)
+    pools = [np.arange(len(graph.relations))]
+    if position == 0:
+        pools = [np.unique(graph.head[graph.relation == relation]) for relation in range(len(graph.relations))]
+    chosen_from = [pools[first if position == 0 else 0] for first in tokens[:, 1].tolist()]
+    others = [rng.permutation(pool)[:_CANDIDATES] for pool in chosen_from]
+    row = np.repeat(np.arange(len(queries)), [len(tried) for tried in others])
+    tried = tokens[row]
+    tried[:, position] = np.concatenate(others)
     found = chaining.answers(tried[:, 0], tried[:, 1:])
-    fits = _fits(queries, found, n) & (tried[:, position] != np.repeat(tokens[:, position], n))
-    fits = fits.reshape(-1, n)
-    chosen = np.flatnonzero(fits.any(axis=1))
-    return Pairs(position, queries.where(chosen), found.where(chosen * n + fits[chosen].argmax(axis=1)))
+    fits = _fits(queries, found, row) & (tried[:, position] != tokens[row, position])
+    if excluded is not None:
+        fits &= ~np.isin(query_codes(found.head, found.relations), excluded)
+    fitting = np.flatnonzero(fits)
+    chosen, first = np.unique(row[fitting], return_index=True)
+    return Pairs(queries.where(chosen), found.where(fitting[first]))
 
 
-def _fits(queries: Queries, found: Queries, n: int) -> Mask:
-    """(Q * n,) whether each found query has answers, none of them one of its own query's."""
+def _fits(queries: Queries, found: Queries, row: Longs) -> Mask:
+    """(N,) whether each found query has answers, none of them one of the query at its `row`, (N,)."""
     sizes = np.diff(found.offsets)
-    row = np.repeat(np.arange(len(found)), sizes)
+    number = np.repeat(np.arange(len(found)), sizes)
     mine = np.repeat(np.arange(len(queries)), np.diff(queries.offsets))
     span = 1 + max(int(found.answers.max(initial=0)), int(queries.answers.max(initial=0)))
-    shared = np.isin(row // n * span + found.answers, mine * span + queries.answers)
-    alike = np.bincount(row, weights=shared, minlength=len(found)) > 0
+    shared = np.isin(row[number] * span + found.answers, mine * span + queries.answers)
+    alike = np.bincount(number, weights=shared, minlength=len(found)) > 0
     fits: Mask = (sizes > 0) & ~alike
     return fits
 
@@ -68,10 +87,14 @@ def _fits(queries: Queries, found: Queries, n: int) -> Mask:
 def donors(chaining: Chaining, queries: Queries, rng: np.random.Generator) -> tuple[Longs, Queries]:
     """For each two-hop query another that shares the bridge and no token: another head by another relation leads there.
 
+    Only queries with one bridge have a donor, and donors have no other.
+
     Returns:
-        The places in `queries` of those that have one, and for each the donor.
+        (P,) the places in `queries` of those that have one, and for each the donor.
     """
     graph, places, rows = chaining.graph, [], []
+    _, pair, objects = np.unique(graph.pair, return_inverse=True, return_counts=True)
+    single = objects[pair] == 1
     by_tail = np.argsort(graph.tail, kind="stable")
     tails = graph.tail[by_tail]
     for place, (head, (first, second)) in enumerate(zip(queries.head, queries.relations, strict=True)):
@@ -79,7 +102,7 @@ def donors(chaining: Chaining, queries: Queries, rng: np.random.Generator) -> tu
         if len(bridges) != 1:
             continue
         facts = by_tail[np.searchsorted(tails, bridges[0]) : np.searchsorted(tails, bridges[0], "right")]
-        facts = facts[(graph.head[facts] != head) & (graph.relation[facts] != first)]
+        facts = facts[single[facts] & (graph.head[facts] != head) & (graph.relation[facts] != first)]
         onward = graph.relation[chaining.facts_of_heads(bridges.astype(np.int64))[1]]
         onward = onward[onward != second]
         if len(facts) and len(onward):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from grokhop.chains import Chaining, Longs, Mask, Queries
 from grokhop.encode import Rows, Vocabulary, encode_queries
+from grokhop.explain.lens import lens_of
 from grokhop.explain.pairs import Pairs, corrupt, donors
 from grokhop.explain.places import (
     ATTENTION,
@@ -46,7 +47,7 @@ class Contrast:
         runs = [watch(model, of_one) for of_one in rows]
         answers = [run.last_logits().argmax(-1) for run in runs]
         right = pairs.clean.are_right(answers[0].numpy()) & pairs.corrupted.are_right(answers[1].numpy())
-        self.model, self.position = model, pairs.position
+        self.model = model
         self.kept = torch.from_numpy(np.flatnonzero(right))
         self.queries, self.rows = pairs.clean.where(right), _some_rows(rows[1], right)
         self.clean, self.corrupted = (run.where(self.kept) for run in runs)
@@ -108,6 +109,8 @@ def heads(contrast: Contrast) -> list[dict[str, Any]]:
     return contrast.heat(HEADS)
 
 
+FEWEST_PAIRS = 10
+"""With fewer pairs that are answered rightly, nothing is concluded."""
 MEASURES = {RESIDUAL: residual, ATTENTION: attention, MLP: mlp, HEADS: heads}
 
 
@@ -128,14 +131,20 @@ def trace(model: Model, chaining: Chaining, queries: Queries, *, seed: int = 0) 
     return found
 
 
-def bridge_place(traced: list[dict[str, Any]], hop: int = 1) -> Place | None:
-    """Where the bridge is: of all depths at the position of the hop, that which restores most of a corrupted head.
+def bridge_place(model: Model, chaining: Chaining, queries: Queries) -> Place | None:
+    """Where the bridge is: of all depths at the first relation, that which carries most over from queries that share
+    nothing but the bridge. None where too few queries are answered rightly to say.
 
-    Depth 0 is left out, for there stands the relation's own embedding.
+    A copy of the head would restore as much of a corrupted head, but could not come from another query. Depth 0 is left
+    out, for there stands the relation's own embedding.
     """
-    known = [row for row in traced[0][RESIDUAL] if row["position"] == hop and row["depth"]]
-    best = max(known, key=lambda row: row["restored"], default=None)
-    return None if best is None else Place(RESIDUAL, best["depth"], hop)
+    depths = (
+        range(1, watch(model, encode_queries(Vocabulary.of(chaining.graph), queries)).depths) if len(queries) else ()
+    )
+    found = {depth: carried_over(model, chaining, queries, Place(RESIDUAL, depth, 1)) for depth in depths}
+    told = {depth: carried["restored"] for depth, carried in found.items() if carried["n"] >= FEWEST_PAIRS}
+    best = max(told, key=lambda depth: told[depth], default=None)
+    return None if best is None else Place(RESIDUAL, best, 1)
 
 
 def carried_over(model: Model, chaining: Chaining, queries: Queries, place: Place, *, seed: int = 0) -> dict[str, Any]:
@@ -148,16 +157,18 @@ def carried_over(model: Model, chaining: Chaining, queries: Queries, place: Plac
         `n` triples, `restored`, the share of the logit difference, and `answered`, the share whose answer it becomes.
     """
     rng = np.random.default_rng(seed)
+    vocabulary, none = Vocabulary.of(chaining.graph), {"n": 0, "restored": None, "answered": None}
     pairs = corrupt(chaining, queries, 0, rng)
     places, others = donors(chaining, pairs.clean, rng)
-    pairs = Pairs(0, pairs.clean.where(places), pairs.corrupted.where(places))
-    if not len(others):
-        return {"n": 0, "restored": None, "answered": None}
-    vocabulary = Vocabulary.of(chaining.graph)
-    contrast = Contrast(model, vocabulary, pairs)
-    source = watch(model, encode_queries(vocabulary, others)).where(contrast.kept)
-    if not len(contrast):
-        return {"n": 0, "restored": None, "answered": None}
+    if not len(places):
+        return none
+    source = watch(model, encode_queries(vocabulary, others))
+    right = others.are_right(source.last_logits().argmax(-1).numpy())
+    pairs = Pairs(pairs.clean.where(places[right]), pairs.corrupted.where(places[right]))
+    contrast = Contrast(model, vocabulary, pairs) if right.any() else None
+    if contrast is None or not len(contrast):
+        return none
+    source = source.where(torch.from_numpy(np.flatnonzero(right))).where(contrast.kept)
     answered = last_logits(patch(model, contrast.rows, source, [place])).argmax(-1).numpy()
     return {
         "n": len(contrast),
@@ -166,34 +177,46 @@ def carried_over(model: Model, chaining: Chaining, queries: Queries, place: Plac
     }
 
 
-def ablate(model: Model, chaining: Chaining, queries: Queries, *, seed: int = 0) -> dict[str, Any]:
-    """Remove the bridge from what the model goes on with, or a random entity: only the former may harm the answer.
+def ablate(model: Model, chaining: Chaining, queries: Queries, place: Place) -> dict[str, Any]:
+    """Remove the bridge from what the model goes on with, or the entity that is second there: only the former may harm.
 
     In the loop the entity is struck from the read-out after the first hop before it is re-embedded; in a plain decoder
     the direction of its embedding is projected out of the residual stream at the bridge's position at every depth
     (Arditi et al. 2024, arXiv 2406.11717). Asked are two-hop queries with one bridge that were answered rightly.
+    Without the bridge a model goes on with what it held for next likely, from where the same answer may be reached: how
+    often is told too.
+
+    Args:
+        place: where the bridge is, and where the second is read.
 
     Returns:
-        `n`, and the share still answered rightly without the `bridge` and without a `random` entity.
+        `n`; the share still answered rightly without the `bridge` and without the `second`; `second_leads_there`, the
+        share of queries of which a fact leads from the second to a right answer as well.
     """
-    graph = chaining.graph
+    graph, vocabulary = chaining.graph, Vocabulary.of(chaining.graph)
     bridges = chaining.answers(queries.head.astype(np.int64), queries.relations[:, :1])
     single = np.diff(bridges.offsets) == 1
     queries, bridges = queries.where(single), bridges.where(single)
-    vocabulary = Vocabulary.of(graph)
-    rows = encode_queries(vocabulary, queries)
-    right = queries.are_right(watch(model, rows).last_logits().argmax(-1).numpy()) if len(queries) else single[:0]
+    if not len(queries):
+        return {"n": 0, "bridge": None, "second": None, "second_leads_there": None}
+    run = watch(model, encode_queries(vocabulary, queries))
+    right = queries.are_right(run.last_logits().argmax(-1).numpy())
+    read = lens_of(model, run, positions=[place.position])[place.depth, place.position][torch.from_numpy(right)]
     queries, bridge = queries.where(right), bridges.answers[right]
     if not len(queries):
-        return {"n": 0, "bridge": None, "random": None}
-    shift = np.random.default_rng(seed).integers(1, len(graph.entities), size=len(bridge))
-    others = (bridge + shift) % len(graph.entities)
+        return {"n": 0, "bridge": None, "second": None, "second_leads_there": None}
+    read[torch.arange(len(bridge)), torch.from_numpy(bridge).long()] = -1.0
+    second = read[:, : len(graph.entities)].argmax(-1).numpy()
     rows = encode_queries(vocabulary, queries)
     kept = {
-        name: float(queries.are_right(without(model, rows, removed, position=1).argmax(-1).numpy()).mean())
-        for name, removed in (("bridge", bridge), ("random", others))
+        name: float(queries.are_right(without(model, rows, removed, position=place.position).argmax(-1).numpy()).mean())
+        for name, removed in (("bridge", bridge), ("second", second))
     }
-    return {"n": len(queries), **kept}
+    onward = chaining.answers(second, queries.relations[:, 1:].astype(np.int64))
+    row = np.repeat(np.arange(len(queries)), np.diff(onward.offsets))
+    leads = np.zeros(len(queries), bool)
+    leads[row[queries.where(row).are_right(onward.answers)]] = True
+    return {"n": len(queries), **kept, "second_leads_there": float(leads.mean())}
 
 
 @torch.no_grad()

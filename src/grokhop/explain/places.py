@@ -56,6 +56,11 @@ class Run:
         """How many layers were applied, one after another."""
         return 1 + max(depth for part, depth in self.values if part == RESIDUAL)
 
+    @property
+    def loops(self) -> int:
+        """After how many loops anything was read out: one in a plain decoder."""
+        return max(read.loop for read in self.read_outs)
+
     def places(self, part: str) -> list[Place]:
         """Where something was computed, by depth and position."""
         return [

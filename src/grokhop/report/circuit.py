@@ -49,6 +49,7 @@ def _section(found: dict[str, Any], finished: int) -> dict[str, Any]:
         "rows": _rows(seeds),
         "odd": _odd(seeds)[:_MOST_ODD],
         "all_odd": sum(s["right"] - s["right_and_named"] for seed in seeds for s in _scores(seed).values()),
+        "leads": _leads(seeds),
         "seeds": len(seeds),
         "missing": max(0, finished - len(seeds)),
         "asked": _SETS[asked],
@@ -99,7 +100,7 @@ def _rows(seeds: Sequence[Row]) -> list[Row]:
     rows = []
     for seed in seeds:
         for name, score in _scores(seed).items():
-            carried, ablation = seed[name]["carried_over"] or {"n": 0}, seed[name]["ablation"]
+            carried, ablation = (seed[name][key] or {"n": 0} for key in ("carried_over", "ablation"))
             rows.append(
                 {
                     **score,
@@ -111,6 +112,13 @@ def _rows(seeds: Sequence[Row]) -> list[Row]:
                 }
             )
     return rows
+
+
+def _leads(seeds: Sequence[Row]) -> float | None:
+    """Of the queries that lost their bridge, the share to whose answer the second entity leads as well."""
+    found = [cell["ablation"] for seed in seeds for cell in (seed["id"], seed["ood"]) if cell["ablation"]]
+    n = sum(ablation["n"] for ablation in found)
+    return sum(a["second_leads_there"] * a["n"] for a in found if a["n"]) / n if n else None
 
 
 def _odd(seeds: Sequence[Row]) -> list[Row]:
@@ -143,7 +151,7 @@ def _traces(cells: Sequence[Row]) -> dict[str, Figure]:
 
 
 def _traced_heading(cells: Sequence[Row]) -> str:
-    maps = [cell["trace"][0]["residual"] for cell in cells if cell["bridge"]]
+    maps = [cell["trace"][0]["residual"] for cell in cells if cell["trace"][0]["n"]] if cells[0]["bridge"] else []
     shares = by_position("", maps).shares
     best = max((place for place in shares if place[0] == 1 and place[1]), key=lambda at: shares[at], default=None)
     if best is None:

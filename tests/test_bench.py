@@ -30,15 +30,19 @@ from grokhop.bench.clock import (
 from grokhop.bench.counters import COUNTERS, count
 from grokhop.bench.graphs import Columns, skewed
 from grokhop.bench.peers import OURS as LOOP
-from grokhop.bench.peers import PEERS, bench_peers, peer_of
+from grokhop.bench.peers import PLAIN, RECIPES, Reached, Seen, bench_peers, reached, rows_of
 from grokhop.bench.phi import OURS, bench_phi
-from grokhop.bench.recipe import BATCH, Recipe
+from grokhop.bench.recipe import Peer, Recipe
 from grokhop.bench.sampling import sample, with_hold_out
 from grokhop.bench.throughput import bench_train
-from grokhop.chains import _draw, _stable_order, distinct_rows
+from grokhop.chains import Queries, _draw, _stable_order, distinct_rows
 from grokhop.cli import app
+from grokhop.encode import Vocabulary
 from grokhop.errors import InputError
-from grokhop.graph import Part
+from grokhop.graph import Graph, Part
+from grokhop.lesson import Lesson
+from grokhop.run import compose_as
+from grokhop.settings import preset
 from grokhop.sources.synthetic import Composition, draw
 
 TIME = Quantity(name="a task")
@@ -362,52 +366,71 @@ def test_what_is_drawn_is_what_numpy_draws(weights: list[int], seed: int) -> Non
 TINY = Composition(entities=40, relations=4, out_degree=4, holdout=0.3)
 
 
-def test_the_recipe_supervises_the_answer_alone_behind_each_query() -> None:
+def peer_of(recipe: Recipe) -> tuple[Graph, Peer, dict[str, Queries]]:
     graph = draw(TINY)
-    peer, asked = peer_of(Recipe(width=16, heads=2, layers=2), graph)
+    made = compose_as(graph, preset("paper", compare=False))
+    return graph, Peer(recipe, Lesson.of(graph, made, prefixes=False), Vocabulary.of(graph)), made.cells["test"][2]
+
+
+def test_the_recipe_supervises_the_answer_alone_behind_each_query() -> None:
+    graph, peer, _ = peer_of(Recipe(width=16, heads=2, layers=2))
     inputs, mask, labels = (column.numpy() for column in peer._examples)
-    told = (labels >= 0).sum(axis=1)
-    assert (told == 1).all()
+    assert ((labels >= 0).sum(axis=1) == 1).all()
     place = (labels >= 0).argmax(axis=1)
     rows = np.arange(len(labels))
     assert (labels[rows, place] == inputs[rows, place]).all()
     assert (mask.sum(axis=1) == place + 1).all()
     facts = set(zip(graph.head.tolist(), graph.relation.tolist(), graph.tail.tolist(), strict=True))
-    alone = place == 2
     entities = len(graph.entities)
-    assert {(h, r - entities, t) for h, r, t in inputs[alone, :3].tolist()} == facts
-    assert set(asked) == {"II", "OO"}
+    assert {(h, r - entities, t) for h, r, t in inputs[place == 2, :3].tolist()} == facts
 
 
 def test_the_recurrent_variant_shares_its_layers_and_both_learn() -> None:
-    graph = draw(TINY)
     for repeats in (1, 2):
-        peer, asked = peer_of(Recipe(width=16, heads=2, layers=4, repeats=repeats, warmup=1), graph)
+        _, peer, asked = peer_of(Recipe(width=16, heads=2, layers=4, repeats=repeats, warmup=1))
         layers = peer.model.transformer.h
         assert len(layers) == 4
         assert len({id(layer) for layer in layers}) == 4 // repeats
         losses = [peer.take_step() for _ in range(30)]
         assert losses[-1] < losses[0]
-        assert peer.step == 30
         assert peer.are_right(asked["II"]).shape == (len(asked["II"]),)
 
 
-def test_who_does_not_grok_in_time_counts_as_not_reached_with_a_ratio_at_the_least() -> None:
+def test_the_first_look_that_meets_a_target_is_when_it_was_reached() -> None:
+    looks = [
+        Seen(1.0, 100, {"II": 0.5, "OO": None}),
+        Seen(2.0, 200, {"II": 0.99, "OO": 0.9}),
+        Seen(3.0, 300, {"II": 1.0, "OO": 0.94}),
+    ]
+    assert reached(looks, 1.5) == {"II": Reached(2.0, 200, 300, 1.0), "OO": Reached(None, None, None, 0.94)}
+
+
+def test_who_is_late_has_a_ratio_at_the_least_and_who_is_not_the_ratio_of_medians() -> None:
+    def run(seconds: float | None) -> dict[str, Reached]:
+        one = Reached(seconds, None, None, 1.0)
+        return {"II": one, "OO": one}
+
+    found = {"ours": [run(10.0), run(20.0), run(12.0)], "sooner": [run(6.0)], "late": [run(None)]}
+    ours, sooner, late = (row for row in rows_of(found, 600.0, "told") if row["name"] == "seconds to 99% II")
+    assert (ours["median"], ours["low"], ours["high"], ours["ratio"]) == (12.0, 10.0, 20.0, 1.0)
+    assert sooner["ratio"] == 0.5
+    assert late["ratio"] == 50.0
+    assert (late["median"], late["reached"], late["note"]) == (None, False, "not reached in 600 s by 1 of 1")
+
+
+def test_time_to_grok_is_measured_of_every_contender() -> None:
     found = bench_peers(drawn=TINY, limit=0.2, threads=1)
-    rows = {(row["name"], row["contender"]): row for row in found["rows"]}
-    assert len(rows) == 2 * (1 + len(PEERS))
-    for (_, contender), row in rows.items():
-        assert len(row["runs"]) == (3 if contender == LOOP else 1)
-        assert all(0 <= best <= 1 for best in row["best"])
-        if not row["reached"]:
-            assert row["median"] is None
-            assert "not reached in 0.2 s" in row["note"]
+    runs = {(row["name"], row["contender"]): row["runs"] for row in found["rows"]}
+    contenders = {LOOP: 1 + len(RECIPES) + 1, PLAIN: 1, **dict.fromkeys(RECIPES, 1)}
+    assert {name: len(runs["seconds to 95% OO", name]) for name in contenders} == contenders
+    assert len(runs) == 2 * len(contenders)
     json.dumps(found)
 
 
-def test_throughput_counts_answers_and_stays_below_the_peak_at_both() -> None:
+def test_throughput_is_told_in_answers_and_rows_of_which_the_recipe_has_as_many() -> None:
     found = bench_train(widths=[16], vocabularies=[300], runs=1, threads=1)
-    rows = [row for row in found["rows"] if row["unit"] == "share"]
-    assert len(found["rows"]) == 4
-    assert all(0 < row["median"] < 1 for row in rows)
-    assert BATCH == 512
+    by_unit = {(row["unit"], row["contender"]): row["median"] for row in found["rows"]}
+    ours, theirs = dict.fromkeys(row["contender"] for row in found["rows"])
+    assert by_unit["answers/s", theirs] == by_unit["rows/s", theirs]
+    assert 1.5 < by_unit["answers/s", ours] / by_unit["rows/s", ours] < 2
+    assert all(0 < share < 1 for (unit, _), share in by_unit.items() if unit == "share")

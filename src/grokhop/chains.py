@@ -20,7 +20,7 @@ from grokhop.graph import Graph
 Longs = NDArray[np.integer[Any]]
 Mask = NDArray[np.bool_]
 
-_MOST_BITS = 63
+_MOST_BITS = 62
 NO_FACT = -1
 """Behind the last fact of a path that is shorter than its row."""
 
@@ -196,7 +196,7 @@ def _draw(weights: NDArray[np.float64], n: int, rng: np.random.Generator) -> Lon
 def distinct_rows(rows: Longs) -> Longs:
     """The distinct rows of (N, C) numbers from 0, sorted, as `np.unique(rows, axis=0)`.
 
-    It is forty times as fast where a row fits into one number of 63 bits.
+    It is forty times as fast where a row fits into one number of 62 bits.
     """
     bits = [max(1, int(column.max(initial=0)).bit_length()) for column in rows.T]
     if sum(bits) > _MOST_BITS or rows.min(initial=0) < 0:

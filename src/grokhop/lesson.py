@@ -122,8 +122,10 @@ def trained_comparisons(comparing: Comparing, made: Compositions, *, phi: float 
         draws = round(DRAWN_PHI * facts / max(1, len(comparing.kinds)))
         rows, most = comparing.rows(Part.TRAIN, per_kind=draws).distinct(), round(phi * facts)
         if not len(made.chains) and len(rows) < most:
-            offered = len(rows) / facts
-            raise InputError(f"the graph offers phi {offered:.2f} of comparisons, less than the {phi:g} asked for")
+            raise InputError(
+                f"of {DRAWN_PHI} comparisons drawn for each fact, {len(rows) / facts:.2f} differ, less than the phi of "
+                f"{phi:g} asked for: give a lower phi"
+            )
         rows = rows.sample(most, np.random.default_rng(0))
     else:
         rows = comparing.rows(Part.TRAIN)

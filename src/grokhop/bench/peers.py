@@ -6,8 +6,9 @@ does not get there in the time limit counts as 'not reached', and enters the rat
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -32,20 +33,33 @@ GRAPH = synthetic.Composition(entities=200, relations=20, out_degree=8, holdout=
 TARGETS = {"II": 0.99, "OO": 0.95}
 LOOK_EVERY = 100
 """Steps of a peer between two looks at the queries."""
-PEERS = {
+RECIPES = {
     "published recipe, 8 layers": Recipe(),
     "its recurrent variant, 4 layers twice": Recipe(repeats=2),
 }
-OURS = "grokhop, loop"
+"""Of transformers."""
+OURS, PLAIN = "grokhop, loop", "grokhop, paper"
 
 
 @dataclass(frozen=True)
 class Reached:
-    """When a contender answered so many of the queries of a cell; None where it did not."""
+    """When a contender answered so many of the queries of a cell, after how many rows and supervised answers; None
+    where it did not. `best` is the accuracy that it came to at most.
+    """
 
     seconds: float | None
-    examples: int | None
+    rows: int | None
+    answers: int | None
     best: float
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A look at the queries: after so many seconds and rows, the accuracy of each cell."""
+
+    seconds: float
+    rows: int
+    accuracy: dict[str, float | None]
 
 
 def bench_peers(
@@ -57,104 +71,114 @@ def bench_peers(
 ) -> dict[str, Any]:
     """Train each peer once, and ours before, between and after them, with another seed each time.
 
+    Beside the recipe stands the preset `paper`, which is the same architecture with the layers, decay and warm-up that
+    were found to grok soonest here (docs/log.md).
+
     Args:
         drawn: the graph that all are trained on.
         limit: seconds for each contender.
 
     Returns:
         `rows`: for each target (99 % of II, 95 % of OO) and each contender the `median`, `low` and `high` seconds, the
-        `examples` trained until then, the `best` accuracy that was seen and the `ratio` to ours.
+        rows and supervised answers trained until then (a row of ours has an answer for each of its hops), the `best`
+        accuracy that was seen and the `ratio` to ours.
 
     Raises:
         InputError: transformers is not installed.
     """
     torch.set_num_threads(threads or torch.get_num_threads())
     graph = synthetic.draw(drawn)
-    peers = {name: peer_of(recipe, graph) for name, recipe in PEERS.items()}
-    found = {OURS: [ours(graph, limit, seed=0)]}
-    say(f"{OURS}: {found[OURS][-1]}")
-    for seed, (name, (peer, asked)) in enumerate(peers.items(), start=1):
-        found[name] = [grok(peer, asked, limit)]
+    peers: dict[str, Callable[[], dict[str, Reached]]] = {
+        name: partial(recipe_groks, recipe, graph, limit) for name, recipe in RECIPES.items()
+    }
+    peers[PLAIN] = partial(preset_groks, "paper", graph, limit, seed=0)
+    found: dict[str, list[dict[str, Reached]]] = {OURS: [preset_groks("loop", graph, limit, seed=0)]}
+    for seed, (name, groks) in enumerate(peers.items(), start=1):
+        found[name] = [groks()]
         say(f"{name}: {found[name][-1]}")
-        found[OURS].append(ours(graph, limit, seed=seed))
+        found[OURS].append(preset_groks("loop", graph, limit, seed=seed))
         say(f"{OURS}: {found[OURS][-1]}")
-    told = f"{len(graph):,} facts, batch {BATCH}, {torch.get_num_threads()} threads, at most {limit:g} s"
-    return result(list(_rows(found, limit, told)))
+    told = (
+        f"{len(graph):,} facts, batch {BATCH}, {torch.get_num_threads()} threads, at most {limit:g} s; "
+        f"{len(found[OURS])} seeds of ours, one of each other"
+    )
+    return result(list(rows_of(found, limit, told)))
 
 
-def ours(graph: Graph, limit: float, *, seed: int) -> dict[str, Reached]:
-    """The preset `loop`, as `grokhop train` trains it, until both targets are reached."""
-    settings = replace(preset("loop", compare=False), id_target=TARGETS["II"], ood_target=TARGETS["OO"], cooldown=False)
+def preset_groks(name: str, graph: Graph, limit: float, *, seed: int) -> dict[str, Reached]:
+    """A preset, as `grokhop train` trains it, until both targets are reached or the time is over."""
+    settings = replace(preset(name, compare=False), id_target=TARGETS["II"], ood_target=TARGETS["OO"], cooldown=False)
     made = compose_as(graph, settings)
-    asked = {2: _asked(made.cells["test"][2])}
-    lesson = replace(Lesson.of(graph, made, prefixes=settings.prefixes), validation=asked)
+    lesson = Lesson.of(graph, made, prefixes=settings.prefixes)
+    lesson = replace(lesson, validation={2: _asked(made.cells["test"][2])})
     with TemporaryDirectory() as folder:
         trainer = Trainer(lesson, settings, seed=seed, folder=Path(folder) / "seed")
         trainer.run(Budget(seconds=limit))
-    looks = [(look.seconds, look.step * settings.batch_rows, look.cells["2"]) for look in trainer.looks]
-    return _reached(looks)
+    looks = [Seen(look.seconds, look.step * settings.batch_rows, look.cells["2"]) for look in trainer.looks]
+    return reached(looks, trainer.answers_per_row())
 
 
-def peer_of(recipe: Recipe, graph: Graph) -> tuple[Peer, dict[str, Queries]]:
-    """A peer, and what it is asked."""
-    settings = preset("paper", compare=False)
-    made = compose_as(graph, settings)
-    lesson = Lesson.of(graph, made, prefixes=False)
-    return Peer(recipe, lesson, Vocabulary.of(graph)), _asked(made.cells["test"][2])
-
-
-def grok(peer: Peer, asked: dict[str, Queries], limit: float) -> dict[str, Reached]:
-    """Train a peer until both targets are reached or the time is over."""
-    began, looks = time.perf_counter(), list[tuple[float, int, dict[str, float | None]]]()
+def recipe_groks(recipe: Recipe, graph: Graph, limit: float) -> dict[str, Reached]:
+    """The published recipe, until both targets are reached or the time is over."""
+    made = compose_as(graph, preset("paper", compare=False))
+    peer = Peer(recipe, Lesson.of(graph, made, prefixes=False), Vocabulary.of(graph))
+    asked = _asked(made.cells["test"][2])
+    began, looks = time.perf_counter(), list[Seen]()
     while True:
         peer.take_step()
         seconds = time.perf_counter() - began
         if peer.step % LOOK_EVERY and seconds < limit:
             continue
-        accuracies = {cell: Score.of(peer.are_right(queries)).accuracy for cell, queries in asked.items()}
-        looks.append((time.perf_counter() - began, peer.step * BATCH, accuracies))
-        if seconds >= limit or all((accuracies[cell] or 0) >= target for cell, target in TARGETS.items()):
-            return _reached(looks)
+        accuracy = {cell: Score.of(peer.are_right(queries)).accuracy for cell, queries in asked.items()}
+        looks.append(Seen(seconds, peer.step * BATCH, accuracy))
+        if seconds >= limit or all((accuracy[cell] or 0) >= target for cell, target in TARGETS.items()):
+            return reached(looks, 1.0)
 
 
 def _asked(cells: dict[str, Queries]) -> dict[str, Queries]:
     return {cell: cells[cell] for cell in TARGETS}
 
 
-def _reached(looks: list[tuple[float, int, dict[str, float | None]]]) -> dict[str, Reached]:
+def reached(looks: Sequence[Seen], answers_per_row: float) -> dict[str, Reached]:
+    """For each target the first look that met it."""
     found = {}
     for cell, target in TARGETS.items():
-        seconds, examples = next(((s, n) for s, n, by_cell in looks if (by_cell[cell] or 0) >= target), (None, None))
-        best = max(by_cell[cell] or 0 for _, _, by_cell in looks)
-        found[cell] = Reached(seconds=seconds, examples=examples, best=best)
+        best = max(look.accuracy[cell] or 0 for look in looks)
+        first = next((look for look in looks if (look.accuracy[cell] or 0) >= target), None)
+        if first is None:
+            found[cell] = Reached(None, None, None, best)
+        else:
+            found[cell] = Reached(first.seconds, first.rows, round(first.rows * answers_per_row), best)
     return found
 
 
-def _rows(found: dict[str, list[dict[str, Reached]]], limit: float, told: str) -> Iterator[dict[str, Any]]:
+def rows_of(found: dict[str, list[dict[str, Reached]]], limit: float, told: str) -> Iterator[dict[str, Any]]:
+    """The rows of a benchmark (`grokhop.bench.clock`), target by target; ours is the first of `found`."""
     for cell, target in TARGETS.items():
-        ours_ = [run[cell].seconds for run in found[OURS]]
-        known = [s for s in ours_ if s is not None]
-        reference = median(known) if len(known) == len(ours_) else None
+        reference = _median([run[cell] for run in next(iter(found.values()))])
         for name, runs in found.items():
-            seconds = [run[cell].seconds for run in runs]
-            reached = [s for s in seconds if s is not None]
-            whole = len(reached) == len(seconds)
-            middle = median(reached) if whole else None
-            examples = [run[cell].examples for run in runs]
+            here = [run[cell] for run in runs]
+            middle, known = _median(here), [run.seconds for run in here if run.seconds is not None]
+            late = len(here) - len(known)
             yield {
                 "name": f"seconds to {target:.0%} {cell}",
                 "contender": name,
                 "median": middle,
-                "low": min(reached) if whole else None,
-                "high": max(reached) if whole else None,
+                "low": min(known) if not late else None,
+                "high": max(known) if not late else None,
                 "unit": SECONDS,
-                "ratio": (middle or limit) / reference if reference else None,
-                "reached": whole,
-                "note": ""
-                if whole
-                else f"not reached in {limit:g} s by {len(seconds) - len(reached)} of {len(seconds)}",
-                "examples": examples,
-                "best": [run[cell].best for run in runs],
-                "runs": seconds,
+                "ratio": (limit if middle is None else middle) / reference if reference else None,
+                "reached": not late,
+                "note": f"not reached in {limit:g} s by {late} of {len(here)}" if late else "",
+                "trained_rows": [run.rows for run in here],
+                "trained_answers": [run.answers for run in here],
+                "best": [run.best for run in here],
+                "runs": [run.seconds for run in here],
                 "conditions": told,
             }
+
+
+def _median(runs: Sequence[Reached]) -> float | None:
+    """Of the seconds; None where a run did not get there."""
+    seconds = [run.seconds for run in runs]
+    return None if None in seconds else median(s for s in seconds if s is not None)

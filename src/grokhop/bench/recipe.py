@@ -52,7 +52,8 @@ class Peer:
     def __init__(self, recipe: Recipe, lesson: Lesson, vocabulary: Vocabulary, *, seed: int = 0) -> None:
         torch.manual_seed(seed)
         self.recipe, self.lesson, self.vocabulary = recipe, lesson, vocabulary
-        self.model = _gpt2(recipe, vocabulary.size)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = _gpt2(recipe, vocabulary.size).to(self.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
         self.rate = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: min(1.0, (step + 1) / recipe.warmup))
         self._order = Shuffled(0, len(lesson.rows), seed)
@@ -61,22 +62,29 @@ class Peer:
 
     def take_step(self) -> float:
         """Train on the next batch and return its loss."""
-        chosen = torch.from_numpy(self._order.take(self.step * BATCH, BATCH))
-        inputs, mask, labels = (column[chosen] for column in self._examples)
-        loss = self.model(input_ids=inputs, attention_mask=mask, labels=labels).loss
-        loss.backward()
+        value = self.backward()
         self.optimizer.step()
         self.rate.step()
         self.optimizer.zero_grad()
         self.step += 1
+        return value
+
+    def backward(self) -> float:
+        """Add the gradients of the next batch to the weights' and return its loss."""
+        chosen = torch.from_numpy(self._order.take(self.step * BATCH, BATCH))
+        inputs, mask, labels = (column[chosen].to(self.device) for column in self._examples)
+        loss = self.model(input_ids=inputs, attention_mask=mask, labels=labels).loss
+        loss.backward()
         return float(loss.detach())
 
     @torch.no_grad()
     def are_right(self, queries: Queries) -> Mask:
         """(Q,) whether each query is answered rightly."""
         tokens = torch.from_numpy(np.column_stack([queries.head, queries.relations + self.vocabulary.entities])).long()
-        logits = [self.model(input_ids=batch).logits[:, -1] for batch in torch.split(tokens, BATCH_ROWS)]
-        return queries.are_right(torch.cat(logits).argmax(-1).numpy())
+        logits = [
+            self.model(input_ids=batch.to(self.device)).logits[:, -1] for batch in torch.split(tokens, BATCH_ROWS)
+        ]
+        return queries.are_right(torch.cat(logits).argmax(-1).cpu().numpy())
 
 
 def _gpt2(recipe: Recipe, vocabulary: int) -> Any:

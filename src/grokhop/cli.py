@@ -3,7 +3,6 @@
 Everything that is heavy is imported by the command that needs it, so that help comes at once.
 """
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from grokhop.bench.commands import bench_app
 from grokhop.errors import InputError
+from grokhop.options import Json, Threads, emit
 
 app = typer.Typer(
     help="Turn a knowledge graph into a small transformer that answers multi-hop questions, and show that it reasons.",
@@ -21,7 +22,6 @@ app = typer.Typer(
 )
 ingest_app = typer.Typer(help="Read a graph and hold facts out of it.", no_args_is_help=True)
 app.add_typer(ingest_app, name="ingest")
-bench_app = typer.Typer(help="Measure against other programs, taking turns, on this machine.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 
 Graph = Annotated[Path, typer.Argument(help="A graph folder.", metavar="GRAPH", show_default=False)]
@@ -29,7 +29,6 @@ Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN", show_d
 Out = Annotated[Path, typer.Option("--output", "-o", help="The folder to make.", show_default=False)]
 Files = Annotated[list[Path], typer.Argument(help="One file or several.", metavar="FILES", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help="Replace the folder if it exists.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Holdout = Annotated[float, typer.Option("--holdout", help="Share of facts held out of every composition.")]
 QuestionHoldout = Annotated[float, typer.Option("--holdout", help="Share of questions whose facts are held out.")]
 OodQuestions = Annotated[Path | None, typer.Option(help="Hold out every fact that the questions of this file use.")]
@@ -43,8 +42,6 @@ Changes = Annotated[
         show_default=False,
     ),
 ]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; all cores if left out.")]
-Runs = Annotated[int, typer.Option(min=1, help="Runs of each contender, of which the median is taken.")]
 BaseUrl = Annotated[
     str | None, typer.Option("--base-url", help="Of the endpoint for 'llm'; its key is in GROKHOP_API_KEY.")
 ]
@@ -177,7 +174,7 @@ def phi(
     from grokhop.phi import measure
 
     measured = measure(Graph.read(graph), hops=hops, target=target)
-    _emit(measured, as_json, console.show_phi)
+    emit(measured, as_json, console.show_phi)
 
 
 @app.command()
@@ -236,7 +233,7 @@ def augment(
         notice=console.say,
         force=force,
     )
-    _emit(report, as_json, console.show_augmentation)
+    emit(report, as_json, console.show_augmentation)
 
 
 @app.command()
@@ -279,7 +276,7 @@ def train(
         )
     finished = run.finished_seeds()
     summaries = {"run": str(out), "numbers": finished, "seeds": [run.summary(seed) for seed in finished]}
-    _emit(summaries, as_json, console.show_training)
+    emit(summaries, as_json, console.show_training)
 
 
 @app.command()
@@ -334,7 +331,7 @@ def sweep(
             force=force,
             notice=notice,
         )
-    _emit(result, as_json, lambda found: sweep_display.show_sweep(found, out))
+    emit(result, as_json, lambda found: sweep_display.show_sweep(found, out))
     if result["failed"]:
         raise typer.Exit(1)
 
@@ -377,14 +374,14 @@ def evaluate(
             limit=limit,
             notice=console.say,
         )
-        _emit(result, as_json, console.show_baselines)
+        emit(result, as_json, console.show_baselines)
         return
     from grokhop import evaluate as stage
 
     if questions is None:
-        _emit(stage.evaluate(run, threads=threads), as_json, console.show_evaluation)
+        emit(stage.evaluate(run, threads=threads), as_json, console.show_evaluation)
     else:
-        _emit(stage.evaluate_questions(run, questions, threads=threads), as_json, console.show_questions)
+        emit(stage.evaluate_questions(run, questions, threads=threads), as_json, console.show_questions)
 
 
 @app.command()
@@ -400,7 +397,7 @@ def ask(
     from grokhop import console
     from grokhop.ask import ask as ask_run
 
-    _emit(ask_run(run, text, seed=seed), as_json, console.show_answer)
+    emit(ask_run(run, text, seed=seed), as_json, console.show_answer)
 
 
 @app.command()
@@ -417,7 +414,7 @@ def explain(
     from grokhop import console
     from grokhop.explain import explain as explain_run
 
-    _emit(explain_run(run, texts=query or (), threads=threads), as_json, console.show_explanation)
+    emit(explain_run(run, texts=query or (), threads=threads), as_json, console.show_explanation)
 
 
 @app.command()
@@ -429,7 +426,7 @@ def report(
     from grokhop import console
     from grokhop.report import report as write_report
 
-    _emit({"report": str(write_report(run))}, as_json, console.show_report)
+    emit({"report": str(write_report(run))}, as_json, console.show_report)
 
 
 @app.command()
@@ -457,7 +454,7 @@ def reproduce(
     from grokhop.recipes import read_recipe, recipes
 
     if not name:
-        _emit({"recipes": recipes()}, as_json, console.show_recipes)
+        emit({"recipes": recipes()}, as_json, console.show_recipes)
         return
     limit = settings.Budget.parse(budget) if budget else None
     chosen: dict[str, Any] = {"preset": preset, "published": published, "changes": changes or (), "budget": limit}
@@ -476,7 +473,7 @@ def reproduce(
             begun=begun,
             notice=notice,
         )
-    _emit(result, as_json, console.show_reproduction)
+    emit(result, as_json, console.show_reproduction)
 
 
 @app.command()
@@ -495,7 +492,7 @@ def demo(
 
     with console.demo_display(limit) as watch:
         result = run_demo(out, budget=limit, threads=threads, force=force, **watch)
-    _emit(result, as_json, console.show_demo)
+    emit(result, as_json, console.show_demo)
 
 
 @app.command()
@@ -512,79 +509,7 @@ def export(
 
     if to != "hf":
         raise InputError(f"--to {to!r} is no format: choose hf")
-    _emit(hf.export(run, out, seed=seed, force=force), as_json, console.show_export)
-
-
-@bench_app.command("answer")
-def bench_answer(
-    runs: Runs = 5,
-    queries: Annotated[int, typer.Option(help="Asked in batches.")] = 8192,
-    asks: Annotated[int, typer.Option(help="Asked one by one, in each run.")] = 50,
-    threads: Threads = None,
-    as_json: Json = False,
-) -> None:
-    """Questions per second and the time of one, beside transformers, and how soon commands start."""
-    from grokhop import console
-    from grokhop.bench.answer import bench_answer as bench
-
-    measured = bench(runs=runs, queries=queries, asks=asks, threads=threads, say=console.say)
-    _emit_bench(measured, as_json)
-
-
-@bench_app.command("phi")
-def bench_phi(
-    facts: Annotated[str, typer.Option(help="Sizes of the graphs, with commas.")] = "100000,1000000",
-    runs: Runs = 3,
-    limit: Annotated[float, typer.Option(help="Seconds after which a counter has not come to an end.")] = 60.0,
-    compositions: Annotated[int, typer.Option(min=1, help="To be drawn from each graph.")] = 1_000_000,
-    as_json: Json = False,
-) -> None:
-    """Paths of large graphs counted for every relation, beside pandas and networkx, and compositions drawn."""
-    from grokhop import console
-    from grokhop.bench.clock import numbers_of
-    from grokhop.bench.phi import bench_phi as bench
-
-    measured = bench(numbers_of("--facts", facts), runs=runs, limit=limit, compositions=compositions, say=console.say)
-    _emit_bench(measured, as_json)
-
-
-@bench_app.command("peers")
-def bench_peers(
-    limit: Annotated[float, typer.Option(help="Seconds after which a contender has not grokked.")] = 600.0,
-    threads: Threads = None,
-    as_json: Json = False,
-) -> None:
-    """Seconds and training examples to grok, beside the published recipe and its recurrent variant."""
-    from grokhop import console
-    from grokhop.bench.peers import bench_peers as bench
-
-    _emit_bench(bench(limit=limit, threads=threads, say=console.say), as_json)
-
-
-@bench_app.command("train")
-def bench_train(
-    widths: Annotated[str, typer.Option(help="With commas.")] = "128,256,512",
-    vocabularies: Annotated[str, typer.Option(help="Entities and relations together, with commas.")] = "2000,20000",
-    runs: Runs = 5,
-    threads: Threads = None,
-    as_json: Json = False,
-) -> None:
-    """Supervised answers per second and the share of the machine's matrix peak, beside transformers."""
-    from grokhop import console
-    from grokhop.bench.clock import numbers_of
-    from grokhop.bench.throughput import bench_train as bench
-
-    sizes = {"widths": numbers_of("--widths", widths), "vocabularies": numbers_of("--vocabularies", vocabularies)}
-    _emit_bench(bench(**sizes, runs=runs, threads=threads, say=console.say), as_json)
-
-
-def _emit_bench(measured: dict[str, Any], as_json: bool) -> None:
-    """Show a benchmark; it fails where contenders do not agree."""
-    from grokhop import console
-
-    _emit(measured, as_json, console.show_bench)
-    if not all(found["same"] for found in measured.get("same", [])):
-        raise typer.Exit(1)
+    emit(hf.export(run, out, seed=seed, force=force), as_json, console.show_export)
 
 
 def _client(base_url: str | None, model: str | None, cache: Path, max_requests: int, max_tokens: int) -> Any:
@@ -601,15 +526,7 @@ def _client(base_url: str | None, model: str | None, cache: Path, max_requests: 
 def _show_graph(out: Path, graph: Any, as_json: bool) -> None:
     from grokhop import console
 
-    _emit({"graph": str(out), **graph.counts()}, as_json, console.show_graph)
-
-
-def _emit(result: dict[str, Any], as_json: bool, show: Any) -> None:
-    """Print a result as JSON for programs, or through `show` for people."""
-    if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
-    else:
-        show(result)
+    emit({"graph": str(out), **graph.counts()}, as_json, console.show_graph)
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ from grokhop.bench.graphs import Columns, skewed
 from grokhop.bench.peers import OURS as LOOP
 from grokhop.bench.peers import PLAIN, RECIPES, Reached, Seen, bench_peers, reached, rows_of
 from grokhop.bench.phi import OURS, bench_phi
-from grokhop.bench.recipe import Peer, Recipe
+from grokhop.bench.recipe import Peer, Recipe, lesson_for
 from grokhop.bench.sampling import sample, with_hold_out
 from grokhop.bench.throughput import bench_train
 from grokhop.chains import Queries, _draw, _stable_order, distinct_rows
@@ -40,8 +40,6 @@ from grokhop.cli import app
 from grokhop.encode import Vocabulary
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part
-from grokhop.lesson import Lesson
-from grokhop.run import compose_as
 from grokhop.settings import preset
 from grokhop.sources.synthetic import Composition, draw
 
@@ -368,8 +366,8 @@ TINY = Composition(entities=40, relations=4, out_degree=4, holdout=0.3)
 
 def peer_of(recipe: Recipe) -> tuple[Graph, Peer, dict[str, Queries]]:
     graph = draw(TINY)
-    made = compose_as(graph, preset("paper", compare=False))
-    return graph, Peer(recipe, Lesson.of(graph, made, prefixes=False), Vocabulary.of(graph)), made.cells["test"][2]
+    lesson, made = lesson_for(graph, preset("paper", compare=False))
+    return graph, Peer(recipe, lesson, Vocabulary.of(graph)), made.cells["test"][2]
 
 
 def test_the_recipe_supervises_the_answer_alone_behind_each_query() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grokhop.chains import NO_FACT, Longs, Queries
+from grokhop.chains import NO_FACT, Longs, Mask, Queries
 from grokhop.graph import Graph
 
 GIVEN = 0
@@ -89,15 +89,18 @@ class Rows:
             targets=np.where(last, self.targets, NO_TARGET),
         )
 
+    def where(self, keep: Mask | Longs) -> "Rows":
+        """The rows chosen by a mask or by indices."""
+        return Rows(tokens=self.tokens[keep], due=self.due[keep], targets=self.targets[keep])
+
     def sample(self, most: int, rng: np.random.Generator) -> "Rows":
         """At most so many rows, drawn by chance; of more, a smaller sample is a part of a larger one."""
-        chosen = np.sort(rng.permutation(len(self))[:most])
-        return Rows(tokens=self.tokens[chosen], due=self.due[chosen], targets=self.targets[chosen])
+        return self.where(np.sort(rng.permutation(len(self))[:most]))
 
     def distinct(self) -> "Rows":
         """Rows of which no two have the same tokens."""
         _, first = np.unique(self.tokens, axis=0, return_index=True)
-        return Rows(tokens=self.tokens[first], due=self.due[first], targets=self.targets[first])
+        return self.where(first)
 
 
 def encode_paths(graph: Graph, paths: Longs) -> Rows:

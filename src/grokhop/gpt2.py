@@ -10,7 +10,6 @@ is a tree of prefixes, and each of its nodes is computed once. On a graph's chai
 Shapes: B rows, T positions, M nodes, N read-outs, D width, H heads, K = D / H, V tokens.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -18,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grokhop.encode import GIVEN
-from grokhop.model import Model, Point, ReadOut
+from grokhop.model import Model, Point, ReadOut, attend
 from grokhop.settings import ModelSettings
 
 POSITIONS = 32
@@ -90,10 +89,8 @@ class Layer(nn.Module):
         """(N, D) what nodes, all or the `chosen` ones, gather along their paths."""
         q_MHK, k_MHK, v_MHK = self.query_key_value(x_MD).view(len(x_MD), 3, self.heads, -1).unbind(1)
         q_NHK = q_MHK if chosen is None else q_MHK[chosen]
-        score_NTH = (q_NHK[:, None] * k_MHK[nodes.path]).sum(-1) / math.sqrt(q_NHK.shape[-1])
-        later_NT = torch.arange(nodes.path.shape[1], device=x_MD.device) > nodes.position[:, None]
-        share_NTH = score_NTH.masked_fill(later_NT[..., None], -math.inf).softmax(dim=1)
-        mixed_NHK = self.mixed((share_NTH[..., None] * v_MHK[nodes.path]).sum(1), nodes.row, nodes.position)
+        gathered_NHK = attend(q_NHK, k_MHK[nodes.path], v_MHK[nodes.path], nodes.position)
+        mixed_NHK = self.mixed(gathered_NHK, nodes.row, nodes.position)
         return self.output(mixed_NHK.reshape(len(mixed_NHK), -1))
 
     def mlp(self, x: Tensor) -> Tensor:

@@ -16,39 +16,15 @@ rotary positions: Su et al. 2021).
 Shapes: B rows, T positions, N read-outs, D width, H heads, K = D / H, V tokens. A tensor's suffix names its axes.
 """
 
-import math
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grokhop.encode import NEVER_DUE
-from grokhop.model import Model, Point, ReadOut
+from grokhop.model import Model, Point, ReadOut, attend
 from grokhop.settings import ModelSettings
-
-
-class Seen(NamedTuple):
-    """The places that asked positions can see: those of their rows up to the last that is asked.
-
-    Attributes:
-        row, position: (M,) of each. at: (B, S) which of them each place is, any where none is; none stands behind S.
-    """
-
-    row: Tensor
-    position: Tensor
-    at: Tensor
-
-    @staticmethod
-    def by(row: Tensor, position: Tensor, rows: int) -> "Seen":
-        """What (N,) asked positions of so many rows see."""
-        last_B = torch.full((rows,), -1, device=row.device).scatter_reduce(0, row, position, "amax")
-        places = torch.arange(int(position.max()) + 1, device=row.device)
-        sees_BT = places <= last_B[:, None]
-        at = sees_BT.flatten().cumsum(0).sub(1).clamp(min=0).view_as(sees_BT)
-        row, position = torch.nonzero(sees_BT, as_tuple=True)
-        return Seen(row, position, at)
 
 
 class Attention(nn.Module):
@@ -64,23 +40,15 @@ class Attention(nn.Module):
         frequency = 10_000.0 ** -torch.linspace(0, 1, settings.width // settings.heads // 2 + 1)[:-1]
         self.register_buffer("frequency", frequency, persistent=False)
 
-    def forward(self, x_MD: Tensor, seen: Seen, row: Tensor, position: Tensor) -> Tensor:
-        """Return (N, D): what the positions named by `row` and `position`, (N,) each, gather from their rows.
-
-        Args:
-            x_MD: the states that are seen, in the order of `seen`.
-        """
-        M, D = x_MD.shape
-        at_NT = seen.at[row]
-        asked_N = at_NT.gather(1, position[:, None]).squeeze(1)
-        q_NHK = self._rotate(self.query(x_MD[asked_N]).view(-1, self.heads, D // self.heads), position)
-        k_MHK = self._rotate(self.key(x_MD).view(M, self.heads, -1), seen.position)
-        v_MHK = self.value(x_MD).view(M, self.heads, -1)
-        later_NT = torch.arange(at_NT.shape[1], device=x_MD.device) > position[:, None]
-        score_NTH = (q_NHK[:, None] * k_MHK[at_NT]).sum(-1) / math.sqrt(D // self.heads)
-        share_NTH = score_NTH.masked_fill(later_NT[..., None], -math.inf).softmax(dim=1)
-        mixed_NHK = (share_NTH[..., None] * v_MHK[at_NT]).sum(1)
-        return self.output(self.mixed(mixed_NHK, row, position).reshape(-1, D))
+    def forward(self, x_BTD: Tensor, row: Tensor, position: Tensor) -> Tensor:
+        """Return (N, D): what the positions named by `row` and `position`, (N,) each, gather from their rows."""
+        B, T, D = x_BTD.shape
+        places = torch.arange(T, device=x_BTD.device)
+        q_NHK = self._rotate(self.query(x_BTD[row, position]).view(-1, self.heads, D // self.heads), position)
+        k_BTHK = self._rotate(self.key(x_BTD).view(B, T, self.heads, -1), places)
+        v_BTHK = self.value(x_BTD).view(B, T, self.heads, -1)
+        mixed_NHK = self.mixed(attend(q_NHK, k_BTHK[row], v_BTHK[row], position), row, position)
+        return self.output(mixed_NHK.reshape(-1, D))
 
     def _rotate(self, x: Tensor, position: Tensor) -> Tensor:
         """Turn each pair of features of (..., H, K) by an angle that grows with its position."""
@@ -114,8 +82,7 @@ class Layer(nn.Module):
 
     def forward(self, x_BTD: Tensor, row: Tensor, position: Tensor) -> Tensor:
         """Return the (N, D) new states of the positions named by `row` and `position`."""
-        seen = Seen.by(row, position, len(x_BTD))
-        attended_ND = self.attention(self.attention_norm(x_BTD[seen.row, seen.position]), seen, row, position)
+        attended_ND = self.attention(self.attention_norm(x_BTD), row, position)
         x_ND = x_BTD[row, position] + self.attended(attended_ND, row, position)
         return x_ND + self.thought(self.mlp(self.mlp_norm(x_ND)), row, position)
 

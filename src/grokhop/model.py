@@ -1,8 +1,9 @@
 """What all models have in common: rows go in, read-outs come out, and the read-outs of a row are its hop trace.
 
-Shapes: B rows, T positions, N read-outs, D width, V tokens. A tensor's suffix names its axes.
+Shapes: B rows, T positions, N read-outs, D width, H heads, K = D / H, V tokens. A tensor's suffix names its axes.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -34,6 +35,16 @@ class Point(nn.Module):
     def forward(self, value: Tensor, row: Tensor | None, position: Tensor | None) -> Tensor:
         """Hand on (B, T, ...) values of all positions, or (N, ...) of those that `row` and `position` name, (N,)."""
         return value
+
+
+def attend(q_NHK: Tensor, k_NTHK: Tensor, v_NTHK: Tensor, position: Tensor) -> Tensor:
+    """(N, H, K) what N queries gather from the T places of their rows, each head by itself, up to their own positions,
+    (N,).
+    """
+    score_NTH = (q_NHK[:, None] * k_NTHK).sum(-1) / math.sqrt(q_NHK.shape[-1])
+    later_NT = torch.arange(k_NTHK.shape[1], device=position.device) > position[:, None]
+    share_NTH = score_NTH.masked_fill(later_NT[..., None], -math.inf).softmax(dim=1)
+    return (share_NTH[..., None] * v_NTHK).sum(1)
 
 
 class Model(nn.Module):

@@ -26,7 +26,7 @@ from grokhop.architectures import check_model, finished_model, make_model
 from grokhop.chains import Queries
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from grokhop.compose import Compositions
-from grokhop.encode import NO_TARGET, Rows
+from grokhop.encode import Rows
 from grokhop.errors import InputError
 from grokhop.folder import new_folder, refuse_inside, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
@@ -233,11 +233,6 @@ class Trainer:
             loss.backward()  # type: ignore[no-untyped-call]
             value += float(loss.detach())
         return value
-
-    def answers_per_row(self, *, steps: int = 8) -> float:
-        """The mean number of answers that a row of the first batches supervises."""
-        targets = [group[2] for step in range(steps) for group in self.batches.of_step(step)]
-        return sum(int((t != NO_TARGET).sum()) for t in targets) / (steps * self.settings.batch_rows)
 
     def _budget_presses(self, budget: Budget) -> bool:
         """Whether a cool-down must begin now to end within the budget."""

@@ -102,27 +102,50 @@ class _Turns:
             self.values.append(tuple(measured) if isinstance(measured, tuple | list) else (float(measured),))
 
     def row(self, place: int, quantity: Quantity, conditions: str, ours: float | None) -> dict[str, Any]:
-        runs = [] if self.failed else [values[place] for values in self.values]
-        median = statistics.median(runs) if runs else None
-        note = str(self.failed) if self.failed else self.contender.note
-        return {
-            "name": quantity.name,
-            "contender": self.contender.name,
-            "median": median,
-            "low": min(runs, default=None),
-            "high": max(runs, default=None),
-            "unit": quantity.unit,
-            "ratio": _ratio(ours, median, quantity) if median is not None else self._least(ours, quantity),
-            "reached": not self.failed,
-            "note": note,
-            "runs": runs,
-            "conditions": conditions,
-        }
+        return row_of(
+            quantity,
+            self.contender.name,
+            [] if self.failed else [values[place] for values in self.values],
+            reached=not self.failed,
+            ours=ours,
+            limit=self.failed.limit if self.failed else None,
+            note=str(self.failed) if self.failed else self.contender.note,
+            conditions=conditions,
+        )
 
-    def _least(self, ours: float | None, quantity: Quantity) -> float | None:
-        """The ratio at the least, of a contender that ran out of time."""
-        limit = self.failed.limit if self.failed else None
-        return _ratio(ours, limit, quantity) if quantity.unit == SECONDS else None
+
+def row_of(
+    quantity: Quantity,
+    contender: str,
+    runs: Sequence[float | None],
+    *,
+    reached: bool,
+    ours: float | None,
+    limit: float | None,
+    note: str,
+    conditions: str,
+) -> dict[str, Any]:
+    """A row, as the head of this file describes it.
+
+    Args:
+        ours: the first contender's median. limit: seconds that one which was not reached took at the least.
+    """
+    known = [run for run in runs if run is not None] if reached else []
+    median = statistics.median(known) if known else None
+    least = limit if quantity.unit == SECONDS else None
+    return {
+        "name": quantity.name,
+        "contender": contender,
+        "median": median,
+        "low": min(known, default=None),
+        "high": max(known, default=None),
+        "unit": quantity.unit,
+        "ratio": _ratio(ours, least if median is None else median, quantity),
+        "reached": reached,
+        "note": note,
+        "runs": [*runs],
+        "conditions": conditions,
+    }
 
 
 def _ratio(ours: float | None, theirs: float | None, quantity: Quantity) -> float | None:

@@ -16,13 +16,11 @@ from typing import Any
 
 import torch
 
-from grokhop.bench.clock import SECONDS, result
-from grokhop.bench.recipe import BATCH, Peer, Recipe
+from grokhop.bench.clock import Quantity, result, row_of
+from grokhop.bench.recipe import BATCH, Peer, Recipe, answers_per_row, lesson_for
 from grokhop.chains import Queries
 from grokhop.encode import Vocabulary
 from grokhop.graph import Graph
-from grokhop.lesson import Lesson
-from grokhop.run import compose_as
 from grokhop.scores import Score
 from grokhop.settings import Budget, preset
 from grokhop.sources import synthetic
@@ -108,20 +106,19 @@ def bench_peers(
 def preset_groks(name: str, graph: Graph, limit: float, *, seed: int) -> dict[str, Reached]:
     """A preset, as `grokhop train` trains it, until both targets are reached or the time is over."""
     settings = replace(preset(name, compare=False), id_target=TARGETS["II"], ood_target=TARGETS["OO"], cooldown=False)
-    made = compose_as(graph, settings)
-    lesson = Lesson.of(graph, made, prefixes=settings.prefixes)
+    lesson, made = lesson_for(graph, settings)
     lesson = replace(lesson, validation={2: _asked(made.cells["test"][2])})
     with TemporaryDirectory() as folder:
         trainer = Trainer(lesson, settings, seed=seed, folder=Path(folder) / "seed")
         trainer.run(Budget(seconds=limit))
     looks = [Seen(look.seconds, look.step * settings.batch_rows, look.cells["2"]) for look in trainer.looks]
-    return reached(looks, trainer.answers_per_row())
+    return reached(looks, answers_per_row(trainer))
 
 
 def recipe_groks(recipe: Recipe, graph: Graph, limit: float) -> dict[str, Reached]:
     """The published recipe, until both targets are reached or the time is over."""
-    made = compose_as(graph, preset("paper", compare=False))
-    peer = Peer(recipe, Lesson.of(graph, made, prefixes=False), Vocabulary.of(graph))
+    lesson, made = lesson_for(graph, preset("paper", compare=False))
+    peer = Peer(recipe, lesson, Vocabulary.of(graph))
     asked = _asked(made.cells["test"][2])
     began, looks = time.perf_counter(), list[Seen]()
     while True:
@@ -152,29 +149,29 @@ def reached(looks: Sequence[Seen], answers_per_row: float) -> dict[str, Reached]
     return found
 
 
-def rows_of(found: dict[str, list[dict[str, Reached]]], limit: float, told: str) -> Iterator[dict[str, Any]]:
+def rows_of(found: dict[str, list[dict[str, Reached]]], limit: float, conditions: str) -> Iterator[dict[str, Any]]:
     """The rows of a benchmark (`grokhop.bench.clock`), target by target; ours is the first of `found`."""
     for cell, target in TARGETS.items():
-        reference = _median([run[cell] for run in next(iter(found.values()))])
+        quantity = Quantity(name=f"seconds to {target:.0%} {cell}")
+        ours = _median([run[cell] for run in next(iter(found.values()))])
         for name, runs in found.items():
             here = [run[cell] for run in runs]
-            middle, known = _median(here), [run.seconds for run in here if run.seconds is not None]
-            late = len(here) - len(known)
+            late = sum(run.seconds is None for run in here)
+            row = row_of(
+                quantity,
+                name,
+                [run.seconds for run in here],
+                reached=not late,
+                ours=ours,
+                limit=limit,
+                note=f"not reached in {limit:g} s by {late} of {len(here)}" if late else "",
+                conditions=conditions,
+            )
             yield {
-                "name": f"seconds to {target:.0%} {cell}",
-                "contender": name,
-                "median": middle,
-                "low": min(known) if not late else None,
-                "high": max(known) if not late else None,
-                "unit": SECONDS,
-                "ratio": (limit if middle is None else middle) / reference if reference else None,
-                "reached": not late,
-                "note": f"not reached in {limit:g} s by {late} of {len(here)}" if late else "",
+                **row,
                 "trained_rows": [run.rows for run in here],
                 "trained_answers": [run.answers for run in here],
                 "best": [run.best for run in here],
-                "runs": [run.seconds for run in here],
-                "conditions": told,
             }
 
 

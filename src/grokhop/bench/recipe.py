@@ -17,9 +17,14 @@ from torch import Tensor, nn
 
 from grokhop.answer import BATCH_ROWS
 from grokhop.chains import Mask, Queries
+from grokhop.compose import Compositions
 from grokhop.encode import NO_TARGET, Vocabulary
+from grokhop.graph import Graph
 from grokhop.hf import library
 from grokhop.lesson import Lesson, Shuffled
+from grokhop.run import compose_as
+from grokhop.settings import TrainSettings
+from grokhop.train import Trainer
 
 BATCH = 512
 
@@ -85,6 +90,18 @@ class Peer:
             self.model(input_ids=batch.to(self.device)).logits[:, -1] for batch in torch.split(tokens, BATCH_ROWS)
         ]
         return queries.are_right(torch.cat(logits).argmax(-1).cpu().numpy())
+
+
+def lesson_for(graph: Graph, settings: TrainSettings) -> tuple[Lesson, Compositions]:
+    """What settings train of a graph in which nothing is compared, and what was composed of it."""
+    made = compose_as(graph, settings)
+    return Lesson.of(graph, made, prefixes=settings.prefixes), made
+
+
+def answers_per_row(trainer: Trainer, *, steps: int = 8) -> float:
+    """The mean number of answers that a row of a trainer's first batches supervises; of a peer's rows it is one."""
+    targets = [group[2] for step in range(steps) for group in trainer.batches.of_step(step)]
+    return sum(int((t != NO_TARGET).sum()) for t in targets) / (steps * trainer.settings.batch_rows)
 
 
 def _gpt2(recipe: Recipe, vocabulary: int) -> Any:

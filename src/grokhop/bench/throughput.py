@@ -18,11 +18,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from grokhop.bench.clock import Contender, Quantity, alternate, matmul_peak, result
-from grokhop.bench.recipe import BATCH, Peer, Recipe
+from grokhop.bench.recipe import BATCH, Peer, Recipe, answers_per_row, lesson_for
 from grokhop.encode import Vocabulary
-from grokhop.lesson import Lesson
-from grokhop.run import compose_as
-from grokhop.settings import TrainSettings, preset
+from grokhop.settings import preset
 from grokhop.sources import synthetic
 from grokhop.train import Trainer
 
@@ -66,20 +64,16 @@ def _measured(graph: Any, width: int, peak: float, runs: int) -> Iterator[dict[s
     told = f"width {width}, vocabulary {vocabulary.size:,}, batch {BATCH}, {torch.get_num_threads()} threads"
     with TemporaryDirectory() as folder:
         settings = preset("loop", compare=False, changes=[f"model.width={width}"])
-        trainer = Trainer(_lesson(graph, settings), settings, seed=0, folder=Path(folder) / "seed")
+        trainer = Trainer(lesson_for(graph, settings)[0], settings, seed=0, folder=Path(folder) / "seed")
         # Made after ours, whose random state it must not disturb.
-        peer = Peer(Recipe(width=width, layers=2), _lesson(graph, preset("paper", compare=False)), vocabulary)
-        ours = partial(_pace, trainer, trainer.answers_per_row(), peak)
+        peer = Peer(Recipe(width=width, layers=2), lesson_for(graph, preset("paper", compare=False))[0], vocabulary)
+        ours = partial(_pace, trainer, answers_per_row(trainer), peak)
         theirs = partial(_pace, peer, 1.0, peak)
         contenders = [
             Contender(name="grokhop, loop", call=ours, measures=True),
             Contender(name="GPT-2 of transformers, 2 layers", call=theirs, measures=True),
         ]
         yield from alternate(contenders, runs, quantities=(ANSWERS, ROWS, PEAK), conditions=told)
-
-
-def _lesson(graph: Any, settings: TrainSettings) -> Lesson:
-    return Lesson.of(graph, compose_as(graph, settings), prefixes=settings.prefixes)
 
 
 def _pace(learner: Trainer | Peer, answers_per_row: float, peak: float) -> tuple[float, float, float]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from grokhop.answer import are_right
 from grokhop.chains import NO_FACT, Chaining, Queries
 from grokhop.checkpoint import load_weights
 from grokhop.compose import Compositions, cell_name
@@ -72,10 +71,11 @@ class Formation:
 
     def _of(self, name: str, model: Model, place: Place | None) -> dict[str, Any]:
         queries, mask = self.sets[name], self._bridges[name]
-        found = lens_of(model, watch(model, encode_queries(self.vocabulary, queries)))
-        at_bridge = {depth: seen(p, mask) for (depth, position), p in found.items() if position == 1 and depth}
+        watched = watch(model, encode_queries(self.vocabulary, queries))
+        found = lens_of(model, watched, positions=[1])
+        at_bridge = {depth: seen(p, mask) for (depth, _), p in found.items() if depth}
         return {
-            "accuracy": Score.of(are_right(model, self.vocabulary, queries)).accuracy,
+            "accuracy": Score.of(queries.are_right(watched.last_logits().argmax(-1).numpy())).accuracy,
             "bridge": [
                 {"depth": depth, "probability": float(p.mean()), "rank": float(rank.double().median())}
                 for depth, (p, rank) in at_bridge.items()

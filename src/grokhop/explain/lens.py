@@ -18,7 +18,7 @@ from torch import Tensor
 
 from grokhop.chains import Longs, Queries
 from grokhop.encode import Rows
-from grokhop.explain.places import RESIDUAL, Run, watch
+from grokhop.explain.places import RESIDUAL, Watched, watch
 from grokhop.model import Model
 
 Lens = dict[tuple[int, int], Tensor]
@@ -35,7 +35,7 @@ def lens(model: Model, rows: Rows) -> Lens:
 
 
 @torch.no_grad()
-def lens_of(model: Model, run: Run, *, positions: Sequence[int] | None = None) -> Lens:
+def lens_of(model: Model, run: Watched, *, positions: Sequence[int] | None = None) -> Lens:
     """The lens of a run that was watched, at some positions or at all."""
     found = {
         (place.depth, place.position): model.read_out(run.values[RESIDUAL, place.depth][:, place.position]).softmax(-1)

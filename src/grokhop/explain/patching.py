@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokhop.chains import Chaining, Longs, Mask, Queries
+from grokhop.chains import Chaining, Longs, Queries
 from grokhop.encode import Rows, Vocabulary, encode_queries
 from grokhop.explain.lens import lens_of
 from grokhop.explain.pairs import Pairs, corrupt, donors
@@ -26,7 +26,7 @@ from grokhop.explain.places import (
     RESIDUAL,
     Place,
     Replace,
-    Run,
+    Watched,
     last_logits,
     patch,
     replaced,
@@ -49,7 +49,7 @@ class Contrast:
         right = pairs.clean.are_right(answers[0].numpy()) & pairs.corrupted.are_right(answers[1].numpy())
         self.model = model
         self.kept = torch.from_numpy(np.flatnonzero(right))
-        self.queries, self.rows = pairs.clean.where(right), _some_rows(rows[1], right)
+        self.queries, self.rows = pairs.clean.where(right), rows[1].where(right)
         self.clean, self.corrupted = (run.where(self.kept) for run in runs)
         self.answer, self.other = (of_one[self.kept] for of_one in answers)
 
@@ -61,7 +61,7 @@ class Contrast:
         row = torch.arange(len(self))
         return logits_PV[row, self.answer] - logits_PV[row, self.other]
 
-    def restored(self, *places: Place, source: Run | None = None) -> float | None:
+    def restored(self, *places: Place, source: Watched | None = None) -> float | None:
         """The share of the logit difference that the places bring back; None where there is no pair.
 
         Args:
@@ -123,11 +123,9 @@ def trace(model: Model, chaining: Chaining, queries: Queries, *, seed: int = 0) 
     vocabulary, found = Vocabulary.of(chaining.graph), []
     for position in range(queries.hops + 1):
         pairs = corrupt(chaining, queries, position, np.random.default_rng(seed))
-        contrast = Contrast(model, vocabulary, pairs) if len(pairs) else ()
-        maps = {
-            part: MEASURES[part](contrast) if isinstance(contrast, Contrast) and len(contrast) else [] for part in PARTS
-        }
-        found.append({"corrupted": position, "n": len(contrast), **maps})
+        contrast = Contrast(model, vocabulary, pairs) if len(pairs) else None
+        maps = {part: MEASURES[part](contrast) if contrast else [] for part in PARTS}
+        found.append({"corrupted": position, "n": len(contrast or ()), **maps})
     return found
 
 
@@ -138,10 +136,10 @@ def bridge_place(model: Model, chaining: Chaining, queries: Queries) -> Place | 
     A copy of the head would restore as much of a corrupted head, but could not come from another query. Depth 0 is left
     out, for there stands the relation's own embedding.
     """
-    depths = (
-        range(1, watch(model, encode_queries(Vocabulary.of(chaining.graph), queries)).depths) if len(queries) else ()
-    )
-    found = {depth: carried_over(model, chaining, queries, Place(RESIDUAL, depth, 1)) for depth in depths}
+    if not len(queries):
+        return None
+    depths = watch(model, encode_queries(Vocabulary.of(chaining.graph), queries)).depths
+    found = {depth: carried_over(model, chaining, queries, Place(RESIDUAL, depth, 1)) for depth in range(1, depths)}
     told = {depth: carried["restored"] for depth, carried in found.items() if carried["n"] >= FEWEST_PAIRS}
     best = max(told, key=lambda depth: told[depth], default=None)
     return None if best is None else Place(RESIDUAL, best, 1)
@@ -166,7 +164,7 @@ def carried_over(model: Model, chaining: Chaining, queries: Queries, place: Plac
     right = others.are_right(source.last_logits().argmax(-1).numpy())
     pairs = Pairs(pairs.clean.where(places[right]), pairs.corrupted.where(places[right]))
     contrast = Contrast(model, vocabulary, pairs) if right.any() else None
-    if contrast is None or not len(contrast):
+    if not contrast:
         return none
     source = source.where(torch.from_numpy(np.flatnonzero(right))).where(contrast.kept)
     answered = last_logits(patch(model, contrast.rows, source, [place])).argmax(-1).numpy()
@@ -197,14 +195,15 @@ def ablate(model: Model, chaining: Chaining, queries: Queries, place: Place) -> 
     bridges = chaining.answers(queries.head.astype(np.int64), queries.relations[:, :1])
     single = np.diff(bridges.offsets) == 1
     queries, bridges = queries.where(single), bridges.where(single)
+    none = {"n": 0, "bridge": None, "second": None, "second_leads_there": None}
     if not len(queries):
-        return {"n": 0, "bridge": None, "second": None, "second_leads_there": None}
+        return none
     run = watch(model, encode_queries(vocabulary, queries))
     right = queries.are_right(run.last_logits().argmax(-1).numpy())
     read = lens_of(model, run, positions=[place.position])[place.depth, place.position][torch.from_numpy(right)]
     queries, bridge = queries.where(right), bridges.answers[right]
     if not len(queries):
-        return {"n": 0, "bridge": None, "second": None, "second_leads_there": None}
+        return none
     read[torch.arange(len(bridge)), torch.from_numpy(bridge).long()] = -1.0
     second = read[:, : len(graph.entities)].argmax(-1).numpy()
     rows = encode_queries(vocabulary, queries)
@@ -250,7 +249,3 @@ def without(model: Model, rows: Rows, removed: Longs, *, position: int) -> Tenso
 
     with replaced(model, project):
         return last_logits(model(tokens, due))
-
-
-def _some_rows(rows: Rows, kept: Mask) -> Rows:
-    return Rows(tokens=rows.tokens[kept], due=rows.due[kept], targets=rows.targets[kept])

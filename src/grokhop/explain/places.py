@@ -40,7 +40,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Run:
+class Watched:
     """What a model did with B rows.
 
     Attributes:
@@ -75,14 +75,14 @@ class Run:
         """(B, V) the logits at the last position."""
         return last_logits(self.read_outs)
 
-    def where(self, kept: Tensor) -> "Run":
+    def where(self, kept: Tensor) -> "Watched":
         """The run of some of its rows, chosen by their numbers in order."""
         read_outs = []
         for read in self.read_outs:
             here = torch.isin(read.row, kept)
             row = torch.searchsorted(kept, read.row[here])
             read_outs.append(read._replace(row=row, position=read.position[here], logits=read.logits[here]))
-        return Run({key: value[kept] for key, value in self.values.items()}, read_outs)
+        return Watched({key: value[kept] for key, value in self.values.items()}, read_outs)
 
 
 def last_logits(read_outs: Sequence[ReadOut]) -> Tensor:
@@ -93,7 +93,7 @@ def last_logits(read_outs: Sequence[ReadOut]) -> Tensor:
 
 
 @torch.no_grad()
-def watch(model: Model, rows: Rows) -> Run:
+def watch(model: Model, rows: Rows) -> Watched:
     """Answer rows and keep the values of all places.
 
     Raises:
@@ -113,11 +113,11 @@ def watch(model: Model, rows: Rows) -> Run:
 
     with replaced(model, keep):
         read_outs = model(tokens, due)
-    return Run(values, read_outs)
+    return Watched(values, read_outs)
 
 
 @torch.no_grad()
-def patch(model: Model, rows: Rows, source: Run, places: Sequence[Place]) -> list[ReadOut]:
+def patch(model: Model, rows: Rows, source: Watched, places: Sequence[Place]) -> list[ReadOut]:
     """Answer rows with the values of the places taken from another run of as many rows. Returns the read-outs.
 
     This is the one function by which values are exchanged: residual stream, attention, MLP or single heads, whatever

@@ -17,7 +17,7 @@ import numpy as np
 from grokhop.chains import Chaining, Longs, Mask, Queries
 from grokhop.encode import Vocabulary, encode_queries, token_labels
 from grokhop.explain.lens import lens_of, named
-from grokhop.explain.places import Run, last_logits, watch
+from grokhop.explain.places import Watched, last_logits, watch
 from grokhop.model import Model
 
 MOST_EXAMPLES = 20
@@ -72,7 +72,7 @@ def _none(names: Sequence[Sequence[Longs]]) -> list[list[Longs]]:
     return [[found[:0] for found in hop] for hop in names]
 
 
-def _names(model: Model, run: Run, hops: int) -> list[list[Longs]]:
+def _names(model: Model, run: Watched, hops: int) -> list[list[Longs]]:
     """For each bridge, (Q,) candidates of what was named: one in the loop, one for each depth of a plain decoder."""
     found = lens_of(model, run, positions=range(1, hops))
     names = []

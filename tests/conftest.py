@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from graphs import random_graph
 from hypothesis import settings
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: two test processes with two threads each hinder one another
@@ -32,3 +33,11 @@ def two_wiki_sample() -> Path:
 def codex() -> Path:
     """The folder of CoDEx-S."""
     return data_file("codex-s/train.txt").parent
+
+
+@pytest.fixture(scope="session")
+def mini_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A graph folder of 80 facts, on which a training takes a second or two."""
+    path = tmp_path_factory.mktemp("graphs") / "mini"
+    random_graph(entities=20, relations=5, degree=4, holdout=0.2).write(path)
+    return path

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import random_graph
 from test_report import plotted, without_plotly
+from test_sweep import MINI
 from typer.testing import CliRunner
 
 from grokhop.cli import app
@@ -23,7 +23,6 @@ from grokhop.settings import Budget, preset
 from grokhop.sweep import sweep
 from grokhop.sweep_row import times
 
-MINI = ["model.width=16", "model.heads=2", "batch_rows=32", "evaluate_every=10", "warmup_steps=5"]
 NAMES = ["toy hops=2", "toy hops=3", "paper hops=2", "paper hops=3"]
 
 
@@ -33,16 +32,9 @@ def swept(graph: Path, out: Path, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("graphs") / "mini"
-    random_graph(entities=20, relations=5, degree=4, holdout=0.2).write(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def varied(graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def varied(mini_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sweeps") / "varied"
-    swept(graph, out)
+    swept(mini_graph, out)
     return out
 
 
@@ -131,12 +123,14 @@ def test_each_contender_is_trained_as_it_is_called(varied: Path) -> None:
         assert row["steps"] == [run.summary(seed)["steps"] for seed in (0, 1)]
 
 
-def test_a_sweep_goes_on_with_more_alternatives_and_not_with_fewer(graph: Path, varied: Path, tmp_path: Path) -> None:
+def test_a_sweep_goes_on_with_more_alternatives_and_not_with_fewer(
+    mini_graph: Path, varied: Path, tmp_path: Path
+) -> None:
     out = copytree(varied, tmp_path / "sweep")
     before = {p: p.stat().st_mtime_ns for p in out.rglob(WEIGHTS)}
     with pytest.raises(InputError, match=r"--phi 1 --preset toy,paper --vary hops=2,3 --seeds 2.*not with fewer"):
-        swept(graph, out, vary=["hops=2"], resume=True)
-    grown = swept(graph, out, vary=["hops=2,3,4"], resume=True)
+        swept(mini_graph, out, vary=["hops=2"], resume=True)
+    grown = swept(mini_graph, out, vary=["hops=2,3,4"], resume=True)
     assert list(grown["contenders"]) == [
         "toy hops=2",
         "toy hops=3",
@@ -150,9 +144,9 @@ def test_a_sweep_goes_on_with_more_alternatives_and_not_with_fewer(graph: Path, 
     assert Sweep.read(out).words() == ["--phi", "1", "--preset", "toy,paper", "--vary", "hops=2,3,4"]
 
 
-def test_the_command_varies_what_it_is_told(graph: Path, tmp_path: Path) -> None:
+def test_the_command_varies_what_it_is_told(mini_graph: Path, tmp_path: Path) -> None:
     out = tmp_path / "sweep"
-    words = ["sweep", str(graph), "--phi", "1", "--preset", "toy", "--seeds", "1", "--budget", "20 steps"]
+    words = ["sweep", str(mini_graph), "--phi", "1", "--preset", "toy", "--seeds", "1", "--budget", "20 steps"]
     words += [word for change in MINI for word in ("--set", change)]
     words += ["--vary", "loss=softmax,stablemax", "--vary", "hops=2", "-o", str(out)]
     made = CliRunner().invoke(app, words)

@@ -42,17 +42,10 @@ LEVELS = ("0.5", "2", "all")
 
 
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("graphs") / "mini"
-    random_graph(entities=20, relations=5, degree=4, holdout=0.2).write(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def whole(graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(mini_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep of two presets and two seeds that nothing disturbed."""
     out = tmp_path_factory.mktemp("sweeps") / "whole"
-    swept(graph, out, phis=LEVELS, presets=["toy", "paper"], seeds=2)
+    swept(mini_graph, out, phis=LEVELS, presets=["toy", "paper"], seeds=2)
     return out
 
 
@@ -78,8 +71,8 @@ def weights(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("preset", ["toy", "paper"])
-def test_exactly_as_many_chains_are_trained_as_the_level_says(whole: Path, graph: Path, preset: str) -> None:
-    facts = Graph.read(graph)
+def test_exactly_as_many_chains_are_trained_as_the_level_says(whole: Path, mini_graph: Path, preset: str) -> None:
+    facts = Graph.read(mini_graph)
     trainable = int((facts.part == Part.TRAIN).sum())
     for level in LEVELS:
         run = run_of(whole, preset, level)
@@ -116,8 +109,8 @@ def asked(cells: dict[str, dict[int, dict[str, Queries]]]) -> dict[tuple[str, in
     }
 
 
-def test_the_phi_of_a_relation_is_counted_from_the_chains_that_use_it(whole: Path, graph: Path) -> None:
-    facts = Graph.read(graph)
+def test_the_phi_of_a_relation_is_counted_from_the_chains_that_use_it(whole: Path, mini_graph: Path) -> None:
+    facts = Graph.read(mini_graph)
     everything = paths_by_force(facts, [facts.part == Part.TRAIN] * 2)
     trainable = Counter(facts.relations[r] for r in facts.relation[facts.part == Part.TRAIN].tolist())
     for preset, row in rows_of_result(whole):
@@ -128,8 +121,8 @@ def test_the_phi_of_a_relation_is_counted_from_the_chains_that_use_it(whole: Pat
         assert found == {r: (used[r], n, used[r] / n) for r, n in trainable.items()}
 
 
-def test_queries_of_a_relation_are_those_that_use_it_at_any_hop(whole: Path, graph: Path) -> None:
-    names = Graph.read(graph).relations
+def test_queries_of_a_relation_are_those_that_use_it_at_any_hop(whole: Path, mini_graph: Path) -> None:
+    names = Graph.read(mini_graph).relations
     _, row = next(rows_of_result(whole))
     cells = run_of(whole, "toy", row["level"]).compositions.cells["test"][2]
     for relation in row["per_relation"]:
@@ -141,10 +134,10 @@ def test_queries_of_a_relation_are_those_that_use_it_at_any_hop(whole: Path, gra
 
 @pytest.mark.parametrize(("phis", "text"), [(["0.5", "50"], "phi 50.*offers phi"), (["0.001"], "less than one")])
 def test_a_level_that_the_graph_does_not_offer_is_refused_before_anything_is_written(
-    graph: Path, tmp_path: Path, phis: list[str], text: str
+    mini_graph: Path, tmp_path: Path, phis: list[str], text: str
 ) -> None:
     with pytest.raises(InputError, match=text):
-        swept(graph, tmp_path / "new" / "sweep", phis=phis)
+        swept(mini_graph, tmp_path / "new" / "sweep", phis=phis)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -168,10 +161,10 @@ def test_a_level_has_one_name_however_it_is_written_and_all_is_the_highest() -> 
     ],
 )
 def test_settings_that_cannot_be_are_refused_first(
-    graph: Path, tmp_path: Path, changes: dict[str, Any], text: str
+    mini_graph: Path, tmp_path: Path, changes: dict[str, Any], text: str
 ) -> None:
     with pytest.raises(InputError, match=text):
-        swept(graph, tmp_path / "sweep", **changes)
+        swept(mini_graph, tmp_path / "sweep", **changes)
 
 
 # What came of it.
@@ -195,9 +188,9 @@ def test_the_numbers_of_the_sweep_are_those_of_each_run(whole: Path) -> None:
         assert run.settings.phi == (0 if row["level"] == "all" else float(row["level"]))
 
 
-def test_the_result_says_of_what_and_on_what_it_is(whole: Path, graph: Path) -> None:
+def test_the_result_says_of_what_and_on_what_it_is(whole: Path, mini_graph: Path) -> None:
     result = Sweep.read(whole).result()
-    assert result["graph"]["facts"] == len(Graph.read(graph))
+    assert result["graph"]["facts"] == len(Graph.read(mini_graph))
     assert result["graph"]["name"] == "mini"
     assert result["budget"] == {"steps": STEPS}
     assert result["failed"] == []
@@ -242,12 +235,12 @@ def stops_early(path: Path, seed: int, budget: Budget) -> None:
 
 
 def test_a_sweep_whose_processes_died_goes_on_to_the_same_weights(
-    graph: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mini_graph: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, told = tmp_path / "sweep", list[list[Progress]]()
     with monkeypatch.context() as patched:
         patched.setattr(working, "train_one", stops_early)
-        result = swept(graph, out, phis=["2", "all"], seeds=2, notice=told.append)
+        result = swept(mini_graph, out, phis=["2", "all"], seeds=2, notice=told.append)
     assert [(f["contender"], f["level"], f["seed"]) for f in result["failed"]] == [
         ("toy", "2", 0),
         ("toy", "2", 1),
@@ -260,7 +253,7 @@ def test_a_sweep_whose_processes_died_goes_on_to_the_same_weights(
     assert html.count("its process ended without a word") == 2
     assert "No seed has ended: toy, phi 2." in html
     finished = (out / "toy" / "phi-all" / "seed-0" / WEIGHTS).stat().st_mtime_ns
-    again = swept(graph, out, phis=["2", "all"], seeds=2, resume=True)
+    again = swept(mini_graph, out, phis=["2", "all"], seeds=2, resume=True)
     assert again["failed"] == []
     assert (out / "toy" / "phi-all" / "seed-0" / WEIGHTS).stat().st_mtime_ns == finished
     assert len(weights(out)) == 4
@@ -274,7 +267,7 @@ class StopError(Exception):
 
 
 def test_a_sweep_that_is_stopped_stops_its_processes_and_goes_on(
-    graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mini_graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(working, "POLL_SECONDS", 0.02)
     out, budget = tmp_path / "sweep", Budget(steps=2000)
@@ -284,13 +277,13 @@ def test_a_sweep_that_is_stopped_stops_its_processes_and_goes_on(
             raise StopError
 
     with pytest.raises(StopError):
-        swept(graph, out, budget=budget, notice=stop)
+        swept(mini_graph, out, budget=budget, notice=stop)
     assert not list(out.rglob(SUMMARY))
     assert not (out / "sweep.json").exists()
     with pytest.raises(InputError, match="--resume"):
         report(out)
     with pytest.raises(InputError, match="--budget"):
-        swept(graph, out, resume=True)
+        swept(mini_graph, out, resume=True)
 
 
 def fails_once(path: Path, seed: int, budget: Budget) -> None:
@@ -301,14 +294,14 @@ def fails_once(path: Path, seed: int, budget: Budget) -> None:
 
 
 def test_a_failing_seed_is_reported_and_the_others_go_on_and_more_can_be_added(
-    graph: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mini_graph: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = copytree(whole, tmp_path / "sweep")
     before = weights(out)
     grid: dict[str, Any] = {"phis": [*LEVELS, "2.5"], "presets": ["toy", "paper"], "resume": True}
     with monkeypatch.context() as patched:
         patched.setattr(working, "train_one", fails_once)
-        result = swept(graph, out, **grid, seeds=2)
+        result = swept(mini_graph, out, **grid, seeds=2)
     assert [(f["contender"], f["level"], f["seed"], f["error"]) for f in result["failed"]] == [
         (preset, "2.5", 0, "ZeroDivisionError: division by zero") for preset in ("toy", "paper")
     ]
@@ -319,7 +312,7 @@ def test_a_failing_seed_is_reported_and_the_others_go_on_and_more_can_be_added(
     html = without_plotly(report(out).read_text())
     assert "toy, phi 2.5, seed 0 failed: ZeroDivisionError" in html
     assert {name: found for name, found in weights(out).items() if name in before} == before
-    grown = swept(graph, out, **grid, seeds=3)
+    grown = swept(mini_graph, out, **grid, seeds=3)
     assert {tuple(row["seeds"]) for rows in grown["contenders"].values() for row in rows} == {(0, 1, 2)}
     assert {Run.read(p.parent).manifest["seeds"] for p in out.glob("*/*/manifest.json")} == {3}
     assert Sweep.read(out).levels == ("0.5", "2", "2.5", "all")
@@ -338,22 +331,24 @@ def test_a_failing_seed_is_reported_and_the_others_go_on_and_more_can_be_added(
     ],
 )
 def test_a_sweep_goes_on_only_as_what_it_was_begun(
-    graph: Path, whole: Path, changes: dict[str, Any], text: str
+    mini_graph: Path, whole: Path, changes: dict[str, Any], text: str
 ) -> None:
     grid = {"phis": LEVELS, "presets": ["toy", "paper"], "seeds": 2, "resume": True, **changes}
     before = (whole / "manifest.json").read_bytes()
     with pytest.raises(InputError, match=text):
-        swept(graph, whole, **grid)
+        swept(mini_graph, whole, **grid)
     assert (whole / "manifest.json").read_bytes() == before
 
 
-def test_a_sweep_of_another_graph_is_refused_and_none_is_overwritten(graph: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_sweep_of_another_graph_is_refused_and_none_is_overwritten(
+    mini_graph: Path, whole: Path, tmp_path: Path
+) -> None:
     random_graph(entities=20, relations=5, degree=4, holdout=0.2, seed=1).write(tmp_path / "other")
     grid: dict[str, Any] = {"phis": LEVELS, "presets": ["toy", "paper"], "seeds": 2}
     with pytest.raises(InputError, match="another graph"):
         swept(tmp_path / "other", whole, **grid, resume=True)
     with pytest.raises(InputError, match="--force"):
-        swept(graph, whole, **grid)
+        swept(mini_graph, whole, **grid)
     with pytest.raises(InputError, match="not a sweep folder"):
         Sweep.read(whole / "toy" / "phi-2")
 
@@ -458,9 +453,9 @@ def test_a_run_of_a_sweep_has_a_report_of_its_own(whole: Path) -> None:
     assert "grokhop train graph --preset toy --set phi=2.0" in page
 
 
-def test_the_command_prints_the_result_alone_and_shows_tables_to_people(graph: Path, tmp_path: Path) -> None:
+def test_the_command_prints_the_result_alone_and_shows_tables_to_people(mini_graph: Path, tmp_path: Path) -> None:
     out = tmp_path / "sweep"
-    words = ["sweep", str(graph), "--phi", "2", "--preset", "toy", "--seeds", "1", "--budget", f"{STEPS} steps"]
+    words = ["sweep", str(mini_graph), "--phi", "2", "--preset", "toy", "--seeds", "1", "--budget", f"{STEPS} steps"]
     words += [word for change in MINI for word in ("--set", change)]
     made = CliRunner().invoke(app, [*words, "-o", str(out), "--json"])
     assert made.exit_code == 0

@@ -45,13 +45,6 @@ STEPS = 60
 
 
 @pytest.fixture(scope="session")
-def mini_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("graphs") / "mini"
-    random_graph(entities=20, relations=5, degree=4, holdout=0.2).write(path)
-    return path
-
-
-@pytest.fixture(scope="session")
 def straight(mini_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing disturbed."""
     return trained(mini_graph, tmp_path_factory.mktemp("runs") / "straight")

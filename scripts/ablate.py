@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grokhop.answer import are_right
+from grokhop.candidates import Candidates, Sampler
 from grokhop.compose import Compositions, cell_name, compose
 from grokhop.encode import NEVER_DUE, NO_TARGET, stack
 from grokhop.graph import Graph
@@ -36,38 +37,40 @@ from grokhop.train import Trainer
 class Added(LoopTransformer):
     """The expected embedding is added to the relation's own instead of standing in its place."""
 
-    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
-        return self.embedding(token_N) + self.re_embed(logits_NV)
+    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor, among: Candidates | None) -> Tensor:
+        return self.embedding(token_N) + self.re_embed(logits_NV, among)
 
 
 class Carried(LoopTransformer):
     """The block's output goes into the next loop as it is, without read-out and re-embedding."""
 
-    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
+    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor, among: Candidates | None) -> Tensor:
         return h_ND
 
 
 class Plain(LoopTransformer):
     """Every position is due after the first loop: a plain decoder of as many layers as the block has."""
 
-    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
-        return super().forward(tokens, due.clamp(NEVER_DUE, 1))
+    def forward(self, tokens: Tensor, due: Tensor, sampler: Sampler | None = None) -> list[ReadOut]:
+        return super().forward(tokens, due.clamp(NEVER_DUE, 1), sampler)
+
+
+class LastOnlyBatches(Mixed):
+    """Only the end of a chain or a comparison is supervised, and facts on their own; prefixes are not."""
+
+    def of_step(self, step: int) -> list[list[Tensor]]:
+        return [[tokens, due, self._ends(due, targets)] for tokens, due, targets in super().of_step(step)]
+
+    def _ends(self, due: Tensor, targets: Tensor) -> Tensor:
+        return targets.where(due == due.amax(1, keepdim=True), NO_TARGET)
 
 
 class LastOnlyTrainer(Trainer):
-    """Only the end of a chain or a comparison is supervised, and facts on their own; prefixes are not."""
+    """Trains without supervision of prefixes."""
 
-    def loss(self, read_outs: list[ReadOut], targets: Tensor) -> Tensor:
-        longest = torch.zeros(len(targets), dtype=torch.long)
-        for read in read_outs:  # in the order of their loops
-            longest[read.row] = read.loop
-        terms = []
-        for read in read_outs:
-            wanted = targets[read.row, read.position]
-            last = (longest[read.row] == read.loop) & (wanted != NO_TARGET)
-            if last.any():
-                terms.append(F.cross_entropy(read.logits[last], wanted[last]))
-        return torch.stack(terms).sum()
+    def __init__(self, lesson: Lesson, settings: TrainSettings, *, seed: int, folder: Path) -> None:
+        super().__init__(lesson, settings, seed=seed, folder=folder)
+        self.batches = LastOnlyBatches(lesson, settings.batch_rows, seed)
 
 
 class UnpackedBatches(Mixed):
@@ -119,9 +122,10 @@ VARIANTS: dict[str, tuple[str, type[Trainer], type[LoopTransformer], Change]] = 
     "plain-8": ("plain decoder, 8 layers, Muon", Trainer, Plain, _plain(8)),
     "plain-8-adamw": ("plain decoder, 8 layers, AdamW", Trainer, Plain, lambda s: _adamw(_plain(8)(s))),
     "unpacked": ("facts on their own in rows of their own", UnpackedTrainer, LoopTransformer, lambda s: s),
-    "early": ("cool-down from ID 98 %, OOD 95 %", Trainer, LoopTransformer,
-              lambda s: replace(s, id_target=0.98, ood_target=0.95)),
-    "muon-0.01": ("Muon rate 0.01", Trainer, LoopTransformer, lambda s: replace(s, muon_rate=0.01)),
+    "unaveraged": ("last weights looked at, cool-down from the targets", Trainer, LoopTransformer,
+                   lambda s: replace(s, average_steps=0, cooldown_at=1.0)),
+    "muon-0.02": ("Muon rate 0.02", Trainer, LoopTransformer, lambda s: replace(s, muon_rate=0.02)),
+    "sampled": ("512 candidates beside the targets", Trainer, LoopTransformer, lambda s: replace(s, candidates=512)),
     "adam-0.003": ("AdamW rate 0.003 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_rate=0.003)),
     "adam-0.01": ("AdamW rate 0.01 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_rate=0.01)),
     "wide": ("192 wide", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, width=192))),
@@ -159,12 +163,12 @@ def run(
     }
     for k, by_cell in made.cells["validation"].items():
         for pattern in ([False] * k, [True] * k):
-            right = are_right(trainer.model, lesson.vocabulary, by_cell[cell_name(pattern)])
+            right = are_right(trainer.average.model, lesson.vocabulary, by_cell[cell_name(pattern)])
             result[f"{k} hops {'OOD' if pattern[0] else 'ID'}"] = float(np.mean(right)) if len(right) else None
     if trainer.looks[-1].compared is not None:
         result["comparisons"] = trainer.looks[-1].compared
     plain, graph = graphs
-    by_type = score_questions([trainer.model], graph, seeds=[seed], words=plain).values()
+    by_type = score_questions([trainer.average.model], graph, seeds=[seed], words=plain).values()
     asked = [cells["validation"] for cells in by_type if "validation" in cells]
     if asked:
         result["questions OOD"] = sum(s["correct"] for s in asked) / sum(s["n"] for s in asked)

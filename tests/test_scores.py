@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from grokhop.metrics import GROKKED, Look, append_look, id_accuracy, keep_looks, ood_accuracy, read_looks, summary
+from grokhop.metrics import GROKKED, Look, append_look, id_score, keep_looks, ood_score, read_looks, summary
 from grokhop.scores import Score, over_seeds, wilson
 
 
@@ -70,22 +70,22 @@ def test_nothing_asked_has_the_same_keys_and_no_numbers() -> None:
 # Metrics: what the scores of one look are pooled to.
 
 
-def test_id_accuracy_pools_the_fully_trainable_cells_of_trained_lengths() -> None:
+def test_the_id_score_pools_the_fully_trainable_cells_of_trained_lengths() -> None:
     scores = {
         2: {"II": Score(9, 10), "IO": Score(0, 50), "OI": Score(0, 50), "OO": Score(0, 50)},
         3: {"0": Score(1, 10), "1": Score(0, 50), "2": Score(0, 5), "3": Score(0, 5)},
     }
-    assert id_accuracy(scores, 2) == 0.9
-    assert id_accuracy(scores, 3) == 0.5
+    assert id_score(scores, 2) == Score(9, 10)
+    assert id_score(scores, 3) == Score(10, 20)
 
 
-def test_ood_accuracy_is_of_fully_held_out_queries_or_of_all_with_any_where_those_are_few() -> None:
+def test_the_ood_score_is_of_fully_held_out_queries_or_of_all_with_any_where_those_are_few() -> None:
     many = {2: {"II": Score(0, 90), "IO": Score(0, 50), "OI": Score(0, 50), "OO": Score(24, 30)}}
     few = {2: {"II": Score(0, 90), "IO": Score(10, 20), "OI": Score(20, 20), "OO": Score(0, 10)}}
     none = {2: {"II": Score(5, 5), "IO": Score(0, 0), "OI": Score(0, 0), "OO": Score(0, 0)}}
-    assert ood_accuracy(many, 2) == 0.8
-    assert ood_accuracy(few, 2) == 0.6
-    assert ood_accuracy(none, 2) is None
+    assert ood_score(many, 2) == Score(24, 30)
+    assert ood_score(few, 2) == Score(30, 50)
+    assert ood_score(none, 2).accuracy is None
 
 
 def look(step: int, *, train: float, id_: float | None, ood: float | None) -> Look:

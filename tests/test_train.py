@@ -17,6 +17,7 @@ from safetensors import safe_open
 from test_compare import asked_graph
 
 import grokhop.train as training
+import grokhop.validation as validation
 from grokhop.chains import Queries
 from grokhop.checkpoint import save_checkpoint
 from grokhop.compare import comparable
@@ -32,6 +33,7 @@ from grokhop.query import SAME
 from grokhop.run import CHECKPOINT, SUMMARY, WEIGHTS, Run, compose_as
 from grokhop.settings import Budget, ModelSettings, TrainSettings, preset
 from grokhop.train import Trainer, train
+from grokhop.validation import Validation
 
 GOLDEN = Path(__file__).parent / "golden" / "toy_losses.txt"
 MINI = TrainSettings(
@@ -195,11 +197,11 @@ def test_a_run_that_was_stopped_while_writing_goes_on_to_the_same_last_bit(
     """A line of metrics is there whose checkpoint is not, and another is half-written."""
     saved: list[int] = []
 
-    def save_twice(path: Path, model: Any, optimizers: Any, where: dict[str, Any]) -> None:
+    def save_twice(path: Path, model: Any, average: Any, optimizers: Any, where: dict[str, Any]) -> None:
         if len(saved) == 2:
             raise OSError("no space left")
         saved.append(where["step"])
-        save_checkpoint(path, model, optimizers, where)
+        save_checkpoint(path, model, average, optimizers, where)
 
     with monkeypatch.context() as patched:
         patched.setattr(training, "save_checkpoint", save_twice)
@@ -248,12 +250,43 @@ def test_training_warms_up_again_when_the_targets_did_not_hold(
     graph = Graph.read(mini_graph)
     lesson = Lesson.of(graph, compose(graph))
     trainer = Trainer(lesson, replace(MINI, evaluate_every=5, cooldown_steps=5), seed=0, folder=folder)
-    reached = iter([True, *[False] * 100])
-    monkeypatch.setattr(trainer, "_has_reached_targets", lambda _look: next(reached))
+    near = iter([True, *[False] * 100])
+    monkeypatch.setattr(Validation, "is_near", lambda *_: next(near))
+    monkeypatch.setattr(Validation, "is_enough", lambda *_: False)
     trainer.run(Budget(steps=60))
     assert trainer.step == 60
     assert [look.cooling for look in trainer.looks[:4]] == [False, True, False, False]
     assert trainer.looks[-1].cooling
+
+
+# Threads, among which the rows of a step are shared out.
+
+
+def gradients(lesson: Lesson, folder: Path, threads: int, **changes: Any) -> tuple[float, list[torch.Tensor]]:
+    trainer = Trainer(lesson, replace(MINI, **changes), seed=0, folder=folder)
+    trainer.threads = threads
+    value = trainer.backward()
+    return value, [weight.grad for weight in trainer.model.parameters() if weight.grad is not None]
+
+
+@pytest.mark.parametrize("kind", ["softmax", "stablemax"])
+def test_shares_of_a_step_come_to_the_loss_and_the_gradients_of_the_whole(
+    asked: Path, tmp_path: Path, kind: str
+) -> None:
+    """Also where a share has no row of a group, or none that is due after a loop."""
+    graph = Graph.read(asked)
+    lesson = Lesson.of(comparable(graph), compose(graph))
+    value, whole = gradients(lesson, tmp_path / "seed", 1, loss=kind)
+    for threads in (2, 3, 40):
+        of_shares, shared = gradients(lesson, tmp_path / "seed", threads, loss=kind)
+        assert of_shares == pytest.approx(value, rel=1e-5)
+        for one, other in zip(whole, shared, strict=True):
+            torch.testing.assert_close(other, one, atol=1e-6, rtol=1e-4)
+
+
+def test_two_threads_reproduce_a_run_to_the_last_bit(mini_graph: Path, tmp_path: Path) -> None:
+    one, other = (trained(mini_graph, tmp_path / name, threads=2) for name in ("one", "other"))
+    assert_same_outcome(one, other)
 
 
 # When it stops.
@@ -378,19 +411,6 @@ def test_the_loss_of_a_step_is_the_sum_of_its_groups_and_so_is_its_gradient(aske
         torch.testing.assert_close(seen[name], weight.grad, atol=1e-6, rtol=1e-4)
 
 
-def test_comparisons_out_of_distribution_must_reach_their_target_too(asked: Path, tmp_path: Path) -> None:
-    graph = Graph.read(asked)
-    lesson = Lesson.of(comparable(graph), compose(graph))
-    trainer = Trainer(lesson, replace(MINI, id_target=0.9, ood_target=0.8), seed=0, folder=tmp_path / "seed")
-    good = Look(step=1, seconds=1, epochs=1, loss=1, rows_per_second=1, train=1, id=0.9, ood=0.8, compared=0.8)
-    assert trainer._has_reached_targets(good)
-    assert trainer._has_reached_targets(replace(good, compared=None))
-    assert not trainer._has_reached_targets(replace(good, compared=0.79))
-    trainer.schedule.cooldown_from, trainer.schedule.cooldown_steps, trainer.step = 0, 5, 5
-    assert not trainer._has_reached_targets(replace(good, compared=0.89))
-    assert trainer._has_reached_targets(replace(good, compared=0.9))
-
-
 def test_what_is_looked_at_are_the_comparisons_held_out_for_validation(
     asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -404,7 +424,7 @@ def test_what_is_looked_at_are_the_comparisons_held_out_for_validation(
         assert any(rows is known for known in lesson.compared.values())
         return np.arange(4) < (4 if rows is lesson.compared["id"] else 2)
 
-    monkeypatch.setattr(training, "right_at_the_end", told)
+    monkeypatch.setattr(validation, "right_at_the_end", told)
     trainer.run(Budget(steps=1))
     assert trainer.looks[-1].compared == 0.75
 

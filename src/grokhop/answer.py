@@ -6,6 +6,7 @@ import torch
 from grokhop.chains import Longs, Mask, Queries
 from grokhop.encode import Rows, Vocabulary, encode_queries
 from grokhop.model import Hops, Model
+from grokhop.threads import spread
 
 BATCH_ROWS = 1024
 
@@ -16,7 +17,7 @@ def answer(model: Model, rows: Rows) -> Hops:
     if not len(rows):
         return Hops(tokens, torch.zeros(tokens.shape))
     batches = [slice(start, start + BATCH_ROWS) for start in range(0, len(rows), BATCH_ROWS)]
-    traces = [model.hops(tokens[batch], due[batch]) for batch in batches]
+    traces = spread(lambda batch: model.hops(tokens[batch], due[batch]), batches, torch.get_num_threads())
     return Hops(*map(torch.cat, zip(*traces, strict=True)))
 
 

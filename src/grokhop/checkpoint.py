@@ -1,4 +1,4 @@
-"""Checkpoints: weights and the optimizers' state in one safetensors file, replaced in one move."""
+"""Checkpoints: weights, their mean and the optimizers' state in one safetensors file, replaced in one move."""
 
 import json
 from pathlib import Path
@@ -10,24 +10,31 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from grokhop.average import Average
 from grokhop.errors import InputError
 from grokhop.folder import write_bytes
 
+MEAN = "mean"
 
-def save_checkpoint(path: Path, model: nn.Module, optimizers: list[Optimizer], where: dict[str, Any]) -> None:
+
+def save_checkpoint(
+    path: Path, model: nn.Module, average: Average, optimizers: list[Optimizer], where: dict[str, Any]
+) -> None:
     """Write a checkpoint; `where` is what else a run needs to go on, as JSON."""
     # Some optimizers count their steps beside their state.
     where = {**where, "steps": [[group.get("step") for group in o.param_groups] for o in optimizers]}
     tensors = {}
+    means = dict(average.model.named_parameters()) if average.steps else {}
     for name, weight in model.named_parameters():
         tensors[name] = weight.detach()
+        tensors.update({f"{name}/{MEAN}": means[name].detach()} if means else {})
         for optimizer in optimizers:
             tensors.update({f"{name}/{key}": value for key, value in optimizer.state.get(weight, {}).items()})
     write_bytes(path, save(tensors, metadata={"where": json.dumps(where)}))
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizers: list[Optimizer]) -> dict[str, Any]:
-    """Put weights and optimizer state back in place and return what was kept with them.
+def load_checkpoint(path: Path, model: nn.Module, average: Average, optimizers: list[Optimizer]) -> dict[str, Any]:
+    """Put weights, their mean and optimizer state back in place and return what was kept with them.
 
     Raises:
         InputError: the checkpoint is damaged or of another model.
@@ -40,6 +47,8 @@ def load_checkpoint(path: Path, model: nn.Module, optimizers: list[Optimizer]) -
         with torch.no_grad():
             for name, weight in weights.items():
                 weight.copy_(tensors.pop(name))
+            for name, mean in average.model.named_parameters() if average.steps else ():
+                mean.copy_(tensors.pop(f"{name}/{MEAN}"))
         for key, value in tensors.items():
             name, _, entry = key.rpartition("/")
             _owner(weights[name], optimizers).state[weights[name]][entry] = value.to(weights[name].device)

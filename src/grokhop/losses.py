@@ -1,27 +1,49 @@
 """Losses: what a step of training makes smaller."""
 
+from collections import Counter
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from grokhop.encode import NO_TARGET
 from grokhop.model import ReadOut
 
 
-def loss(read_outs: list[ReadOut], targets: Tensor, *, kind: str = "softmax") -> Tensor:
+def loss(
+    read_outs: list[ReadOut], targets: Tensor, *, kind: str = "softmax", counts: Mapping[int, int] | None = None
+) -> Tensor:
     """Cross-entropy of the due positions: the mean of each loop, summed, so that hops count alike.
 
     Args:
         targets: (B, T) entities, `NO_TARGET` where none is.
         kind: `softmax`, or `stablemax` for the same of another distribution.
+        counts: as `targets_by_loop` of all rows of which these are a share; the losses of the shares sum up to theirs.
     """
+    counts = targets_by_loop(read_outs, targets) if counts is None else counts
     terms = []
     for read in read_outs:
-        wanted = targets[read.row, read.position]
-        if kind == "stablemax":
-            terms.append(F.nll_loss(log_stablemax(read.logits), wanted))
-        else:
-            terms.append(F.cross_entropy(read.logits.float(), wanted))
+        log_shares = log_stablemax(read.logits) if kind == "stablemax" else read.logits.float().log_softmax(-1)
+        missed = F.nll_loss(log_shares, _wanted(read, targets), reduction="sum")
+        terms.append(missed / max(1, counts[read.loop]))
     return torch.stack(terms).sum()
+
+
+def _wanted(read: ReadOut, targets: Tensor) -> Tensor:
+    """(N,) the place of each target among the tokens that were read out over."""
+    wanted = targets[read.row, read.position]
+    if read.candidates is None:
+        return wanted
+    return torch.where(wanted == NO_TARGET, NO_TARGET, read.candidates.place[wanted.clamp(min=0)])
+
+
+def targets_by_loop(read_outs: list[ReadOut], targets: Tensor) -> Counter[int]:
+    """How many of the read-outs after each loop have a target."""
+    counted: Counter[int] = Counter()
+    for read in read_outs:
+        counted[read.loop] += int((targets[read.row, read.position] != NO_TARGET).sum())
+    return counted
 
 
 def log_stablemax(logits_NV: Tensor) -> Tensor:

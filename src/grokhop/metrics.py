@@ -94,19 +94,19 @@ def _first_time(looks: list[Look], name: str, threshold: float) -> dict[str, flo
 Scores = dict[int, dict[str, Score]]
 
 
-def id_accuracy(scores: Scores, hops: int) -> float | None:
-    """Accuracy on held-out queries of trainable facts, over all trained lengths; None where there are none."""
+def id_score(scores: Scores, hops: int) -> Score:
+    """Of held-out queries of trainable facts, over all trained lengths."""
     return _pooled(scores, hops, lambda k, cell: cell == cell_name([False] * k))
 
 
-def ood_accuracy(scores: Scores, hops: int) -> float | None:
-    """Accuracy on queries of held-out facts alone, or with any held-out fact where the former are too few."""
-    full = sum((by[cell_name([True] * k)] for k, by in scores.items() if k <= hops), Score(0, 0))
+def ood_score(scores: Scores, hops: int) -> Score:
+    """Of queries of held-out facts alone, or with any held-out fact where the former are too few."""
+    full = _pooled(scores, hops, lambda k, cell: cell == cell_name([True] * k))
     if full.n >= ENOUGH_OOD_QUERIES:
-        return full.accuracy
+        return full
     return _pooled(scores, hops, lambda k, cell: cell != cell_name([False] * k))
 
 
-def _pooled(scores: Scores, hops: int, wanted: Callable[[int, str], bool]) -> float | None:
+def _pooled(scores: Scores, hops: int, wanted: Callable[[int, str], bool]) -> Score:
     chosen = (s for k, by in scores.items() if k <= hops for cell, s in by.items() if wanted(k, cell))
-    return sum(chosen, Score(0, 0)).accuracy
+    return sum(chosen, Score(0, 0))

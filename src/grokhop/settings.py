@@ -69,9 +69,11 @@ class TrainSettings:
     """Whether every position of a row is supervised, and facts on their own stand two in a row, and batches are mixed
     by kind. Without, as published, a row is one query with one answer, and every row is as frequent as any other."""
     batch_rows: int = 512
+    candidates: int = 0
+    """How many tokens a step reads out over, beside its targets (`grokhop.candidates`); all if 0."""
     optimizer: str = "muon"
     """`muon` for matrices inside the block and AdamW for all else; `adamw`, `grokfast` or `orthograd` for all."""
-    muon_rate: float = 0.02
+    muon_rate: float = 0.01
     """Learning rate of the matrices inside the block."""
     muon_decay: float = 0.3
     adam_rate: float = 0.006
@@ -81,10 +83,15 @@ class TrainSettings:
     loss: str = "softmax"
     """`softmax`, or `stablemax` (`grokhop.optimizers`)."""
     warmup_steps: int = 50
+    average_steps: int = 100
+    """Over about how many steps the weights are averaged that are looked at and kept (`grokhop.average`); 0 for the
+    last ones alone."""
     cooldown: bool = True
-    """Whether the rate falls to zero once the targets are reached. Without, training ends there and then."""
+    """Whether the rate falls to zero in the end. Without, training ends as soon as the targets are reached."""
+    cooldown_at: float = 0.8
+    """The rate begins to fall when all validation accuracies have come to this share of their targets,"""
     cooldown_share: float = 0.5
-    """The rate falls to zero over this share of the steps taken until then..."""
+    """over this share of the steps taken until then..."""
     cooldown_steps: int = 100
     """...but over at least so many."""
     evaluate_every: int = 50
@@ -93,8 +100,8 @@ class TrainSettings:
     """How many sets of weights are kept for each tenfold of steps, for `grokhop explain` to see how they came about."""
     id_target: float = 0.99
     ood_target: float = 0.96
-    """Validation accuracies that, reached together, begin the cool-down, after which training ends if they still hold.
-    There may be no more than thirty OOD queries, and one missed must not keep a model in training."""
+    """Validation accuracies that, reached together at rest, end the training. There may be no more than thirty OOD
+    queries, and one missed must not keep a model in training."""
     precision: str = "float32"
     """`bfloat16` computes activations so, with weights in float32; for machines that have units for it."""
 
@@ -105,8 +112,9 @@ class TrainSettings:
         for name in ("batch_rows", "evaluate_every", "cooldown_steps", "warmup_steps", "beyond"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.snapshots < 0:
-            raise ValueError(f"snapshots must be at least 0, not {self.snapshots}")
+        for name in ("snapshots", "average_steps", "candidates"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
         if not 2 <= self.hops <= MOST_HOPS:
             raise ValueError(f"hops must be from 2 to {MOST_HOPS}, not {self.hops}")
         if self.phi < 0:
@@ -134,6 +142,7 @@ PUBLISHED = TrainSettings(
     adam_decay=0.5,
     adam_beta2=0.98,
     warmup_steps=100,
+    average_steps=0,
     cooldown=False,
     evaluate_every=250,
 )

@@ -1,45 +1,46 @@
 """Training: steps over composed rows until the validation queries are answered and the rate has come to rest.
 
-The rate warms up, stays, and falls to zero. It begins to fall when the validation accuracies in and out of
-distribution have both reached their targets, or when the budget would not last longer; when it is at zero,
-training ends. Nothing here looks at a test query.
+The rate warms up, stays, and falls to zero. It begins to fall when the averaged weights (`grokhop.average`) come near
+to the targets, in and out of distribution, or when the budget would not last longer; when it is at zero and the targets
+are reached, training ends, else it warms again. Nothing here looks at a test query.
 
 Everything that happens at a step follows from the seed and the number of the step, so that a run which was stopped
-goes on exactly as it would have gone; on one thread a run is reproduced to the last digit.
+goes on exactly as it would have gone; on as many threads a run is reproduced to the last digit.
 """
 
 import time
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from math import isfinite
 from pathlib import Path
 from shutil import copytree
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from grokhop.answer import are_right, right_at_the_end
 from grokhop.architectures import check_model, finished_model, make_model
-from grokhop.chains import Queries
+from grokhop.average import Average
+from grokhop.candidates import Sampler
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from grokhop.compose import Compositions
-from grokhop.encode import Rows
 from grokhop.errors import InputError
 from grokhop.folder import new_folder, refuse_inside, refuse_to_overwrite, write_json
 from grokhop.graph import Graph
 from grokhop.lesson import Lesson, batches
-from grokhop.losses import loss
-from grokhop.metrics import Begun, Look, Notice, append_look, id_accuracy, keep_looks, ood_accuracy, read_looks, summary
+from grokhop.losses import loss, targets_by_loop
+from grokhop.metrics import Begun, Look, Notice, append_look, keep_looks, read_looks, summary
 from grokhop.model import Model, ReadOut
 from grokhop.optimizers import make_optimizers
 from grokhop.phi import measure
 from grokhop.run import CHECKPOINT, GRAPH, PHI, PRETRAINED, SNAPSHOTS, SUMMARY, WEIGHTS, Run, compose_as
 from grokhop.schedule import Schedule, is_snapshot
-from grokhop.scores import Score
 from grokhop.settings import Budget, TrainSettings
+from grokhop.threads import spread
+from grokhop.validation import Validation
 
 
 def train(
@@ -60,7 +61,8 @@ def train(
 
     Args:
         budget: of each seed.
-        threads: that torch may use; all cores when None. On one thread a run is reproduced to the last digit.
+        threads: among which the rows of a step are shared out; all cores when None. With as many threads a run is
+            reproduced to the last digit.
         resume: go on with the run folder `out`, which must have been begun with the same graph and settings. The
             budget counts what was spent before.
 
@@ -141,12 +143,21 @@ def begin(graph_path: Path, out: Path, *, settings: TrainSettings, record: dict[
     return made
 
 
-def _first(*accuracies: float | None) -> float | None:
-    return next((a for a in accuracies if a is not None), None)
-
-
 MEASURED_STEPS = 20
 """Steps after which their mean time says how long others will take."""
+
+
+class Share(NamedTuple):
+    """The rows of a step that one thread works on: (B, T) columns of a group, and the number of the thread."""
+
+    group: int
+    number: int
+    tokens: Tensor
+    due: Tensor
+    targets: Tensor
+
+    def to(self, device: torch.device) -> "Share":
+        return self._replace(**{name: getattr(self, name).to(device) for name in ("tokens", "due", "targets")})
 
 
 class Trainer:
@@ -155,9 +166,11 @@ class Trainer:
     def __init__(self, lesson: Lesson, settings: TrainSettings, *, seed: int, folder: Path) -> None:
         torch.manual_seed(seed)
         folder.mkdir(exist_ok=True)
-        self.lesson, self.settings, self.folder = lesson, settings, folder
+        self.lesson, self.settings, self.seed, self.folder = lesson, settings, seed, folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         self.model = self.make_model().to(self.device)
+        self.average = Average(self.model, settings.average_steps)
         # Compiling pays where kernels are launched from afar; on a processor it takes longer than a small run.
         self._answer = torch.compile(self.model) if self.device.type == "cuda" else self.model
         self.batches = batches(lesson, settings.batch_rows, seed)
@@ -174,10 +187,6 @@ class Trainer:
             return finished_model(model, vocabulary=vocabulary.size, shape=self.folder.parent / PRETRAINED)
         return make_model(model, vocabulary=vocabulary.size, labels=self.lesson.labels)
 
-    def loss(self, read_outs: list[ReadOut], targets: Tensor) -> Tensor:
-        """What a step makes smaller."""
-        return loss(read_outs, targets, kind=self.settings.loss)
-
     def run(self, budget: Budget, notice: Callable[[Look], None] = lambda _: None) -> None:
         """Train until the schedule is over; `notice` is called at each look at the validation queries."""
         began = time.perf_counter() - self.seconds
@@ -190,19 +199,22 @@ class Trainer:
             if self._budget_presses(budget):
                 self.schedule.cool_down(self.step)
             if self._is_over(budget) or self.step % self.settings.evaluate_every == 0:
-                look = self._look(float(np.mean(losses)), budget)
+                found = Validation.of(self.average.model, self.lesson, hops=self.settings.hops)
+                look = self._look(found, float(np.mean(losses)), budget)
                 losses = []
                 self.seconds = time.perf_counter() - began
-                self._steer(look, budget)
+                self._steer(found, budget)
                 self._keep(look)
                 notice(look)
         self._finish()
 
-    def _steer(self, look: Look, budget: Budget) -> None:
-        """Cool down once the targets are reached; warm up again where they did not hold and the budget allows it."""
-        if self._has_reached_targets(look):
-            self.schedule.cool_down(self.step)
-        elif self.schedule.is_over(self.step) and not self._budget_presses(budget):
+    def _steer(self, found: Validation, budget: Budget) -> None:
+        """Cool down near the targets; warm up again where they were not reached at rest and the budget allows it."""
+        settings, enough = self.settings, found.is_enough(self.settings)
+        if self.schedule.cooldown_from is None:
+            if enough or (settings.cooldown and found.is_near(settings)):
+                self.schedule.cool_down(self.step)
+        elif self.schedule.is_over(self.step) and not (enough or self._budget_presses(budget)):
             self.schedule.warm_again()
 
     def _is_over(self, budget: Budget) -> bool:
@@ -216,23 +228,42 @@ class Trainer:
             for weights in optimizer.param_groups:
                 weights["lr"] = height * rate
         value = self.backward()
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
+        spread(lambda optimizer: optimizer.step(), self.optimizers, self.threads)
+        self.average.add(self.step, rate)
         self.step += 1
         return value
 
     def backward(self) -> float:
-        """Add the gradients of the next batch to the weights' and return its loss."""
-        value = 0.0
-        for group in self.batches.of_step(self.step):
-            tokens, due, targets = (column.to(self.device) for column in group)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
-                read_outs = self._answer(tokens, due)
-            loss = self.loss(read_outs, targets)
-            loss.backward()  # type: ignore[no-untyped-call]
-            value += float(loss.detach())
-        return value
+        """Give each weight the gradient of the next batch and return its loss."""
+        shares = [
+            Share(i, number, *(column[number :: self.threads] for column in group))
+            for i, group in enumerate(self.batches.of_step(self.step))
+            for number in range(self.threads)
+        ]
+        answered = spread(self._answered, [share for share in shares if len(share.tokens)], self.threads)
+        counts: defaultdict[int, Counter[int]] = defaultdict(Counter)
+        for share, read_outs in answered:
+            counts[share.group] += targets_by_loop(read_outs, share.targets)
+        missed = spread(lambda one: self._missed(*one, counts[one[0].group]), answered, self.threads)
+        for weight, *gradients in zip(self.model.parameters(), *(found for _, found in missed), strict=True):
+            known = [g for g in gradients if g is not None]
+            weight.grad = torch.stack(known).sum(0) if len(known) > 1 else known[0] if known else None
+        return sum(value for value, _ in missed)
+
+    def _answered(self, share: Share) -> tuple[Share, list[ReadOut]]:
+        """What the model reads out of a share."""
+        share, others = share.to(self.device), self.settings.candidates
+        size, seed = self.lesson.vocabulary.size, hash((self.seed, self.step, share.group, share.number))
+        sampler = Sampler(share.targets, vocabulary=size, others=others, seed=seed) if others else None
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+            return share, self._answer(share.tokens, share.due, sampler)
+
+    def _missed(
+        self, share: Share, read_outs: list[ReadOut], counts: Mapping[int, int]
+    ) -> tuple[float, Sequence[Tensor | None]]:
+        """The loss of a share, of which its group has `counts`, and the gradient of each weight."""
+        value = loss(read_outs, share.targets, kind=self.settings.loss, counts=counts)
+        return float(value.detach()), torch.autograd.grad(value, list(self.model.parameters()), allow_unused=True)
 
     def _budget_presses(self, budget: Budget) -> bool:
         """Whether a cool-down must begin now to end within the budget."""
@@ -241,49 +272,27 @@ class Trainer:
         # The first steps are slow and say little about the rest.
         return self.step + left >= budget.steps or (self.step >= MEASURED_STEPS and seconds >= budget.seconds)
 
-    def _look(self, mean_loss: float, budget: Budget) -> Look:
-        scores = {
-            hops: {cell: self._score(queries) for cell, queries in by_cell.items()}
-            for hops, by_cell in self.lesson.validation.items()
-        }
-        compared = {cell: self._compared(rows) for cell, rows in self.lesson.compared.items()}
+    def _look(self, found: Validation, mean_loss: float, budget: Budget) -> Look:
         return Look(
             step=self.step,
             seconds=round(self.seconds, 2),
             epochs=round(self.batches.epochs(self.step), 2),
             loss=mean_loss,
             rows_per_second=round(self.step * self.settings.batch_rows / self.seconds, 1),
-            train=sum(map(self._score, self.lesson.probe), self._compared(self.lesson.probed)).accuracy,
-            # Where nothing is composed, what generalises is what is compared.
-            id=_first(id_accuracy(scores, self.settings.hops), compared["id"].accuracy),
-            ood=_first(ood_accuracy(scores, self.settings.hops), compared["ood"].accuracy),
-            cells={str(k): {cell: s.accuracy for cell, s in by.items()} for k, by in scores.items()},
-            compared=sum(compared.values(), Score(0, 0)).accuracy,
+            train=found.train.accuracy,
+            id=found.id.accuracy,
+            ood=found.ood.accuracy,
+            cells={str(k): {cell: s.accuracy for cell, s in by.items()} for k, by in found.cells.items()},
+            compared=found.compared.accuracy,
             cooling=self.schedule.cooldown_from is not None,
             seconds_left=self._seconds_left(budget),
         )
-
-    def _score(self, queries: Queries) -> Score:
-        return Score.of(are_right(self.model, self.lesson.vocabulary, queries))
-
-    def _compared(self, rows: Rows) -> Score:
-        return Score.of(right_at_the_end(self.model, rows))
 
     def _seconds_left(self, budget: Budget) -> float | None:
         per_step = self.seconds / self.step
         steps = min(budget.steps, self.schedule.last_step) - self.step
         left = min(steps * per_step, budget.seconds - self.seconds)
         return round(max(0.0, left), 1) if isfinite(left) else None
-
-    def _has_reached_targets(self, look: Look) -> bool:
-        # What is compared wobbles at the full rate; at rest it has to be as good as ID queries.
-        compared = self.settings.id_target if self.schedule.is_over(self.step) else self.settings.ood_target
-        pairs = [(look.compared, compared)]
-        if self.lesson.chains:  # else what is compared is told as ID and OOD too
-            pairs += [(look.id, self.settings.id_target), (look.ood, self.settings.ood_target)]
-        known = [(accuracy, target) for accuracy, target in pairs if accuracy is not None]
-        known = known or [(look.train or 0.0, self.settings.id_target)]
-        return all(accuracy >= target for accuracy, target in known)
 
     def _keep(self, look: Look) -> None:
         """Add a line to the metrics and replace the checkpoint."""
@@ -295,11 +304,11 @@ class Trainer:
             "cooldown_from": self.schedule.cooldown_from,
             "cooldown_steps": self.schedule.cooldown_steps,
         }
-        save_checkpoint(self.folder / CHECKPOINT, self.model, self.optimizers, where)
+        save_checkpoint(self.folder / CHECKPOINT, self.model, self.average, self.optimizers, where)
 
     def _keep_snapshot(self) -> None:
         (self.folder / SNAPSHOTS).mkdir(exist_ok=True)
-        save_weights(self.folder / SNAPSHOTS / f"{self.step}.safetensors", self.model)
+        save_weights(self.folder / SNAPSHOTS / f"{self.step}.safetensors", self.average.model)
 
     def resume(self) -> None:
         """Go back to the last checkpoint, if there is one.
@@ -310,7 +319,7 @@ class Trainer:
         if not (self.folder / CHECKPOINT).exists():
             keep_looks(self.folder, [])
             return
-        where = load_checkpoint(self.folder / CHECKPOINT, self.model, self.optimizers)
+        where = load_checkpoint(self.folder / CHECKPOINT, self.model, self.average, self.optimizers)
         self.step, self.seconds = where["step"], where["seconds"]
         self.schedule.cooldown_from, self.schedule.cooldown_steps = (
             where["cooldown_from"],
@@ -320,5 +329,5 @@ class Trainer:
         keep_looks(self.folder, self.looks)
 
     def _finish(self) -> None:
-        save_weights(self.folder / WEIGHTS, self.model)
+        save_weights(self.folder / WEIGHTS, self.average.model)
         write_json(self.folder / SUMMARY, summary(self.looks))

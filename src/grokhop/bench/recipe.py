@@ -58,6 +58,7 @@ class Peer:
         torch.manual_seed(seed)
         self.recipe, self.lesson, self.vocabulary = recipe, lesson, vocabulary
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.threads = torch.get_num_threads()  # which torch shares every operation out to, as its users do
         self.model = _gpt2(recipe, vocabulary.size).to(self.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
         self.rate = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: min(1.0, (step + 1) / recipe.warmup))

@@ -78,11 +78,19 @@ def _measured(graph: Any, width: int, peak: float, runs: int) -> Iterator[dict[s
 
 def _pace(learner: Trainer | Peer, answers_per_row: float, peak: float) -> tuple[float, float, float]:
     """Answers and rows per second and the share of the peak, over some steps after one that counts their operations."""
-    with FlopCounterMode(display=False) as counter:
-        learner.backward()
-    learner.model.zero_grad()
+    counted = _operations(learner)
     start = perf_counter()
     for _ in range(STEPS):
         learner.take_step()
     seconds = (perf_counter() - start) / STEPS
-    return answers_per_row * BATCH / seconds, BATCH / seconds, counter.get_total_flops() / seconds / (peak * 1e9)
+    return answers_per_row * BATCH / seconds, BATCH / seconds, counted / seconds / (peak * 1e9)
+
+
+def _operations(learner: Trainer | Peer) -> int:
+    """Floating-point operations of a step's matrix products; the counter sees those of its own thread alone."""
+    threads, learner.threads = learner.threads, 1
+    with FlopCounterMode(display=False) as counter:
+        learner.backward()
+    learner.model.zero_grad()
+    learner.threads = threads
+    return counter.get_total_flops()

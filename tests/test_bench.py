@@ -34,6 +34,7 @@ from grokhop.bench.peers import PLAIN, RECIPES, Reached, Seen, bench_peers, reac
 from grokhop.bench.phi import OURS, bench_phi
 from grokhop.bench.recipe import Peer, Recipe, lesson_for
 from grokhop.bench.sampling import sample, with_hold_out
+from grokhop.bench.scale import bench_scale, exponents
 from grokhop.bench.throughput import bench_train
 from grokhop.chains import Queries, _draw, _stable_order, distinct_rows
 from grokhop.cli import app
@@ -432,3 +433,34 @@ def test_throughput_is_told_in_answers_and_rows_of_which_the_recipe_has_as_many(
     assert by_unit["answers/s", theirs] == by_unit["rows/s", theirs]
     assert 1.5 < by_unit["answers/s", ours] / by_unit["rows/s", ours] < 2
     assert all(0 < share < 1 for (unit, _), share in by_unit.items() if unit == "share")
+
+
+# Scale.
+
+
+def test_each_size_is_trained_in_a_program_of_its_own_and_asked_once() -> None:
+    tiny = ["model.width=16", "model.heads=2", "batch_rows=64", "evaluate_every=20"]
+    found = bench_scale(sizes=[200, 400], out_degree=5, changes=tiny, seeds=2, limit=1.0, threads=1)
+    assert {row["facts"] for row in found["rows"]} == {200, 400}
+    for row in found["rows"]:
+        assert len(row["runs"]) == 2
+        if row["unit"] == "share":
+            assert all(0 <= share <= 1 for share in row["runs"])
+        if row["name"].startswith("to the end"):
+            assert row["reached"]
+    memory = [row["median"] for row in found["rows"] if row["unit"] == "GiB"]
+    assert all(0.01 < gib < 10 for gib in memory)
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_exponent_is_the_slope_of_the_logarithms_and_leaves_out_what_was_not_reached() -> None:
+    def row(facts: int, seconds: float | None) -> dict[str, Any]:
+        return {"name": f"to the end, {facts:,} facts", "unit": "s", "median": seconds, "facts": facts}
+
+    assert exponents([row(1000, 2.0), row(10_000, 2 * 10**1.5), row(100_000, None)]) == {"to the end": 1.5}
+    assert exponents([row(1000, 2.0)]) == {}
+
+
+def test_a_size_that_cannot_be_drawn_is_refused_before_anything_is_trained() -> None:
+    with pytest.raises(InputError, match="multiple"):
+        bench_scale(sizes=[200, 203], out_degree=5, limit=1.0)

@@ -12,7 +12,7 @@ import typer
 
 from grokhop.bench.commands import bench_app
 from grokhop.errors import InputError
-from grokhop.options import Json, Threads, emit
+from grokhop.options import Changes, Json, Threads, emit
 
 app = typer.Typer(
     help="Turn a knowledge graph into a small transformer that answers multi-hop questions, and show that it reasons.",
@@ -33,15 +33,6 @@ Holdout = Annotated[float, typer.Option("--holdout", help="Share of facts held o
 QuestionHoldout = Annotated[float, typer.Option("--holdout", help="Share of questions whose facts are held out.")]
 OodQuestions = Annotated[Path | None, typer.Option(help="Hold out every fact that the questions of this file use.")]
 Preset = Annotated[str, typer.Option(help="loop, toy, paper, paper-full or gpt2.")]
-Changes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="NAME=VALUE",
-        help="Any setting of the preset, such as optimizer=grokfast or model.layers=4.",
-        show_default=False,
-    ),
-]
 BaseUrl = Annotated[
     str | None, typer.Option("--base-url", help="Of the endpoint for 'llm'; its key is in GROKHOP_API_KEY.")
 ]

@@ -453,7 +453,10 @@ def show_bench(result: dict[str, Any]) -> None:
         for note in dict.fromkeys(r["note"] for r in result["rows"] if r["conditions"] == told and r["reached"]):
             if note:
                 out.print(note, markup=False, soft_wrap=True)
-    out.print("ratio: how many times the first is better than each; above 1 it is ahead", soft_wrap=True)
+    if any(row["ratio"] is not None for row in result["rows"]):
+        out.print("ratio: how many times the first is better than each; above 1 it is ahead", soft_wrap=True)
+    for what, exponent in result.get("exponents", {}).items():
+        out.print(f"{what}: grows with the number of facts to the power of {exponent:.2f}", soft_wrap=True)
     for found in result.get("same", []):
         out.print(f"{'the same' if found['same'] else 'NOT THE SAME'}: {found['what']}", markup=False, soft_wrap=True)
     for note in result.get("notes", []):

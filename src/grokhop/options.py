@@ -8,6 +8,15 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; all cores if left out.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Any setting of the preset, such as optimizer=grokfast or model.layers=4.",
+        show_default=False,
+    ),
+]
 
 
 def emit(result: dict[str, Any], as_json: bool, show: Any) -> None:

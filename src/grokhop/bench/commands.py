@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from grokhop.options import Json, Threads, emit
+from grokhop.options import Changes, Json, Threads, emit
 
 bench_app = typer.Typer(help="Measure against other programs, taking turns, on this machine.", no_args_is_help=True)
 Runs = Annotated[int, typer.Option(min=1, help="Runs of each contender, of which the median is taken.")]
@@ -54,6 +54,33 @@ def bench_peers(
     from grokhop.bench.peers import bench_peers as bench
 
     _emit_bench(bench(limit=limit, threads=threads, say=console.say), as_json)
+
+
+@bench_app.command("scale")
+def bench_scale(
+    facts: Annotated[str, typer.Option(help="Sizes of the graphs, with commas.")] = "1600,5000,20000,80000",
+    out_degree: Annotated[int, typer.Option(min=1, help="Facts that begin at each entity.")] = 10,
+    changes: Changes = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Models to train for each size.")] = 3,
+    limit: Annotated[float, typer.Option(help="Seconds after which a training ends as it is.")] = 1800.0,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Seconds and memory until larger and larger graphs are grokked, and the exponent of their growth."""
+    from grokhop import console
+    from grokhop.bench.clock import numbers_of
+    from grokhop.bench.scale import bench_scale as bench
+
+    measured = bench(
+        sizes=numbers_of("--facts", facts),
+        out_degree=out_degree,
+        changes=changes or (),
+        seeds=seeds,
+        limit=limit,
+        threads=threads or 0,
+        say=console.say,
+    )
+    _emit_bench(measured, as_json)
 
 
 @bench_app.command("train")

@@ -105,7 +105,7 @@ def bench_peers(
 
 def preset_groks(name: str, graph: Graph, limit: float, *, seed: int) -> dict[str, Reached]:
     """A preset, as `grokhop train` trains it, until both targets are reached or the time is over."""
-    settings = replace(preset(name, compare=False), id_target=TARGETS["II"], ood_target=TARGETS["OO"], cooldown=False)
+    settings = replace(preset(name, compare=False), id_target=TARGETS["II"], ood_target=TARGETS["OO"])
     lesson, made = lesson_for(graph, settings)
     lesson = replace(lesson, validation={2: _asked(made.cells["test"][2])})
     with TemporaryDirectory() as folder:

@@ -1,0 +1,151 @@
+"""Scale: seconds and memory until graphs of more and more facts are grokked, and the exponent with which they grow.
+
+The preset `loop`, trained as `grokhop train` trains it, on graphs drawn by chance as Wang et al. (2024) draw theirs:
+ten entities for each relation, up to their 200. Each training is a program of its own (`python -m
+grokhop.bench.scale`), so that its memory is its own.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from grokhop.bench.clock import GIB, SECONDS, Quantity, peak_memory, result, row_of
+from grokhop.errors import InputError
+from grokhop.sources import synthetic
+
+SIZES = (1_600, 5_000, 20_000, 80_000)
+OUT_DEGREE = 10
+PER_RELATION, MOST_RELATIONS = 10, 200
+ASKED = 2000
+"""Test queries of each cell, at most."""
+
+
+def bench_scale(
+    *,
+    sizes: Sequence[int] = SIZES,
+    out_degree: int = OUT_DEGREE,
+    changes: Sequence[str] = (),
+    seeds: int = 3,
+    limit: float = 1800.0,
+    threads: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Train on a graph of each size, seed after seed.
+
+    Args:
+        changes: of the preset's settings, as `NAME=VALUE`.
+        limit: seconds of training, after which it comes to an end as it is.
+        threads: all cores if 0.
+
+    Returns:
+        `rows`: of each size the seconds to 95 % of validation's OOD queries, the seconds to the end, the test
+        accuracies then and the peak memory; `exponents`: of those seconds over the number of facts, where there are
+        two sizes.
+
+    Raises:
+        InputError: there is no such graph, or no such setting.
+    """
+    for facts in sizes:
+        _drawn(facts, out_degree)  # refuses before anything is trained
+    rows: list[dict[str, Any]] = []
+    for facts in sizes:
+        found = []
+        for seed in range(seeds):
+            found.append(_trained(facts, out_degree, seed, limit, threads, changes))
+            say(f"{facts:,} facts, seed {seed}: {found[-1]}")
+        told = "; ".join([_words(facts, out_degree), *changes, f"{seeds} seeds, at most {limit:g} s each"])
+        rows += [_row(facts, key, quantity, found, limit, told) for key, quantity in _quantities(facts).items()]
+    return result(rows, exponents=exponents(rows))
+
+
+def _row(
+    facts: int, key: str, quantity: Quantity, found: Sequence[dict[str, Any]], limit: float, told: str
+) -> dict[str, Any]:
+    values = [seed[key] for seed in found]
+    late = values.count(None)
+    note = f"not reached in {limit:g} s by {late} of {len(values)}" if late else ""
+    row = row_of(
+        quantity, "grokhop, loop", values, reached=not late, ours=None, limit=limit, note=note, conditions=told
+    )
+    return {**row, "facts": facts}
+
+
+def exponents(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Of each quantity in seconds, by least squares over the logarithms of the medians of all sizes."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for row in rows:
+        if row["unit"] == SECONDS and row["median"]:
+            found.setdefault(row["name"].partition(", ")[0], []).append((row["facts"], row["median"]))
+    several = {what: np.log(points).T for what, points in found.items() if len(points) > 1}
+    return {what: round(float(np.polyfit(facts, seconds, 1)[0]), 3) for what, (facts, seconds) in several.items()}
+
+
+def _quantities(facts: int) -> dict[str, Quantity]:
+    of = f"{facts:,} facts"
+    return {
+        "ood_seconds": Quantity(name=f"to 95 % of OOD, {of}"),
+        "seconds": Quantity(name=f"to the end, {of}"),
+        "II": Quantity(name=f"test accuracy II, {of}", unit="share", more_is_better=True),
+        "OO": Quantity(name=f"test accuracy OO, {of}", unit="share", more_is_better=True),
+        "memory": Quantity(name=f"peak memory, {of}", unit="GiB"),
+    }
+
+
+def _drawn(facts: int, out_degree: int) -> synthetic.Composition:
+    entities = round(facts / out_degree)
+    if entities * out_degree != facts:
+        raise InputError(f"--facts {facts}: {out_degree} facts begin at each entity, so give a multiple of that")
+    relations = max(2 * out_degree, min(MOST_RELATIONS, entities // PER_RELATION))
+    return synthetic.Composition(entities=entities, relations=relations, out_degree=out_degree)
+
+
+def _words(facts: int, out_degree: int) -> str:
+    drawn = _drawn(facts, out_degree)
+    return f"{facts:,} facts, {drawn.entities:,} entities, {drawn.relations} relations, out-degree {out_degree}"
+
+
+def _trained(
+    facts: int, out_degree: int, seed: int, limit: float, threads: int, changes: Sequence[str]
+) -> dict[str, Any]:
+    """What `train_one` finds, with the memory of its program in GiB."""
+    arguments = [str(n) for n in (facts, out_degree, seed, limit, threads)]
+    spent = peak_memory([sys.executable, "-m", "grokhop.bench.scale", *arguments, *changes])
+    return {**json.loads(spent.output), "memory": spent.memory / GIB}
+
+
+def train_one(
+    facts: int, out_degree: int, seed: int, limit: float, threads: int, changes: Sequence[str]
+) -> dict[str, Any]:
+    """Train one seed until validation is answered, and ask the test queries once."""
+    import torch
+
+    from grokhop.answer import are_right
+    from grokhop.bench.recipe import lesson_for
+    from grokhop.metrics import summary
+    from grokhop.scores import Score
+    from grokhop.settings import Budget, preset
+    from grokhop.train import Trainer
+
+    torch.set_num_threads(threads or torch.get_num_threads())
+    settings = preset("loop", compare=False, changes=changes)
+    lesson, made = lesson_for(synthetic.draw(_drawn(facts, out_degree)), settings)
+    with TemporaryDirectory() as folder:
+        trainer = Trainer(lesson, settings, seed=seed, folder=Path(folder) / "seed")
+        trainer.run(Budget(seconds=limit))
+    ood = summary(trainer.looks)["grok"]["ood_95"]
+    found: dict[str, Any] = {"ood_seconds": ood and ood["seconds"], "seconds": trainer.seconds, "steps": trainer.step}
+    for cell in ("II", "OO"):
+        queries = made.cells["test"][2][cell]
+        some = queries.where(np.arange(min(ASKED, len(queries))))
+        found[cell] = Score.of(are_right(trainer.average.model, lesson.vocabulary, some)).accuracy
+    return found
+
+
+if __name__ == "__main__":
+    size, degree, its_seed, most, many, *wanted = sys.argv[1:]
+    print(json.dumps(train_one(int(size), int(degree), int(its_seed), float(most), int(many), wanted)))

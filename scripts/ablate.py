@@ -19,7 +19,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grokhop.answer import are_right
-from grokhop.candidates import Candidates, Sampler
 from grokhop.compose import Compositions, cell_name, compose
 from grokhop.encode import NEVER_DUE, NO_TARGET, stack
 from grokhop.graph import Graph
@@ -37,22 +36,22 @@ from grokhop.train import Trainer
 class Added(LoopTransformer):
     """The expected embedding is added to the relation's own instead of standing in its place."""
 
-    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor, among: Candidates | None) -> Tensor:
-        return self.embedding(token_N) + self.re_embed(logits_NV, among)
+    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
+        return self.embedding(token_N) + self.re_embed(logits_NV)
 
 
 class Carried(LoopTransformer):
     """The block's output goes into the next loop as it is, without read-out and re-embedding."""
 
-    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor, among: Candidates | None) -> Tensor:
+    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
         return h_ND
 
 
 class Plain(LoopTransformer):
     """Every position is due after the first loop: a plain decoder of as many layers as the block has."""
 
-    def forward(self, tokens: Tensor, due: Tensor, sampler: Sampler | None = None) -> list[ReadOut]:
-        return super().forward(tokens, due.clamp(NEVER_DUE, 1), sampler)
+    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
+        return super().forward(tokens, due.clamp(NEVER_DUE, 1))
 
 
 class LastOnlyBatches(Mixed):
@@ -125,7 +124,6 @@ VARIANTS: dict[str, tuple[str, type[Trainer], type[LoopTransformer], Change]] = 
     "unaveraged": ("last weights looked at, cool-down from the targets", Trainer, LoopTransformer,
                    lambda s: replace(s, average_steps=0, cooldown_at=1.0)),
     "muon-0.02": ("Muon rate 0.02", Trainer, LoopTransformer, lambda s: replace(s, muon_rate=0.02)),
-    "sampled": ("512 candidates beside the targets", Trainer, LoopTransformer, lambda s: replace(s, candidates=512)),
     "adam-0.003": ("AdamW rate 0.003 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_rate=0.003)),
     "adam-0.01": ("AdamW rate 0.01 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_rate=0.01)),
     "wide": ("192 wide", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, width=192))),

@@ -119,7 +119,6 @@ EFFECTS = {
     "loss": "stablemax",
     "precision": "bfloat16",
     "average_steps": 0,
-    "candidates": 5,
     "cooldown": False,
     "cooldown_at": 0.0,
     "cooldown_share": 2.0,

@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from grokhop.candidates import Sampler
 from grokhop.encode import GIVEN
 from grokhop.model import Model, Point, ReadOut, attend
 from grokhop.settings import ModelSettings
@@ -119,7 +118,7 @@ class Gpt2(Model):
                 writes = name.endswith(("output.weight", "down.weight"))
                 nn.init.normal_(weight, std=INIT_STD / (2 * len(self.layers)) ** 0.5 if writes else INIT_STD)
 
-    def forward(self, tokens: Tensor, due: Tensor, sampler: Sampler | None = None) -> list[ReadOut]:
+    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
         # Where kernels are launched from afar, finding out what rows share takes longer than it saves.
         nodes = Nodes.of(tokens, due, shared=self.training and tokens.device.type == "cpu")
         *layers, last = [*self.layers] * self.settings.repeats
@@ -130,5 +129,4 @@ class Gpt2(Model):
         # What is not read out need not be thought about in the end.
         read, place = torch.unique(nodes.at[row, position], return_inverse=True)
         h_ND = last(x_MD, nodes, read)[place]
-        among = sampler.draw(row, position) if sampler else None
-        return [ReadOut(1, row, position, self.read_out(h_ND, among), among)]
+        return [ReadOut(1, row, position, self.read_out(h_ND))]

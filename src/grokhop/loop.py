@@ -22,7 +22,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from grokhop.candidates import Candidates, Sampler
 from grokhop.encode import NEVER_DUE
 from grokhop.model import Model, Point, ReadOut, attend
 from grokhop.settings import ModelSettings
@@ -100,7 +99,7 @@ class LoopTransformer(Model):
         self.final_norm = nn.RMSNorm(settings.width)
         self.belief = Point()
 
-    def forward(self, tokens: Tensor, due: Tensor, sampler: Sampler | None = None) -> list[ReadOut]:
+    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
         x_BTD = self.embedding(tokens)
         # What is carried is never read out, but works until its loop; see `grokhop.encode.carried`.
         until = torch.where(due < NEVER_DUE, NEVER_DUE - due, due)
@@ -112,14 +111,13 @@ class LoopTransformer(Model):
             x_BTD = _entered(self.layers[0], x_BTD)  # here, so that what is put in its place stays
             h_MD = self.block(x_BTD, row, position)
             ready = due[row, position] == loop
-            at = (row[ready], position[ready])
-            among = sampler.draw(*at) if sampler else None
-            logits_NV = self.read_out(h_MD[ready], among)
+            logits_NV = self.read_out(h_MD[ready])
             if len(logits_NV):
-                read_outs.append(ReadOut(loop, *at, logits_NV, among))
+                read_outs.append(ReadOut(loop, row[ready], position[ready], logits_NV))
             if loop < int(due.max()):
                 x_BTD = x_BTD.index_put((row[~ready], position[~ready]), h_MD[~ready])
-                taken_ND = self.take_in(tokens[at], h_MD[ready], self.belief(logits_NV, *at), among)
+                at = (row[ready], position[ready])
+                taken_ND = self.take_in(tokens[at], h_MD[ready], self.belief(logits_NV, *at))
                 x_BTD = x_BTD.index_put(at, taken_ND.to(x_BTD.dtype))  # a product may be of lower precision
         return read_outs
 
@@ -132,13 +130,13 @@ class LoopTransformer(Model):
             x_BTD = _entered(following, layer(x_BTD, *everywhere).view(B, T, D))
         return self.layers[-1](x_BTD, row, position)
 
-    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor, among: Candidates | None) -> Tensor:
+    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
         """(N, D) what positions become that were read out: of their tokens and states nothing stays."""
-        return self.re_embed(logits_NV, among)
+        return self.re_embed(logits_NV)
 
-    def re_embed(self, logits_NV: Tensor, among: Candidates | None = None) -> Tensor:
-        """(N, V) logits to the (N, D) expected embedding under their softmax, or (N, C) of candidates."""
-        return logits_NV.softmax(-1) @ (self.embedding.weight if among is None else self.embedding(among.tokens))
+    def re_embed(self, logits_NV: Tensor) -> Tensor:
+        """(N, V) logits to the (N, D) expected embedding under their softmax."""
+        return logits_NV.softmax(-1) @ self.embedding.weight
 
 
 def _entered(layer: nn.Module, x_BTD: Tensor) -> Tensor:

@@ -25,17 +25,9 @@ def loss(
     terms = []
     for read in read_outs:
         log_shares = log_stablemax(read.logits) if kind == "stablemax" else read.logits.float().log_softmax(-1)
-        missed = F.nll_loss(log_shares, _wanted(read, targets), reduction="sum")
+        missed = F.nll_loss(log_shares, targets[read.row, read.position], reduction="sum")
         terms.append(missed / max(1, counts[read.loop]))
     return torch.stack(terms).sum()
-
-
-def _wanted(read: ReadOut, targets: Tensor) -> Tensor:
-    """(N,) the place of each target among the tokens that were read out over."""
-    wanted = targets[read.row, read.position]
-    if read.candidates is None:
-        return wanted
-    return torch.where(wanted == NO_TARGET, NO_TARGET, read.candidates.place[wanted.clamp(min=0)])
 
 
 def targets_by_loop(read_outs: list[ReadOut], targets: Tensor) -> Counter[int]:

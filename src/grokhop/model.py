@@ -9,18 +9,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from grokhop.candidates import Candidates, Sampler
-
 
 class ReadOut(NamedTuple):
-    """What one loop answered: for each of N due positions its row, its place in the row, and (N, V) logits, or (N, C)
-    where it was read out among candidates."""
+    """What one loop answered: for each of N due positions its row, its place in the row, and (N, V) logits."""
 
     loop: int
     row: Tensor
     position: Tensor
     logits: Tensor
-    candidates: Candidates | None = None
 
 
 class Hops(NamedTuple):
@@ -58,28 +54,21 @@ class Model(nn.Module):
     layers: nn.ModuleList
     final_norm: nn.Module
 
-    def forward(self, tokens: Tensor, due: Tensor, sampler: Sampler | None = None) -> list[ReadOut]:
+    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
         """Answer every due position.
 
         Args:
             tokens: (B, T) token ids.
             due: (B, T) the loop after which each position is read out (`grokhop.encode.Rows`).
-            sampler: of the candidates among which it is read out, in training; all tokens if None.
 
         Returns:
             One `ReadOut` for each loop in which a position is due, in order.
         """
         raise NotImplementedError
 
-    def read_out(self, x_ND: Tensor, candidates: Candidates | None = None) -> Tensor:
-        """(N, D) states to (N, V) logits: the final norm, then the tied embeddings; (N, C) among candidates."""
-        return self.logits(self.final_norm(x_ND), candidates)
-
-    def logits(self, normed_ND: Tensor, candidates: Candidates | None = None) -> Tensor:
-        """The products of normed states with the tied embeddings."""
-        if candidates is None:
-            return normed_ND @ self.embedding.weight.T
-        return torch.addmm(candidates.log_weight, normed_ND, self.embedding(candidates.tokens).T)
+    def read_out(self, x_ND: Tensor) -> Tensor:
+        """(N, D) states to (N, V) logits: the final norm, then the tied embeddings."""
+        return self.final_norm(x_ND) @ self.embedding.weight.T
 
     @torch.no_grad()
     def hops(self, tokens: Tensor, due: Tensor) -> Hops:

@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from grokhop.candidates import Candidates, Sampler
 from grokhop.encode import GIVEN
 from grokhop.errors import InputError
 from grokhop.gpt2 import POSITIONS
@@ -55,15 +54,14 @@ class Pretrained(Model):
         _fit(self.decoder.config, vocabulary)
         self.layers = layers_of(self.decoder)
 
-    def forward(self, tokens: Tensor, due: Tensor, sampler: Sampler | None = None) -> list[ReadOut]:
+    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
         row, position = torch.nonzero(due > GIVEN, as_tuple=True)
         x_BTD = self.decoder(inputs_embeds=self.embedding(tokens), use_cache=False).last_hidden_state
-        among = sampler.draw(row, position) if sampler else None
-        return [ReadOut(1, row, position, self.read_out(x_BTD[row, position], among), among)]
+        return [ReadOut(1, row, position, self.read_out(x_BTD[row, position]))]
 
-    def read_out(self, x_ND: Tensor, candidates: Candidates | None = None) -> Tensor:
-        """As of any model, of states which went through the final norm in the decoder."""
-        return self.logits(x_ND, candidates)
+    def read_out(self, x_ND: Tensor) -> Tensor:
+        """(N, D) states, which went through the final norm in the decoder, to (N, V) logits: the tied embeddings."""
+        return x_ND @ self.embedding.weight.T
 
     def to_hf(self) -> Any:
         """The same weights as a causal language model of its own class in transformers, tied to the new embeddings."""

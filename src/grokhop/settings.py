@@ -69,8 +69,6 @@ class TrainSettings:
     """Whether every position of a row is supervised, and facts on their own stand two in a row, and batches are mixed
     by kind. Without, as published, a row is one query with one answer, and every row is as frequent as any other."""
     batch_rows: int = 512
-    candidates: int = 0
-    """How many tokens a step reads out over, beside its targets (`grokhop.candidates`); all if 0."""
     optimizer: str = "muon"
     """`muon` for matrices inside the block and AdamW for all else; `adamw`, `grokfast` or `orthograd` for all."""
     muon_rate: float = 0.01
@@ -112,7 +110,7 @@ class TrainSettings:
         for name in ("batch_rows", "evaluate_every", "cooldown_steps", "warmup_steps", "beyond"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("snapshots", "average_steps", "candidates"):
+        for name in ("snapshots", "average_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
         if not 2 <= self.hops <= MOST_HOPS:

@@ -24,7 +24,6 @@ from torch import Tensor
 
 from grokhop.architectures import check_model, finished_model, make_model
 from grokhop.average import Average
-from grokhop.candidates import Sampler
 from grokhop.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from grokhop.compose import Compositions
 from grokhop.errors import InputError
@@ -148,10 +147,9 @@ MEASURED_STEPS = 20
 
 
 class Share(NamedTuple):
-    """The rows of a step that one thread works on: (B, T) columns of a group, and the number of the thread."""
+    """The rows of a step that one thread works on: (B, T) columns of a group."""
 
     group: int
-    number: int
     tokens: Tensor
     due: Tensor
     targets: Tensor
@@ -166,7 +164,7 @@ class Trainer:
     def __init__(self, lesson: Lesson, settings: TrainSettings, *, seed: int, folder: Path) -> None:
         torch.manual_seed(seed)
         folder.mkdir(exist_ok=True)
-        self.lesson, self.settings, self.seed, self.folder = lesson, settings, seed, folder
+        self.lesson, self.settings, self.folder = lesson, settings, folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         self.model = self.make_model().to(self.device)
@@ -236,7 +234,7 @@ class Trainer:
     def backward(self) -> float:
         """Give each weight the gradient of the next batch and return its loss."""
         shares = [
-            Share(i, number, *(column[number :: self.threads] for column in group))
+            Share(i, *(column[number :: self.threads] for column in group))
             for i, group in enumerate(self.batches.of_step(self.step))
             for number in range(self.threads)
         ]
@@ -252,11 +250,9 @@ class Trainer:
 
     def _answered(self, share: Share) -> tuple[Share, list[ReadOut]]:
         """What the model reads out of a share."""
-        share, others = share.to(self.device), self.settings.candidates
-        size, seed = self.lesson.vocabulary.size, hash((self.seed, self.step, share.group, share.number))
-        sampler = Sampler(share.targets, vocabulary=size, others=others, seed=seed) if others else None
+        share = share.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
-            return share, self._answer(share.tokens, share.due, sampler)
+            return share, self._answer(share.tokens, share.due)
 
     def _missed(
         self, share: Share, read_outs: list[ReadOut], counts: Mapping[int, int]

@@ -104,6 +104,11 @@ def ood_score(scores: Scores, hops: int) -> Score:
     full = _pooled(scores, hops, lambda k, cell: cell == cell_name([True] * k))
     if full.n >= ENOUGH_OOD_QUERIES:
         return full
+    return held_score(scores, hops)
+
+
+def held_score(scores: Scores, hops: int) -> Score:
+    """Of queries with any held-out fact, over all trained lengths."""
     return _pooled(scores, hops, lambda k, cell: cell != cell_name([False] * k))
 
 

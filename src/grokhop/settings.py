@@ -71,7 +71,7 @@ class TrainSettings:
     batch_rows: int = 512
     optimizer: str = "muon"
     """`muon` for matrices inside the block and AdamW for all else; `adamw`, `grokfast` or `orthograd` for all."""
-    muon_rate: float = 0.01
+    muon_rate: float = 0.02
     """Learning rate of the matrices inside the block."""
     muon_decay: float = 0.3
     adam_rate: float = 0.006
@@ -90,7 +90,7 @@ class TrainSettings:
     """The rate begins to fall when all validation accuracies have come to this share of their targets,"""
     cooldown_share: float = 0.5
     """over this share of the steps taken until then..."""
-    cooldown_steps: int = 100
+    cooldown_steps: int = 300
     """...but over at least so many."""
     evaluate_every: int = 50
     """Steps between looks at the validation queries."""

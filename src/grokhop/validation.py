@@ -9,7 +9,7 @@ from grokhop.answer import are_right, right_at_the_end
 from grokhop.chains import Queries
 from grokhop.encode import Rows
 from grokhop.lesson import Lesson
-from grokhop.metrics import Scores, id_score, ood_score
+from grokhop.metrics import Scores, held_score, id_score, ood_score
 from grokhop.model import Model
 from grokhop.scores import Score
 from grokhop.settings import TrainSettings
@@ -22,6 +22,7 @@ class Validation:
     Attributes:
         cells: validation queries, by hops and cell.
         train: training rows. id, ood: validation queries; where nothing is composed, comparisons.
+        held: validation queries with any held-out fact, of which `ood` may be but the ones with no other.
         compared: comparisons that are held out for validation.
     """
 
@@ -29,6 +30,7 @@ class Validation:
     train: Score
     id: Score
     ood: Score
+    held: Score
     compared: Score
 
     @staticmethod
@@ -46,7 +48,8 @@ class Validation:
         chained = {"id": id_score(cells, hops), "ood": ood_score(cells, hops)}
         found = {cell: chained[cell] if chained[cell].n else held_out[cell] for cell in chained}
         train = sum(map(score, lesson.probe), compared(lesson.probed))
-        return Validation(cells=cells, train=train, compared=sum(held_out.values(), Score(0, 0)), **found)
+        all_compared = sum(held_out.values(), Score(0, 0))
+        return Validation(cells=cells, train=train, held=held_score(cells, hops), compared=all_compared, **found)
 
     def is_near(self, settings: TrainSettings) -> bool:
         """Whether a cool-down would settle the rest: what is chained has come to a share of its targets, and what is
@@ -61,6 +64,7 @@ class Validation:
         wanted = [
             (self.id, share * settings.id_target),
             (self.ood, share * settings.ood_target),
+            (self.held, share * settings.ood_target),
             (self.compared, settings.id_target),
         ]
         known = [(score, target) for score, target in wanted if score.n]

@@ -124,7 +124,7 @@ VARIANTS: dict[str, tuple[str, type[Trainer], type[LoopTransformer], Change]] = 
     "unaveraged": ("last weights looked at, cool-down from the targets", Trainer, LoopTransformer,
                    lambda s: replace(s, average_steps=0, cooldown_at=1.0)),
     "muon-0.01": ("Muon rate 0.01", Trainer, LoopTransformer, lambda s: replace(s, muon_rate=0.01)),
-    "cool-100": ("cool-down over at least 100 steps", Trainer, LoopTransformer, lambda s: replace(s, cooldown_steps=100)),
+    "cool-100": ("cool-down of 100 steps", Trainer, LoopTransformer, lambda s: replace(s, cooldown_steps=100)),
     "adam-0.003": ("AdamW rate 0.003 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_rate=0.003)),
     "adam-0.01": ("AdamW rate 0.01 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_rate=0.01)),
     "wide": ("192 wide", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, width=192))),

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from grokhop.bench.clock import (
 from grokhop.bench.counters import COUNTERS, count
 from grokhop.bench.graphs import Columns, skewed
 from grokhop.bench.peers import OURS as LOOP
-from grokhop.bench.peers import PLAIN, RECIPES, Reached, Seen, bench_peers, reached, rows_of
+from grokhop.bench.peers import PLAIN, RECIPES, Reached, Seen, bench_peers, preset_groks, reached, rows_of
 from grokhop.bench.phi import OURS, bench_phi
 from grokhop.bench.recipe import Peer, Recipe, lesson_for
 from grokhop.bench.sampling import sample, with_hold_out
@@ -426,6 +427,30 @@ def test_time_to_grok_is_measured_of_every_contender() -> None:
     json.dumps(found)
 
 
+def test_the_queries_that_all_are_asked_steer_no_training_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With answers to them that are all wrong it trains for as many steps, and only its accuracy is another."""
+    small = replace(preset("toy", compare=False), id_target=0.3, ood_target=0.01, evaluate_every=10, cooldown_steps=10)
+    targets = {"II": small.id_target, "OO": small.ood_target}
+
+    def wrongly_answered(graph: Graph, settings: Any) -> tuple[Any, Any]:
+        lesson, made = lesson_for(graph, settings)
+        test = {cell: replace(q, answers=np.full_like(q.answers, 10**6)) for cell, q in made.cells["test"][2].items()}
+        return lesson, replace(made, cells={**made.cells, "test": {**made.cells["test"], 2: test}})
+
+    def told(looks: Sequence[Seen], _answers: float) -> Any:
+        return looks
+
+    monkeypatch.setattr("grokhop.bench.peers.preset", lambda *_, **__: small)
+    monkeypatch.setattr("grokhop.bench.peers.TARGETS", targets)
+    monkeypatch.setattr("grokhop.bench.peers.reached", told)
+    right: Any = preset_groks("loop", draw(TINY), 60.0, seed=0)
+    monkeypatch.setattr("grokhop.bench.peers.lesson_for", wrongly_answered)
+    wrong: Any = preset_groks("loop", draw(TINY), 60.0, seed=0)
+    assert [look.rows for look in right] == [look.rows for look in wrong]
+    assert right[-1].accuracy["II"] > 0.2
+    assert {look.accuracy["II"] for look in wrong} == {0.0}
+
+
 def test_throughput_is_told_in_answers_and_rows_of_which_the_recipe_has_as_many() -> None:
     found = bench_train(widths=[16], vocabularies=[300], runs=1, threads=1)
     by_unit = {(row["unit"], row["contender"]): row["median"] for row in found["rows"]}
@@ -455,7 +480,7 @@ def test_each_size_is_trained_in_a_program_of_its_own_and_asked_once() -> None:
 
 def test_the_exponent_is_the_slope_of_the_logarithms_and_leaves_out_what_was_not_reached() -> None:
     def row(facts: int, seconds: float | None) -> dict[str, Any]:
-        return {"name": f"to the end, {facts:,} facts", "unit": "s", "median": seconds, "facts": facts}
+        return {"name": "to the end", "unit": "s", "median": seconds, "facts": facts}
 
     assert exponents([row(1000, 2.0), row(10_000, 2 * 10**1.5), row(100_000, None)]) == {"to the end": 1.5}
     assert exponents([row(1000, 2.0)]) == {}

@@ -6,7 +6,7 @@ import torch
 from grokhop.chains import Longs, Mask, Queries
 from grokhop.encode import Rows, Vocabulary, encode_queries
 from grokhop.model import Hops, Model
-from grokhop.threads import spread
+from grokhop.threads import spread, threads_on
 
 BATCH_ROWS = 1024
 
@@ -17,7 +17,7 @@ def answer(model: Model, rows: Rows) -> Hops:
     if not len(rows):
         return Hops(tokens, torch.zeros(tokens.shape))
     batches = [slice(start, start + BATCH_ROWS) for start in range(0, len(rows), BATCH_ROWS)]
-    traces = spread(lambda batch: model.hops(tokens[batch], due[batch]), batches, torch.get_num_threads())
+    traces = spread(lambda batch: model.hops(tokens[batch], due[batch]), batches, threads_on(model.device))
     return Hops(*map(torch.cat, zip(*traces, strict=True)))
 
 

@@ -32,7 +32,6 @@ class Average:
         self.model = deepcopy(model) if steps else model
         self._weights, self._means = ([p.data for p in m.parameters()] for m in (model, self.model))
 
-    @torch.no_grad()
     def add(self, step: int, rate: float) -> None:
         """Take in the weights after the step numbered `step` from 0, taken at a `rate` that is a share of the full one.
 

@@ -54,6 +54,11 @@ class Model(nn.Module):
     layers: nn.ModuleList
     final_norm: nn.Module
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return self.embedding.weight.device
+
     def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
         """Answer every due position.
 
@@ -73,7 +78,7 @@ class Model(nn.Module):
     @torch.no_grad()
     def hops(self, tokens: Tensor, due: Tensor) -> Hops:
         """The entity that each position of (B, T) rows reads out, with its probability, wherever the model lies."""
-        device = next(self.parameters()).device
+        device = self.device
         tokens, due = tokens.to(device), due.to(device)
         entity = torch.full_like(tokens, -1)
         probability = torch.zeros(tokens.shape, device=device)

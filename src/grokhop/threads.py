@@ -18,6 +18,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def threads_on(device: torch.device) -> int:
+    """Among how many threads work on a device is shared out: a graphics card shares it out itself."""
+    return torch.get_num_threads() if device.type == "cpu" else 1
+
+
 def spread(work: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:
     """`work` of each item, in order, on so many threads at once."""
     with one_thread_each():

@@ -38,7 +38,7 @@ from grokhop.phi import measure
 from grokhop.run import CHECKPOINT, GRAPH, PHI, PRETRAINED, SNAPSHOTS, SUMMARY, WEIGHTS, Run, compose_as
 from grokhop.schedule import Schedule, is_snapshot
 from grokhop.settings import Budget, TrainSettings
-from grokhop.threads import spread
+from grokhop.threads import spread, threads_on
 from grokhop.validation import Validation
 
 
@@ -166,7 +166,7 @@ class Trainer:
         folder.mkdir(exist_ok=True)
         self.lesson, self.settings, self.folder = lesson, settings, folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        self.threads = threads_on(self.device)
         self.model = self.make_model().to(self.device)
         self.average = Average(self.model, settings.average_steps)
         # Compiling pays where kernels are launched from afar; on a processor it takes longer than a small run.

@@ -16,11 +16,13 @@ from typing import Any
 
 import torch
 
+from grokhop.answer import are_right
 from grokhop.bench.clock import Quantity, result, row_of
 from grokhop.bench.recipe import BATCH, Peer, Recipe, answers_per_row, lesson_for
 from grokhop.chains import Queries
 from grokhop.encode import Vocabulary
 from grokhop.graph import Graph
+from grokhop.metrics import Look
 from grokhop.scores import Score
 from grokhop.settings import Budget, preset
 from grokhop.sources import synthetic
@@ -104,14 +106,20 @@ def bench_peers(
 
 
 def preset_groks(name: str, graph: Graph, limit: float, *, seed: int) -> dict[str, Reached]:
-    """A preset, as `grokhop train` trains it, until both targets are reached or the time is over."""
+    """A preset, as `grokhop train` trains it: validation queries say when the rate falls and when training ends, and
+    the queries that all contenders are asked are looked at beside."""
     settings = replace(preset(name, compare=False), id_target=TARGETS["II"], ood_target=TARGETS["OO"])
     lesson, made = lesson_for(graph, settings)
-    lesson = replace(lesson, validation={2: _asked(made.cells["test"][2])})
+    asked, looks = _asked(made.cells["test"][2]), list[Seen]()
     with TemporaryDirectory() as folder:
         trainer = Trainer(lesson, settings, seed=seed, folder=Path(folder) / "seed")
-        trainer.run(Budget(seconds=limit))
-    looks = [Seen(look.seconds, look.step * settings.batch_rows, look.cells["2"]) for look in trainer.looks]
+
+        def look(own: Look) -> None:
+            right = {cell: are_right(trainer.average.model, lesson.vocabulary, q) for cell, q in asked.items()}
+            accuracy = {cell: Score.of(mask).accuracy for cell, mask in right.items()}
+            looks.append(Seen(own.seconds, own.step * settings.batch_rows, accuracy))
+
+        trainer.run(Budget(seconds=limit), look)
     return reached(looks, answers_per_row(trainer))
 
 

@@ -23,6 +23,14 @@ OUT_DEGREE = 10
 PER_RELATION, MOST_RELATIONS = 10, 200
 ASKED = 2000
 """Test queries of each cell, at most."""
+QUANTITIES = {
+    "ood_seconds": Quantity(name="to 95 % of OOD"),
+    "seconds": Quantity(name="to the end"),
+    "II": Quantity(name="test accuracy II", unit="share", more_is_better=True),
+    "OO": Quantity(name="test accuracy OO", unit="share", more_is_better=True),
+    "memory": Quantity(name="peak memory", unit="GiB"),
+}
+"""Of what `train_one` finds, and its memory."""
 
 
 def bench_scale(
@@ -59,18 +67,22 @@ def bench_scale(
             found.append(_trained(facts, out_degree, seed, limit, threads, changes))
             say(f"{facts:,} facts, seed {seed}: {found[-1]}")
         told = "; ".join([_words(facts, out_degree), *changes, f"{seeds} seeds, at most {limit:g} s each"])
-        rows += [_row(facts, key, quantity, found, limit, told) for key, quantity in _quantities(facts).items()]
+        rows += [_row(facts, key, found, limit, told) for key in QUANTITIES]
     return result(rows, exponents=exponents(rows))
 
 
-def _row(
-    facts: int, key: str, quantity: Quantity, found: Sequence[dict[str, Any]], limit: float, told: str
-) -> dict[str, Any]:
+def _row(facts: int, key: str, found: Sequence[dict[str, Any]], limit: float, told: str) -> dict[str, Any]:
     values = [seed[key] for seed in found]
     late = values.count(None)
-    note = f"not reached in {limit:g} s by {late} of {len(values)}" if late else ""
     row = row_of(
-        quantity, "grokhop, loop", values, reached=not late, ours=None, limit=limit, note=note, conditions=told
+        QUANTITIES[key],
+        "grokhop, loop",
+        values,
+        reached=not late,
+        ours=None,
+        limit=limit,
+        note=f"not reached in {limit:g} s by {late} of {len(values)}" if late else "",
+        conditions=told,
     )
     return {**row, "facts": facts}
 
@@ -80,20 +92,9 @@ def exponents(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     found: dict[str, list[tuple[int, float]]] = {}
     for row in rows:
         if row["unit"] == SECONDS and row["median"]:
-            found.setdefault(row["name"].partition(", ")[0], []).append((row["facts"], row["median"]))
+            found.setdefault(row["name"], []).append((row["facts"], row["median"]))
     several = {what: np.log(points).T for what, points in found.items() if len(points) > 1}
     return {what: round(float(np.polyfit(facts, seconds, 1)[0]), 3) for what, (facts, seconds) in several.items()}
-
-
-def _quantities(facts: int) -> dict[str, Quantity]:
-    of = f"{facts:,} facts"
-    return {
-        "ood_seconds": Quantity(name=f"to 95 % of OOD, {of}"),
-        "seconds": Quantity(name=f"to the end, {of}"),
-        "II": Quantity(name=f"test accuracy II, {of}", unit="share", more_is_better=True),
-        "OO": Quantity(name=f"test accuracy OO, {of}", unit="share", more_is_better=True),
-        "memory": Quantity(name=f"peak memory, {of}", unit="GiB"),
-    }
 
 
 def _drawn(facts: int, out_degree: int) -> synthetic.Composition:

@@ -47,6 +47,8 @@ Ask = Callable[[int, int, int], int]
 class Stub:
     """A model that answers hop by hop as it is told to."""
 
+    device = torch.device("cpu")
+
     def __init__(self, graph: Graph, ask: Ask) -> None:
         self.graph, self.ask = graph, ask
 
@@ -177,6 +179,8 @@ def test_the_hardest_relations_and_pairs_come_first_and_no_query_is_left_out(
 
 class Constant:
     """A model that reads one token everywhere."""
+
+    device = torch.device("cpu")
 
     def __init__(self, token: int) -> None:
         self.token = token

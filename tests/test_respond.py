@@ -42,6 +42,8 @@ def people(*more: tuple[str, str, str]) -> Graph:
 class Stub:
     """A model that follows the facts and compares keys; `told` overrides what is read at (row, position)."""
 
+    device = torch.device("cpu")
+
     def __init__(self, graph: Graph, told: Callable[[int, int], int | None] = lambda _row, _position: None) -> None:
         self.graph, self.told, self.asked = graph, told, list[str]()
         self.rows = list[list[str]]()

@@ -15,7 +15,6 @@ from statistics import mean, stdev
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from grokhop.answer import are_right
@@ -23,7 +22,7 @@ from grokhop.compose import Compositions, cell_name, compose
 from grokhop.encode import NEVER_DUE, NO_TARGET, stack
 from grokhop.graph import Graph
 from grokhop.language import worded
-from grokhop.lesson import FACT_TOKENS, PACKED_TOKENS, PADDINGS, Lesson, Mixed
+from grokhop.lesson import Lesson, Mixed
 from grokhop.loop import LoopTransformer
 from grokhop.metrics import GROKKED
 from grokhop.metrics import summary as summarize
@@ -75,15 +74,9 @@ class LastOnlyTrainer(Trainer):
 class UnpackedBatches(Mixed):
     """Facts on their own stand in rows of their own."""
 
-    def of_step(self, step: int) -> list[list[Tensor]]:
-        facts, *others = super().of_step(step)
-        return [[self._unpacked(column, padding) for column, padding in zip(facts, PADDINGS, strict=True)], *others]
-
-    def _unpacked(self, column: Tensor, padding: int) -> Tensor:
-        chains, pairs, rest = column.tensor_split((self.chain_rows, self.chain_rows + self.facts // 2))
-        alone = pairs[:, :PACKED_TOKENS].reshape(-1, FACT_TOKENS)
-        padded = F.pad(alone, (0, column.shape[1] - FACT_TOKENS), value=padding)
-        return torch.cat([chains, padded, rest])
+    def __init__(self, lesson: Lesson, rows: int, seed: int) -> None:
+        super().__init__(lesson, rows, seed)
+        self.together = 1
 
 
 class UnpackedTrainer(Trainer):

@@ -1,6 +1,7 @@
 """What is trained in which order: every chain once in an epoch, by the seed and the step alone."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -225,31 +226,36 @@ def test_a_batch_has_the_size_and_the_share_of_facts_that_was_asked_for() -> Non
     assert len(due) == batches.chain_rows + batches.facts // 2
 
 
-def test_facts_on_their_own_stand_two_in_a_row_each_asked_of_a_named_entity() -> None:
-    batches = Mixed(LESSON, 64, seed=0)
-    alone = {(row[0], row[1], LESSON.rows.targets[i][1]) for i, row in enumerate(LESSON.rows.tokens)}
-    for step in range(20):
-        rows = [column[batches.chain_rows :].tolist() for column in facts_of_step(batches, step)]
-        for row, when, answers in zip(*rows, strict=True):
-            assert answers[0] == answers[2] == NO_TARGET
-            assert (row[0], row[1], answers[1]) in alone
-            if when != [GIVEN, 1, NEVER_DUE, NEVER_DUE]:
-                assert when == [GIVEN, 1, GIVEN, 1]
-                assert (row[2], row[3], answers[3]) in alone
+def facts_of_row(row: list[int], when: list[int], answers: list[int]) -> list[tuple[int, int, int]]:
+    """The facts that stand in a row one after another, which is nothing else."""
+    facts = [(row[at], row[at + 1], answers[at + 1]) for at in range(0, len(row) - 1, 2) if when[at] == GIVEN]
+    assert when == [GIVEN, 1] * len(facts) + [NEVER_DUE] * (len(row) - 2 * len(facts))
+    assert row[2 * len(facts) :] == [0] * (len(row) - 2 * len(facts))
+    assert [x for x in answers if x != NO_TARGET] == [tail for _, _, tail in facts]
+    return facts
 
 
-def test_two_facts_that_would_make_a_chain_are_never_side_by_side() -> None:
-    batches = Mixed(LESSON, 64, seed=0)
-    left_out = 0
-    for step in range(200):
-        tokens, due, targets = (column[batches.chain_rows :] for column in facts_of_step(batches, step))
-        both = due[:, 2] == GIVEN
-        assert not (both & (targets[:, 1] == tokens[:, 2])).any()
-        assert not (both & (targets[:, 3] == tokens[:, 0])).any()
-        assert (tokens[~both, 2:] == 0).all()
-        assert (targets[~both, 2:] == NO_TARGET).all()
-        left_out += int((~both).sum())
-    assert left_out > 0
+@pytest.mark.parametrize(("hops", "beyond", "together"), [(2, 1, 2), (2, 2, 3), (3, 1, 3), (3, 3, 4)])
+def test_facts_on_their_own_make_rows_as_long_as_the_longest_chain_that_is_asked(
+    hops: int, beyond: int, together: int
+) -> None:
+    lesson = Lesson.of(GRAPH, compose(GRAPH, hops=hops, beyond=beyond))
+    batches = Mixed(lesson, 128, seed=0)
+    assert batches.together == together
+    assert 2 * together >= 1 + hops + beyond > 2 * (together - 1)
+    alone = {(row[0], row[1], lesson.rows.targets[i][1]) for i, row in enumerate(lesson.rows.tokens)}
+    lengths = set[int]()
+    for step in range(40):
+        columns = [column[batches.chain_rows :].tolist() for column in facts_of_step(batches, step)]
+        assert len(columns[0]) * together == batches.facts
+        for row in zip(*columns, strict=True):
+            facts = facts_of_row(*row)
+            assert set(facts) <= alone
+            lengths.add(len(facts))
+            for (head, _, tail), (later_head, _, later_tail) in combinations(facts, 2):
+                assert tail != later_head, "a chain stands side by side"
+                assert head != later_tail, "a chain stands side by side, the other way round"
+    assert lengths == set(range(1, together + 1)), "no row was cut short, or none was full"
 
 
 def test_the_batches_of_an_epoch_show_each_chain_once() -> None:

@@ -6,6 +6,7 @@ stopped run goes on exactly.
 """
 
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Protocol
 
 import numpy as np
@@ -32,7 +33,6 @@ RULE_SHARE = 0.1
 """Of a batch, where there are examples of rules."""
 VALIDATION_ROWS_PER_KIND = 60
 FACT_TOKENS = 2
-PACKED_TOKENS = 2 * FACT_TOKENS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,10 +227,12 @@ class Uniform:
 class Mixed:
     """The rows of each step: chains, and among them as many facts on their own as their share asks for.
 
-    Facts on their own stand two in a row, `h r g s`, each due after one loop. So a lookup is learned at two places
-    and beside tokens that have nothing to do with it, as it will have to work within a chain. Without this, a model
-    trained on few chains answers a fact alone and misses it as a second hop. Where one of two facts ends in the
-    entity that the other begins with, the second is left out: not even side by side are they shown.
+    Facts on their own stand several in a row, `h r g s`, each due after one loop, as many as make a row as long as the
+    longest chain that will be asked. So a lookup is learned at every place where it will have to work, and beside
+    tokens that have nothing to do with it, as within a chain. Without this, a model trained on few chains answers a
+    fact alone and misses it as a second hop, and one that is asked for more hops than it was trained on stands at
+    places that it has never seen. Where a fact ends in the entity that an other one in the row begins with, the row
+    ends before the later of the two: not even side by side are they shown.
     """
 
     def __init__(self, lesson: Lesson, rows: int, seed: int) -> None:
@@ -240,19 +242,21 @@ class Mixed:
         self._rules = Stream(lesson.rules, rows, RULE_SHARE, seed)
         rows -= self._compared.count + self._operands.count + self._rules.count
         share = lesson.atomic_share if lesson.chains else 1.0  # a graph may have comparisons and no chains
-        self.facts = min(max(2, 2 * round(rows * share / 2)), 2 * (rows // 2)) if alone else 0
+        self.together = ceil((1 + max(lesson.validation)) / FACT_TOKENS)
+        packs = min(max(1, round(rows * share / self.together)), rows // self.together)
+        self.facts = packs * self.together if alone else 0
         self.chain_rows = rows - self.facts if lesson.chains else 0
         self.chains_per_epoch = lesson.chains
         self._chains = Shuffled(0, lesson.chains, seed)
         self._alone = Shuffled(lesson.chains, alone, seed)
-        self._rows = _columns(lesson.rows, max(PACKED_TOKENS, lesson.rows.tokens.shape[1]))
+        self._rows = _columns(lesson.rows, max(self.together * FACT_TOKENS, lesson.rows.tokens.shape[1]))
 
     def of_step(self, step: int) -> list[list[Tensor]]:
-        """Chains, pairs of facts and examples of rules; operands; comparisons."""
+        """Chains, facts on their own and examples of rules; operands; comparisons."""
         chains = torch.from_numpy(self._chains.take(step * self.chain_rows, self.chain_rows))
         alone = torch.from_numpy(self._alone.take(step * self.facts, self.facts))
-        pairs = _packed([column[alone] for column in self._rows])
-        streams = ([column[chains] for column in self._rows], pairs, self._rules.of_step(step, pairs[0].shape[1]))
+        packs = _packed([column[alone] for column in self._rows], self.together)
+        streams = ([column[chains] for column in self._rows], packs, self._rules.of_step(step, packs[0].shape[1]))
         facts = [torch.cat(columns) for columns in zip(*streams, strict=True)]
         return [facts, *(stream.of_step(step) for stream in (self._operands, self._compared) if stream.count)]
 
@@ -273,13 +277,14 @@ def _padded(columns: list[Tensor], width: int) -> list[Tensor]:
     return [F.pad(c, (0, missing), value=padding) for c, padding in zip(columns, PADDINGS, strict=True)]
 
 
-def _packed(alone: list[Tensor]) -> list[Tensor]:
-    """Columns of (N, T) rows that begin with one fact to those of (N / 2, T) rows that begin with two."""
+def _packed(alone: list[Tensor], together: int) -> list[Tensor]:
+    """Columns of (N, T) rows that begin with one fact to those of (N / together, T) rows that begin with so many."""
     width = alone[0].shape[1]
-    pairs = [column[:, :FACT_TOKENS].reshape(-1, PACKED_TOKENS) for column in alone]
-    columns = _padded(pairs, width)
+    columns = _padded([c[:, :FACT_TOKENS].reshape(-1, together * FACT_TOKENS) for c in alone], width)
     tokens, _, targets = columns
-    touching = (targets[:, 1] == tokens[:, 2]) | (targets[:, 3] == tokens[:, 0])
-    for column, padding in zip(columns, PADDINGS, strict=True):
-        column[touching, FACT_TOKENS:] = padding
+    heads, tails = (c[:, start : together * FACT_TOKENS : FACT_TOKENS] for c, start in ((tokens, 0), (targets, 1)))
+    for later in range(1, together):
+        touching = (tails[:, :later] == heads[:, [later]]) | (heads[:, :later] == tails[:, [later]])
+        for column, padding in zip(columns, PADDINGS, strict=True):
+            column[touching.any(1), later * FACT_TOKENS :] = padding
     return columns

@@ -4,12 +4,14 @@ Keller Jordan et al., *Muon: an optimizer for hidden layers in neural networks* 
 same in bfloat16, which processors without bfloat16 units emulate at several times the cost.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from grokhop.threads import spread
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
@@ -21,43 +23,62 @@ class Muon(torch.optim.Optimizer):
         lr: size of a step; an update of an (m, n) weight has spectral norm of about lr * max(1, m / n) ** 0.5.
         momentum: of the running mean of gradients (Nesterov's form).
         weight_decay: share of a weight that a step of lr 1 removes.
+        threads: among which the weights are shared out, each computed by one.
     """
 
     def __init__(
-        self, params: Iterable[Tensor], *, lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.1
+        self,
+        params: Iterable[Tensor],
+        *,
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.1,
+        threads: int = 1,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.threads = threads
 
-    @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # closures are never passed here
-        """Update all weights; those of one shape are made orthogonal together, as one batch."""
+        """Update all weights, the largest first, so that no thread is left with one of them in the end."""
         for group in self.param_groups:
-            by_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    by_shape[weight.shape].append(weight)
-            for weights in by_shape.values():
-                self._update(weights, group)
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            spread(partial(self._update, group), sorted(weights, key=Tensor.numel, reverse=True), self.threads)
 
-    def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
-        directions = []
-        for weight in weights:
-            momentum = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
-            assert weight.grad is not None
-            momentum.lerp_(weight.grad, 1 - group["momentum"])
-            directions.append(weight.grad.lerp(momentum, group["momentum"]))
-        scale = max(1.0, weights[0].shape[0] / weights[0].shape[1]) ** 0.5
-        for weight, update in zip(weights, orthogonalize(torch.stack(directions)), strict=True):
-            weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"] * scale)
+    @torch.no_grad()  # here, since each thread has a mode of its own
+    def _update(self, group: dict[str, Any], weight: Tensor) -> None:
+        state = self.state[weight]
+        momentum = state.setdefault("momentum", torch.zeros_like(weight))
+        assert weight.grad is not None
+        momentum.lerp_(weight.grad, 1 - group["momentum"])
+        update = orthogonalize(weight.grad.lerp(momentum, group["momentum"]))
+        scale = max(1.0, weight.shape[0] / weight.shape[1]) ** 0.5
+        weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"] * scale)
 
 
 def orthogonalize(x: Tensor, *, steps: int = 5) -> Tensor:
-    """Bring the singular values of each matrix in (..., m, n) near to 1 by a Newton-Schulz iteration."""
+    """Bring the singular values of an (m, n) matrix near to 1 by a Newton-Schulz iteration.
+
+    Each step multiplies by a polynomial of the matrix times its transpose. All of these commute, so that where the
+    matrix is long the iteration goes over that small product, and the matrix is multiplied by what comes of it once.
+    """
+    x = x / (x.norm() + 1e-7)
+    if x.shape[0] == x.shape[1]:
+        for _ in range(steps):
+            x = _polynomial(x @ x.mT) @ x
+        return x
+    tall = x.shape[0] > x.shape[1]
+    gram = x.mT @ x if tall else x @ x.mT
+    product = factor = _polynomial(gram)
+    for _ in range(steps - 1):
+        gram = factor @ gram @ factor
+        factor = _polynomial(gram)
+        product = factor @ product
+    return x @ product if tall else product @ x
+
+
+def _polynomial(gram: Tensor) -> Tensor:
+    """What one step multiplies by."""
     a, b, c = _COEFFICIENTS
-    tall = x.shape[-2] > x.shape[-1]
-    x = x.mT if tall else x
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(steps):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+    found = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+    found.diagonal().add_(a)
+    return found

@@ -20,8 +20,8 @@ GROKFAST_ALPHA, GROKFAST_LAMBDA = 0.98, 2.0
 """How slow the part is that is amplified, and by how much: the published defaults."""
 
 
-def make_optimizers(model: Model, settings: TrainSettings) -> list[Optimizer]:
-    """The optimizers of all weights of a model.
+def make_optimizers(model: Model, settings: TrainSettings, *, threads: int = 1) -> list[Optimizer]:
+    """The optimizers of all weights of a model, whose steps are shared out among threads where that pays.
 
     Raises:
         InputError: pytorch_optimizer is needed and is not installed.
@@ -29,7 +29,7 @@ def make_optimizers(model: Model, settings: TrainSettings) -> list[Optimizer]:
     if settings.optimizer == "muon":
         matrices = [p for p in model.layers.parameters() if p.ndim == 2]
         others = [p for p in model.parameters() if not any(p is m for m in matrices)]
-        muon = Muon(matrices, lr=settings.muon_rate, weight_decay=settings.muon_decay)
+        muon = Muon(matrices, lr=settings.muon_rate, weight_decay=settings.muon_decay, threads=threads)
         return [muon, _adamw(others, settings)]
     weights = list(model.parameters())
     if settings.optimizer == "adamw":

@@ -38,7 +38,7 @@ from grokhop.phi import measure
 from grokhop.run import CHECKPOINT, GRAPH, PHI, PRETRAINED, SNAPSHOTS, SUMMARY, WEIGHTS, Run, compose_as
 from grokhop.schedule import Schedule, is_snapshot
 from grokhop.settings import Budget, TrainSettings
-from grokhop.threads import spread, threads_on
+from grokhop.threads import one_thread_each, spread, threads_on
 from grokhop.validation import Validation
 
 
@@ -173,7 +173,7 @@ class Trainer:
         self._answer = torch.compile(self.model) if self.device.type == "cuda" else self.model
         self.batches = batches(lesson, settings.batch_rows, seed)
         self.schedule = Schedule(settings=settings)
-        self.optimizers = make_optimizers(self.model, settings)
+        self.optimizers = make_optimizers(self.model, settings, threads=self.threads)
         self._heights = [o.param_groups[0]["lr"] for o in self.optimizers]
         self.step, self.seconds = 0, 0.0
         self.looks: list[Look] = []
@@ -219,6 +219,7 @@ class Trainer:
         spent = self.step >= budget.steps or self.seconds > budget.seconds
         return spent or self.schedule.is_over(self.step)
 
+    @one_thread_each()
     def take_step(self) -> float:
         """Train on the next batch and return its loss."""
         rate = self.schedule.rate(self.step)
@@ -226,7 +227,8 @@ class Trainer:
             for weights in optimizer.param_groups:
                 weights["lr"] = height * rate
         value = self.backward()
-        spread(lambda optimizer: optimizer.step(), self.optimizers, self.threads)
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.average.add(self.step, rate)
         self.step += 1
         return value

@@ -308,9 +308,9 @@ def check_leakage(graph: Graph, made: Compositions) -> dict[str, int]:
     Raises:
         InputError: one was found; nothing may be trained then.
     """
-    in_chains = np.unique(graph.pair[made.chains[made.chains != NO_FACT]])
-    held_out = np.unique(graph.pair[graph.part != Part.TRAIN])
-    leaked_pairs = np.intersect1d(in_chains, held_out)
+    in_chains = distinct_rows(graph.pair[made.chains[made.chains != NO_FACT], None])
+    held_out = distinct_rows(graph.pair[graph.part != Part.TRAIN, None])
+    leaked_pairs = _count_common(in_chains, held_out)
     tested = [q for by_hops in made.cells.values() for by_cell in by_hops.values() for q in by_cell.values()]
     compared = leaked_queries = 0
     for k in range(2, made.chains.shape[1] + 1):
@@ -320,14 +320,14 @@ def check_leakage(graph: Graph, made: Compositions) -> dict[str, int]:
         pieces = _pieces(graph, made.chains, k)
         compared += len(pieces)
         leaked_queries += _count_common(pieces, forbidden)
-    if len(leaked_pairs) or leaked_queries:
+    if leaked_pairs or leaked_queries:
         raise InputError(
-            f"leakage: {len(leaked_pairs)} held-out facts and {leaked_queries} tested queries are in training rows; "
+            f"leakage: {leaked_pairs} held-out facts and {leaked_queries} tested queries are in training rows; "
             "nothing was trained, please report this"
         )
     return {
         "leak_checked_pieces": compared,
-        "leaked_facts": len(leaked_pairs),
+        "leaked_facts": leaked_pairs,
         "leaked_queries": leaked_queries,
     }
 

@@ -87,7 +87,7 @@ def trained(graph: Graph, variant: str, seed: int, budget: Budget) -> tuple[Trai
         trainer.run(budget)
     cells = made.cells["validation"][2]
     right = {
-        name: are_right(trainer.model, lesson.vocabulary, cells[cell_name(pattern)])
+        name: are_right(trainer.average.model, lesson.vocabulary, cells[cell_name(pattern)])
         for name, pattern in (("ID", [False, False]), ("OOD", [True, True]))
     }
     return trainer, {name: float(np.mean(found)) for name, found in right.items() if len(found)}
@@ -96,7 +96,7 @@ def trained(graph: Graph, variant: str, seed: int, budget: Budget) -> tuple[Trai
 def answers_alone(trainer: Trainer, graph: Graph, twins: Longs) -> dict[str, float]:
     """How often the true, the wrong or another object is answered."""
     queries = Chaining(graph).answers(twins[:, 0], twins[:, 1:2])
-    given = last_answers(trainer.model, encode_queries(trainer.lesson.vocabulary, queries))
+    given = last_answers(trainer.average.model, encode_queries(trainer.lesson.vocabulary, queries))
     true, wrong = (float(np.mean(given == twins[:, i])) for i in (2, 3))
     return {"true": true, "wrong": wrong, "another": 1 - true - wrong}
 

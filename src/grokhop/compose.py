@@ -139,7 +139,7 @@ def compose(
     """Make the training rows of up to `hops` hops, and the queries of 2 to `hops` + `beyond` hops that test them.
 
     Args:
-        phi: of each length at most so many inferred facts are kept for each trainable atomic fact, all if 0. Whatever
+        phi: of each length so many inferred facts are kept for each trainable atomic fact, all if 0. Whatever
             is asked stays the same, so that phi alone moves, and a lower phi keeps a part of what a higher one does.
         prefixes: whether a path supervises all its prefixes; if not, each of them has a row of its own.
         required: whether a graph without compositions is refused: where its facts are compared they may do alone.

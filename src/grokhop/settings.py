@@ -62,12 +62,12 @@ class TrainSettings:
     beyond: int = 1
     """How many hops longer than trained the longest chain is that is asked."""
     phi: float = 0.0
-    """At most so many inferred facts of each length are trained for each trainable atomic fact; all if 0."""
+    """So many inferred facts of each length are trained for each trainable atomic fact; all if 0."""
     compare: bool = True
     """Whether comparisons are trained too, where the graph's questions compare."""
     prefixes: bool = True
-    """Whether every position of a row is supervised, and facts on their own stand two in a row, and batches are mixed
-    by kind. Without, as published, a row is one query with one answer, and every row is as frequent as any other."""
+    """Whether every position of a row is supervised, and facts on their own stand several in a row, and batches are
+    mixed by kind. Without, as published, a row is one query with one answer, and each row as frequent as any other."""
     batch_rows: int = 512
     optimizer: str = "muon"
     """`muon` for matrices inside the block and AdamW for all else; `adamw`, `grokfast` or `orthograd` for all."""
@@ -79,7 +79,7 @@ class TrainSettings:
     adam_decay: float = 0.0
     adam_beta2: float = 0.95
     loss: str = "softmax"
-    """`softmax`, or `stablemax` (`grokhop.optimizers`)."""
+    """`softmax`, or `stablemax` (`grokhop.losses`)."""
     warmup_steps: int = 50
     average_steps: int = 100
     """Over about how many steps the weights are averaged that are looked at and kept (`grokhop.average`); 0 for the

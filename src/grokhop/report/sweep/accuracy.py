@@ -30,11 +30,16 @@ def _heading(evidence: SweepEvidence) -> str:
     if not evidence.few:
         return _range(evidence)
     texts = [
-        f"{f'{contender} ' if len(evidence.contenders) > 1 else ''}{percent(known[0])} and {percent(known[-1])}"
+        f"{f'{contender} ' if len(evidence.contenders) > 1 else ''}{_first_and_last(known)}"
         for contender in evidence.contenders
         if (known := [row["ood"]["accuracy"] for row in evidence.of_contender(contender) if row["ood"]["n"]])
     ]
-    return f"Out of distribution at phi {low} and {high}: {', '.join(texts)}" if texts else "Accuracy against phi"
+    levels = low if low == high else f"{low} and {high}"
+    return f"Out of distribution at phi {levels}: {', '.join(texts)}" if texts else "Accuracy against phi"
+
+
+def _first_and_last(shares: list[float]) -> str:
+    return " and ".join(percent(share) for share in (shares[0], *shares[1:][-1:]))
 
 
 def _range(evidence: SweepEvidence) -> str:

@@ -22,7 +22,7 @@ from grokhop.chains import NO_FACT, Queries
 from grokhop.cli import app
 from grokhop.errors import InputError
 from grokhop.graph import Graph, Part
-from grokhop.grid import DONE, FAILED, TRAINING, WAITING, Place, Progress, Sweep, last_look, parse_levels
+from grokhop.grid import DONE, FAILED, RESULT, TRAINING, WAITING, Place, Progress, Sweep, last_look, parse_levels
 from grokhop.lesson import Lesson
 from grokhop.metrics import append_look
 from grokhop.report import report
@@ -446,6 +446,17 @@ def test_a_threshold_that_only_some_reached_is_shown_with_how_many_did_not(whole
     )
     assert sum(len(trace["x"]) for trace in times["data"] if trace.get("mode") == "markers") >= 2
     assert '<td class="n">20<br><small>1 of 2</small></td>' in without_plotly(html)
+
+
+def test_a_level_that_is_alone_is_named_once(whole: Path, tmp_path: Path) -> None:
+    sweep = copytree(whole, tmp_path / "sweep")
+    result = json.loads((sweep / RESULT).read_text())
+    alone = {name: [row for row in rows if row["level"] == "2"] for name, rows in result["contenders"].items()}
+    (sweep / RESULT).write_text(json.dumps({**result, "contenders": alone}))
+    heading = re.search(r"<h2>(Out of distribution at phi .*?)</h2>", report(sweep).read_text())
+    assert heading
+    share = r"[\d.]+\s%"
+    assert re.fullmatch(rf"Out of distribution at phi 2: toy {share}, paper {share}", heading[1])
 
 
 def test_a_run_of_a_sweep_has_a_report_of_its_own(whole: Path) -> None:

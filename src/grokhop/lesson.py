@@ -152,7 +152,7 @@ def _atomic_share(chains: Longs, alone: int) -> float:
     in_chains = chains[chains != NO_FACT]
     if not len(in_chains):
         return MOST_ATOMIC_SHARE
-    lookups = len(in_chains) / len(np.unique(in_chains))
+    lookups = len(in_chains) / np.count_nonzero(np.bincount(in_chains))
     weight = lookups * alone
     return min(MOST_ATOMIC_SHARE, weight / (weight + len(chains)))
 
@@ -231,7 +231,7 @@ class Mixed:
     longest chain that will be asked. So a lookup is learned at every place where it will have to work, and beside
     tokens that have nothing to do with it, as within a chain. Without this, a model trained on few chains answers a
     fact alone and misses it as a second hop, and one that is asked for more hops than it was trained on stands at
-    places that it has never seen. Where a fact ends in the entity that an other one in the row begins with, the row
+    places that it has never seen. Where a fact ends in the entity that another in the row begins with, the row
     ends before the later of the two: not even side by side are they shown.
     """
 

@@ -69,7 +69,7 @@ def measure(graph: Graph, *, hops: int = 2, target: float = TARGET) -> dict[str,
 
 def _measure(graph: Graph, in_use: list[int], hops: int, target: float) -> dict[str, Any]:
     counts = count_paths(graph, hops=hops)
-    entities = _entities_in_use(graph)
+    entities = counts.entities
     branching = len(graph) / entities if entities else 0.0
     per_relation = [_relation(graph.relations[r], counts, r, target) for r in in_use]
     failing = [row["relation"] for row in per_relation if not row["passes"]]
@@ -91,16 +91,14 @@ def _measure(graph: Graph, in_use: list[int], hops: int, target: float) -> dict[
     }
 
 
-def _entities_in_use(graph: Graph) -> int:
-    used = np.zeros(len(graph.entities), bool)
-    used[graph.head] = used[graph.tail] = True
-    return int(used.sum())
-
-
 @dataclass(frozen=True, kw_only=True)
 class PathCounts:
-    """How many paths there are, in all and for each relation; the arrays are (R,) int64."""
+    """How many paths there are, in all and for each relation; the arrays are (R,) int64.
 
+    `entities` are those at which a fact begins or ends.
+    """
+
+    entities: int
     paths: int
     returning: int
     facts: Longs
@@ -141,11 +139,13 @@ def count_paths(graph: Graph, *, hops: int = 2) -> PathCounts:
     paths = steps.total(from_[-1], hops)
     order, bounds = _by_relation(graph)
     head, tail = graph.head[order], graph.tail[order]
-    first = _sums(from_[hops - 1][tail], bounds)
-    last = _sums(to[hops - 1][head], bounds)
+    onward, before = from_[hops - 1][tail], to[hops - 1][head]
+    first, last = _sums(onward, bounds), _sums(before, bounds)
     heads, shared = _heads_and_shared(head, tail, bounds, len(graph.entities))
     if hops == 2:
-        using, returning = first + last - shared, _there_and_back(graph, from_[1], to[1])
+        there_and_back = np.flatnonzero((before > 0) & (onward > 0))
+        using = first + last - shared
+        returning = _there_and_back(head[there_and_back], tail[there_and_back], len(graph.entities))
     elif hops == 3:
         using = first + last + _by_the_middle(steps, head, tail, bounds, from_[1], to[1])
         returning = _returning(steps.matrix, hops)
@@ -153,6 +153,7 @@ def count_paths(graph: Graph, *, hops: int = 2) -> PathCounts:
         using = paths - _avoiding(steps, head, tail, bounds, hops)
         returning = _returning(steps.matrix, hops)
     return PathCounts(
+        entities=int(np.count_nonzero(from_[1] + to[1])),
         paths=paths,
         returning=returning,
         facts=np.diff(bounds),
@@ -201,7 +202,7 @@ class _Steps:
             InputError: there are more than 64-bit integers hold.
         """
         before = self.into if forward else self.out
-        total = float(before.astype(float) @ walks.astype(float))
+        total = float(np.multiply(before, walks, dtype=float).sum())
         if total > _MOST_PATHS:
             raise InputError(f"the graph has about {total:.0e} paths of {hops} hops: lower --hops")
         return int(before @ walks)
@@ -216,7 +217,10 @@ def _by_relation(graph: Graph) -> tuple[Longs, Longs]:
 
 
 def _sums(values: Longs, bounds: Longs) -> Longs:
-    return np.diff(np.concatenate([[0], np.cumsum(values)])[bounds])
+    """Of each relation, (R,), the sum over its facts."""
+    sums, used = np.zeros(len(bounds) - 1, np.int64), bounds[1:] > bounds[:-1]
+    sums[used] = np.add.reduceat(values, bounds[:-1][used])
+    return sums
 
 
 def _heads_and_shared(
@@ -241,15 +245,14 @@ def _distinct(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int32], Longs]:
     return ordered[starts[:-1]], starts[1:] - starts[:-1]
 
 
-def _there_and_back(graph: Graph, out: Longs, into: Longs) -> int:
+def _there_and_back(head: NDArray[np.int32], tail: NDArray[np.int32], entities: int) -> int:
     """The closed walks of two hops: loops go there and back by themselves, others meet facts the other way round."""
-    head, tail = graph.head, graph.tail
     loops = np.bincount(head[head == tail]).astype(np.int64)
-    kept = (into[head] > 0) & (out[tail] > 0)
-    up, down = kept & (head < tail), kept & (head > tail)
-    there = np.sort(head[up].astype(np.int64) * len(graph.entities) + tail[up])
-    back = np.sort(tail[down].astype(np.int64) * len(graph.entities) + head[down])
-    meetings = np.searchsorted(there, back, "right") - np.searchsorted(there, back, "left")
+    ends = np.minimum(head, tail).astype(np.int64) * entities + np.maximum(head, tail)
+    there, back = np.sort(ends[head < tail]), np.sort(ends[head > tail])
+    start = np.searchsorted(there, back)
+    met = np.append(there, -1)[start] == back
+    meetings = np.searchsorted(there, back[met], "right") - start[met]
     return int(loops @ loops + 2 * meetings.sum())
 
 

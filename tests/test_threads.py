@@ -44,3 +44,31 @@ def test_the_number_of_threads_comes_back_when_something_fails() -> None:
     with pytest.raises(ValueError, match="no"), one_thread_each():
         raise ValueError("no")
     assert torch.get_num_threads() == before
+
+
+def test_callers_that_overlap_each_get_their_threads_back() -> None:
+    """The first comes, the second comes, the first leaves, the second leaves."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    both_in, first_out = threading.Barrier(2, timeout=10), threading.Event()
+    after: dict[str, int] = {}
+
+    def caller(name: str) -> None:
+        with one_thread_each():
+            both_in.wait()
+            if name == "second":
+                assert first_out.wait(10)
+        after[name] = torch.get_num_threads()
+        first_out.set()
+
+    callers = [threading.Thread(target=caller, args=(name,)) for name in ("first", "second")]
+    try:
+        for one in callers:
+            one.start()
+        for one in callers:
+            one.join()
+        assert after == {"first": 2, "second": 2}
+        assert spread(lambda _: torch.get_num_threads(), range(4), 2) == [1, 1, 1, 1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

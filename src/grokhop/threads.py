@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import TypeVar
 
 import torch
@@ -33,13 +34,25 @@ def spread(work: Callable[[Item], Result], items: Sequence[Item], threads: int) 
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Let torch compute each operation on the thread that asks for it."""
-    before = torch.get_num_threads()
+    """Let torch compute each operation on the thread that asks for it.
+
+    Several callers may be inside at once, such as those of a server, and leave in any order: torch keeps a number for
+    each of them, so that each has to set its own again, to what it was before the first came.
+    """
+    with _door:
+        _before.append(_before[0] if _before else torch.get_num_threads())
     torch.set_num_threads(1)
     try:
         yield
     finally:
+        with _door:
+            before = _before.pop()
         torch.set_num_threads(before)
+
+
+_door = Lock()
+_before: list[int] = []
+"""For each caller inside, torch's number of threads before the first of them."""
 
 
 @cache

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from grokhop.bench import clock
 from grokhop.bench.answer import COMMANDS, Asked, Ours, Theirs, bench_answer
 from grokhop.bench.clock import (
     SECONDS,
@@ -123,6 +124,25 @@ def test_a_result_tells_on_what_it_came_about() -> None:
     found = result([], notes=["nothing"])
     assert {"hardware", "versions", "created", "torch", "rows", "notes"} <= set(found)
     assert json.loads(json.dumps(found)) == found
+
+
+def test_a_result_names_its_command_and_the_commit_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/grokhop", "bench", "train", "--set", "model.width=64"])
+    found = result([])
+    assert found["command"] == "grokhop bench train --set model.width=64"
+    git = ["git", "-C", str(Path(clock.__file__).parent), "rev-parse", "HEAD"]
+    head = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    commit = (found["commit"] or "").removesuffix("-dirty")
+    assert head.startswith(commit)
+    assert bool(commit) == bool(head)
+
+
+def test_code_that_is_in_no_repository_names_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nor that of a repository which it is installed in but no part of."""
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / "clock.py").touch()
+    monkeypatch.setattr(clock, "__file__", str(tmp_path / "clock.py"))
+    assert result([])["commit"] is None
 
 
 def python(code: str) -> list[str]:

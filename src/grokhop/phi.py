@@ -9,6 +9,7 @@ number of facts from h to t, the walks of j facts that start at each entity are 
 Shapes: F facts, E entities, R relations, k hops.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -141,21 +142,23 @@ def count_paths(graph: Graph, *, hops: int = 2) -> PathCounts:
     head, tail = graph.head[order], graph.tail[order]
     onward, before = from_[hops - 1][tail], to[hops - 1][head]
     first, last = _sums(onward, bounds), _sums(before, bounds)
-    heads, shared = _heads_and_shared(head, tail, bounds, len(graph.entities))
-    if hops == 2:
-        there_and_back = np.flatnonzero((before > 0) & (onward > 0))
-        using = first + last - shared
-        returning = _there_and_back(head[there_and_back], tail[there_and_back], len(graph.entities))
-    elif hops == 3:
-        using = first + last + _by_the_middle(steps, head, tail, bounds, from_[1], to[1])
-        returning = _returning(steps.matrix, hops)
-    else:
-        using = paths - _avoiding(steps, head, tail, bounds, hops)
-        returning = _returning(steps.matrix, hops)
+    # Closed walks need no relation: numpy and scipy let them be counted on a second core.
+    with ThreadPoolExecutor(1) as beside:
+        if hops == 2:
+            returning = beside.submit(_there_and_back, head, tail, (before > 0) & (onward > 0), len(graph.entities))
+        else:
+            returning = beside.submit(_returning, steps.matrix, hops)
+        heads, shared = _heads_and_shared(head, tail, bounds, len(graph.entities))
+        if hops == 2:
+            using = first + last - shared
+        elif hops == 3:
+            using = first + last + _by_the_middle(steps, head, tail, bounds, from_[1], to[1])
+        else:
+            using = paths - _avoiding(steps, head, tail, bounds, hops)
     return PathCounts(
         entities=int(np.count_nonzero(from_[1] + to[1])),
         paths=paths,
-        returning=returning,
+        returning=returning.result(),
         facts=np.diff(bounds),
         heads=heads,
         first=first,
@@ -245,8 +248,14 @@ def _distinct(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int32], Longs]:
     return ordered[starts[:-1]], starts[1:] - starts[:-1]
 
 
-def _there_and_back(head: NDArray[np.int32], tail: NDArray[np.int32], entities: int) -> int:
-    """The closed walks of two hops: loops go there and back by themselves, others meet facts the other way round."""
+def _there_and_back(head: NDArray[np.int32], tail: NDArray[np.int32], goes_on: NDArray[np.bool_], entities: int) -> int:
+    """The closed walks of two hops: loops go there and back by themselves, others meet facts the other way round.
+
+    Args:
+        goes_on: (F,) whether some fact leads to the head of a fact, and some fact on from its tail; others meet none.
+    """
+    kept = np.flatnonzero(goes_on)
+    head, tail = head[kept], tail[kept]
     loops = np.bincount(head[head == tail]).astype(np.int64)
     ends = np.minimum(head, tail).astype(np.int64) * entities + np.maximum(head, tail)
     there, back = np.sort(ends[head < tail]), np.sort(ends[head > tail])

@@ -14,12 +14,14 @@ A *row* is a dict for JSON:
 """
 
 import json
+import shlex
 import signal
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -176,11 +178,31 @@ def alternate(
 
 
 def result(rows: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """Rows with when, with what and on what they came about, and torch's version and threads if it was at work."""
+    """Rows with the command that made them, when, with what and on what, and torch's version and threads if it was at
+    work: all that a record needs to be run again."""
     found = conditions()
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else None
-    return {**found, "torch": {"version": found["versions"].get("torch"), "threads": threads}, **more, "rows": [*rows]}
+    return {
+        "command": shlex.join(["grokhop", *sys.argv[1:]]),
+        "commit": _commit(),
+        **found,
+        "torch": {"version": found["versions"].get("torch"), "threads": threads},
+        **more,
+        "rows": [*rows],
+    }
+
+
+def _commit() -> str | None:
+    """The commit of this code, with "-dirty" if it has been changed since; None where it is in no repository."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        # A package that is installed within somebody's repository is no part of it.
+        subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=True)
+        found = subprocess.run([*git, "describe", "--always", "--dirty", "--exclude=*"], capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip() or None
 
 
 def numbers_of(option: str, text: str) -> list[int]:

@@ -112,6 +112,7 @@ EFFECTS = {
     "adam_decay": 5.0,
     "adam_beta2": 0.2,
     "warmup_steps": 7,
+    "full_rate_steps": 9,
     "batch_rows": 32,
     "prefixes": False,
     "phi": 1.0,

@@ -11,13 +11,34 @@ from grokhop.errors import InputError
 from grokhop.schedule import Schedule
 from grokhop.settings import PRESETS, Budget, TrainSettings, preset
 
-SETTINGS = TrainSettings(warmup_steps=4, cooldown_share=0.5, cooldown_steps=10)
+SETTINGS = TrainSettings(warmup_steps=4, full_rate_steps=0, cooldown_share=0.5, cooldown_steps=10)
+FALLING = replace(SETTINGS, full_rate_steps=100)
 
 
 def test_the_rate_warms_up_in_equal_steps_and_stays() -> None:
     schedule = Schedule(settings=SETTINGS)
     assert [schedule.rate(step) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
     assert schedule.rate(10**6) == 1
+
+
+def test_after_the_steps_at_the_full_rate_it_falls_with_the_square_root_of_the_steps() -> None:
+    schedule = Schedule(settings=FALLING)
+    assert [schedule.rate(step) for step in (3, 50, 99)] == [1, 1, 1]
+    assert [schedule.rate(100 * times - 1) for times in (4, 9, 25)] == pytest.approx([1 / 2, 1 / 3, 1 / 5])
+
+
+def test_a_cool_down_begins_where_the_rate_has_fallen_to() -> None:
+    schedule = Schedule(settings=FALLING)
+    schedule.cool_down(399)
+    assert [schedule.left(step) for step in (398, 399, 499, 599)] == pytest.approx([1, 1 - 1 / 200, 99 / 200, 0])
+    assert schedule.rate(399) == pytest.approx(schedule.left(399) / 2)
+    schedule.warm_again()
+    assert schedule.rate(399) == pytest.approx(1 / 2)
+
+
+def test_the_published_recipes_keep_their_rate() -> None:
+    for name in ("paper", "paper-full", "gpt2"):
+        assert Schedule(settings=preset(name)).rate(10**6) == 1
 
 
 def test_a_cool_down_falls_in_equal_steps_to_zero() -> None:
@@ -51,9 +72,9 @@ def test_it_is_over_when_the_cool_down_has_ended_and_never_without_one() -> None
     assert [schedule.is_over(step) for step in (100, 149, 150, 151)] == [False, False, True, True]
 
 
-@given(st.integers(0, 500), st.integers(1, 50))
-def test_the_rate_is_never_below_zero_or_above_its_height(start: int, warmup: int) -> None:
-    schedule = Schedule(settings=replace(SETTINGS, warmup_steps=warmup))
+@given(st.integers(0, 500), st.integers(1, 50), st.integers(0, 600))
+def test_the_rate_is_never_below_zero_or_above_its_height(start: int, warmup: int, full: int) -> None:
+    schedule = Schedule(settings=replace(SETTINGS, warmup_steps=warmup, full_rate_steps=full))
     schedule.cool_down(start)
     assert all(0 <= schedule.rate(step) <= 1 for step in range(start, start + 500))
 

@@ -32,11 +32,11 @@ class Average:
         self.model = deepcopy(model) if steps else model
         self._weights, self._means = ([p.data for p in m.parameters()] for m in (model, self.model))
 
-    def add(self, step: int, rate: float) -> None:
-        """Take in the weights after the step numbered `step` from 0, taken at a `rate` that is a share of the full one.
+    def add(self, step: int, left: float) -> None:
+        """Take in the weights after the step numbered `step` from 0, of whose rate a cool-down has `left` a share.
 
-        As the rate falls the mean is over fewer steps, so that it does not lag behind weights that come to rest.
+        In a cool-down the mean is over fewer and fewer steps, so that it does not lag behind weights that come to rest.
         """
         if self.steps:
-            span = min(rate * self.steps, 1 + BEGINNING * step)
+            span = min(left * self.steps, 1 + BEGINNING * step)
             torch._foreach_lerp_(self._means, self._weights, 1 / max(1.0, span))

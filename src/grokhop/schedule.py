@@ -1,4 +1,9 @@
-"""The learning rate over a run: it warms up, stays, and falls to zero when it is told to."""
+"""The learning rate over a run: it warms up, stays, falls slowly, and falls to zero when it is told to.
+
+The slow fall, with the square root of the steps (Vaswani et al. 2017), needs no end to be known, and a cool-down can be
+put at its end at any time (Zhai et al. 2022). The more facts there are the more steps they take, and the less of them a
+model answers whose weights are still moved at the full rate.
+"""
 
 from dataclasses import dataclass
 from math import log10
@@ -16,10 +21,16 @@ class Schedule:
 
     def rate(self, step: int) -> float:
         """The share for the step numbered `step` from 0."""
+        full = self.settings.full_rate_steps
         warm = min(1.0, (step + 1) / self.settings.warmup_steps)
+        falling = min(1.0, full / (step + 1)) ** 0.5 if full else 1.0
+        return warm * falling * self.left(step)
+
+    def left(self, step: int) -> float:
+        """How much the cool-down leaves of the rate: all before it begins, and nothing at its end."""
         if self.cooldown_from is None:
-            return warm
-        return warm * max(0.0, 1 - (step - self.cooldown_from + 1) / (self.cooldown_steps + 1))
+            return 1.0
+        return max(0.0, 1 - (step - self.cooldown_from + 1) / (self.cooldown_steps + 1))
 
     def cool_down(self, step: int) -> None:
         """Let the rate fall from this step on; a second call changes nothing."""
@@ -27,7 +38,7 @@ class Schedule:
             self.cooldown_from, self.cooldown_steps = step, self.length(step)
 
     def warm_again(self) -> None:
-        """Go back to the full rate, after a cool-down that ended short of the targets."""
+        """Go back to the rate before a cool-down that ended short of the targets."""
         self.cooldown_from, self.cooldown_steps = None, 0
 
     def length(self, step: int) -> int:

@@ -81,6 +81,8 @@ class TrainSettings:
     loss: str = "softmax"
     """`softmax`, or `stablemax` (`grokhop.losses`)."""
     warmup_steps: int = 50
+    full_rate_steps: int = 100
+    """After so many steps the rate falls with the square root of the steps; 0 to let it stay."""
     average_steps: int = 100
     """Over about how many steps the weights are averaged that are looked at and kept (`grokhop.average`); 0 for the
     last ones alone."""
@@ -110,7 +112,7 @@ class TrainSettings:
         for name in ("batch_rows", "evaluate_every", "cooldown_steps", "warmup_steps", "beyond"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("snapshots", "average_steps"):
+        for name in ("snapshots", "average_steps", "full_rate_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
         if not 2 <= self.hops <= MOST_HOPS:
@@ -140,6 +142,7 @@ PUBLISHED = TrainSettings(
     adam_decay=0.5,
     adam_beta2=0.98,
     warmup_steps=100,
+    full_rate_steps=0,
     average_steps=0,
     cooldown=False,
     evaluate_every=250,

@@ -1,8 +1,8 @@
 """Training: steps over composed rows until the validation queries are answered and the rate has come to rest.
 
-The rate warms up, stays, and falls to zero. It begins to fall when the averaged weights (`grokhop.average`) come near
-to the targets, in and out of distribution, or when the budget would not last longer; when it is at zero and the targets
-are reached, training ends, else it warms again. Nothing here looks at a test query.
+The rate warms up, falls slowly, and at last to zero (`grokhop.schedule`): from when the averaged weights
+(`grokhop.average`) come near to the targets, in and out of distribution, or the budget would not last longer. When it
+is at zero and the targets are reached, training ends, else it warms again. Nothing here looks at a test query.
 
 Everything that happens at a step follows from the seed and the number of the step, so that a run which was stopped
 goes on exactly as it would have gone; on as many threads a run is reproduced to the last digit.
@@ -229,7 +229,7 @@ class Trainer:
         value = self.backward()
         for optimizer in self.optimizers:
             optimizer.step()
-        self.average.add(self.step, rate)
+        self.average.add(self.step, self.schedule.left(self.step))
         self.step += 1
         return value
 

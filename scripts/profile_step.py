@@ -15,13 +15,12 @@ from rich.table import Table
 from torch.profiler import profile
 
 from grokhop.bench.recipe import lesson_for
-from grokhop.bench.throughput import OUT_DEGREE, RELATIONS
+from grokhop.bench.throughput import drawn
 from grokhop.settings import preset
-from grokhop.sources import synthetic
 from grokhop.train import Trainer
 
 KINDS = {
-    "matrix products": ("mm", "bmm", "addmm", "baddbmm"),
+    "matrix products": ("mm",),
     "softmax and its gradient": ("softmax", "logsumexp"),
     "gathering and scattering": ("index", "embedding", "gather", "scatter", "cat"),
     "copying and filling": ("copy", "fill", "zero", "clone", "empty"),
@@ -36,10 +35,8 @@ def main(
 ) -> None:
     torch.set_num_threads(1)
     settings = preset("loop", compare=False, changes=changes or [])
-    entities = vocabulary - RELATIONS
-    graph = synthetic.draw(synthetic.Composition(entities=entities, relations=RELATIONS, out_degree=OUT_DEGREE))
     with TemporaryDirectory() as folder:
-        trainer = Trainer(lesson_for(graph, settings)[0], settings, seed=0, folder=Path(folder) / "seed")
+        trainer = Trainer(lesson_for(drawn(vocabulary), settings)[0], settings, seed=0, folder=Path(folder) / "seed")
         for _ in range(3):  # the first are slower
             trainer.take_step()
         with profile() as learning:

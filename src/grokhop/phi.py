@@ -205,6 +205,7 @@ class _Steps:
             InputError: there are more than 64-bit integers hold.
         """
         before = self.into if forward else self.out
+        # No dot product: its library's threads would spin on after it, beside what is counted next.
         total = float(np.multiply(before, walks, dtype=float).sum())
         if total > _MOST_PATHS:
             raise InputError(f"the graph has about {total:.0e} paths of {hops} hops: lower --hops")

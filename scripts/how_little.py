@@ -15,13 +15,13 @@ from statistics import mean
 import torch
 from ablate import VARIANTS, run
 
-from grokhop.augment import augment
-from grokhop.compose import compose
-from grokhop.graph import Graph
-from grokhop.language import worded
-from grokhop.lesson import Lesson
-from grokhop.phi import measure
-from grokhop.settings import Budget
+from grokhop.augmentation.augment import augment
+from grokhop.config import Budget
+from grokhop.graph.graph import Graph
+from grokhop.phi.report import measure
+from grokhop.tasks.composition import compose
+from grokhop.tasks.dataset import worded
+from grokhop.training.dataset import Lesson
 
 
 def trained(graph: Graph, variant: str, seeds: int, budget: Budget) -> list[dict[str, float | None]]:

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from torch.profiler import profile
 
-from grokhop.bench.recipe import lesson_for
+from grokhop.bench.reference_gpt2 import lesson_for
 from grokhop.bench.throughput import drawn
-from grokhop.settings import preset
-from grokhop.train import Trainer
+from grokhop.config import preset
+from grokhop.training.trainer import Trainer
 
 KINDS = {
     "matrix products": ("mm",),

@@ -3,9 +3,9 @@
     python scripts/wrong_facts.py GRAPH --keep 0.2 --shares 0 0.25 0.5 0.75 1 --seeds 3 --budget '400 steps'
 
 Of the trainable facts, `--keep` stay and the others are the ones that are added: truly, with a share of their objects
-exchanged within their relation (`grokhop.wrong`: phi stays the same), or not at all. The facts that are held out, and
-with them the OO queries, are the same in each condition: true, observed facts that no training chain uses. Accuracies
-are on validation queries, as in `ablate.py`, whose variants say what is trained.
+exchanged within their relation (`grokhop.augmentation.corruption`: phi stays the same), or not at all. The facts that
+are held out, and with them the OO queries, are the same in each condition: true, observed facts that no training chain
+uses. Accuracies are on validation queries, as in `ablate.py`, whose variants say what is trained.
 
 With `--contradict SHARE`, nothing is taken out; that share of the trainable facts gets a second, wrong object each, and
 the table says how often the true one, the wrong one or another is answered when such a fact is asked alone.
@@ -22,17 +22,17 @@ import numpy as np
 import torch
 from ablate import VARIANTS
 
-from grokhop.answer import are_right, last_answers
-from grokhop.chains import Chaining, Longs
-from grokhop.compose import cell_name, compose
-from grokhop.encode import encode_queries
-from grokhop.graph import Graph, Part
-from grokhop.lesson import Lesson
-from grokhop.phi import measure
-from grokhop.plan import Addition
-from grokhop.settings import Budget, preset
-from grokhop.train import Trainer
-from grokhop.wrong import make_wrong
+from grokhop.augmentation.corruption import make_wrong
+from grokhop.augmentation.planner import Addition
+from grokhop.config import Budget, preset
+from grokhop.graph.graph import Graph, Part
+from grokhop.graph.paths import Chaining, Longs
+from grokhop.inference.predict import are_right, last_answers
+from grokhop.phi.report import measure
+from grokhop.tasks.composition import cell_name, compose
+from grokhop.tasks.encoding import encode_queries
+from grokhop.training.dataset import Lesson
+from grokhop.training.trainer import Trainer
 
 
 def taken_out(graph: Graph, keep: float, seed: int) -> tuple[Graph, list[Addition]]:

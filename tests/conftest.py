@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from graphs import random_graph
 from hypothesis import settings
+
+from tests.graphs import random_graph
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: two test processes with two threads each hinder one another
 settings.register_profile("grokhop", deadline=None)  # no test is about a time

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from grokhop.chains import Mask, Queries
-from grokhop.graph import Graph, GraphBuilder, Part
-from grokhop.holdout import hold_out
+from grokhop.graph.graph import Graph, GraphBuilder, Part
+from grokhop.graph.paths import Mask, Queries
+from grokhop.graph.splits import hold_out
 
 Fact = tuple[str, str, str]
 Query = tuple[int, ...]

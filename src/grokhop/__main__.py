@@ -1,5 +1,5 @@
 """`python -m grokhop`."""
 
-from grokhop.cli import main
+from grokhop.cli.main import main
 
 main()

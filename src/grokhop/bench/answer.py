@@ -1,6 +1,6 @@
 """`grokhop bench answer`: questions per second and the time of one, beside transformers' `generate`, and of starting.
 
-Both are asked the same queries of one graph drawn by chance (`grokhop.sources.synthetic`). Weights are random: they
+Both are asked the same queries of one graph drawn by chance (`grokhop.datasets.synthetic`). Weights are random: they
 are multiplied as fast as trained ones. Our plain decoder and the GPT-2 of transformers hold the same weights, so that
 they must give the same answers; the loop is another model, of the preset `loop`, beside that same GPT-2.
 """
@@ -17,20 +17,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from grokhop import hf
-from grokhop.answer import BATCH_ROWS, last_answers
-from grokhop.architectures import make_model
 from grokhop.bench.clock import Contender, Quantity, alternate, peak_memory, result
-from grokhop.chains import Chaining, Longs, Queries
-from grokhop.encode import Vocabulary, encode_queries, token_labels
-from grokhop.errors import InputError
-from grokhop.gpt2 import Gpt2
-from grokhop.graph import Graph
-from grokhop.model import Model
-from grokhop.respond import Responder
-from grokhop.settings import PRESETS
-from grokhop.sources.synthetic import Composition, draw
-from grokhop.understand import Understander
+from grokhop.config import PRESETS
+from grokhop.core.errors import InputError
+from grokhop.core.optional import library
+from grokhop.datasets.synthetic import Composition, draw
+from grokhop.graph.graph import Graph
+from grokhop.graph.paths import Chaining, Longs, Queries
+from grokhop.inference.answering import Responder
+from grokhop.inference.predict import BATCH_ROWS, last_answers
+from grokhop.language.parser import Understander
+from grokhop.models import huggingface as hf
+from grokhop.models.base import Model
+from grokhop.models.gpt2 import Gpt2
+from grokhop.models.registry import make_model
+from grokhop.tasks.encoding import encode_queries
+from grokhop.tasks.vocabulary import Vocabulary, token_labels
 
 OURS, THEIRS = "grokhop", "transformers generate"
 GRAPH = Composition()
@@ -100,7 +102,7 @@ class Theirs:
         assert isinstance(ours.model, Gpt2)
         self.asked, self.vocabulary = ours.asked, ours.vocabulary
         self.model: Any = hf.to_hf(ours.model)
-        self.model.generation_config = hf.library().GenerationConfig(max_new_tokens=1, do_sample=False)
+        self.model.generation_config = library().GenerationConfig(max_new_tokens=1, do_sample=False)
         self.labels = token_labels(ours.asked.graph)
         self.texts = hf.token_texts(self.labels)
         self.text_of = dict(zip(self.labels, self.texts, strict=True))

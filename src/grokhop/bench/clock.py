@@ -25,8 +25,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from grokhop.errors import InputError
-from grokhop.folder import conditions
+from grokhop.core.artifacts import conditions
+from grokhop.core.errors import InputError
 
 SECONDS = "s"
 GIB = 2**30

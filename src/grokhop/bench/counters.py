@@ -4,9 +4,10 @@
 counter's own form, counts, and prints a `Counted` as JSON. The alarm is set anew when the counting begins, so that
 neither reading nor putting into form is charged to anyone.
 
-A path is counted for a relation that it uses at one hop or more (`grokhop.phi`). The others are written as a user of
-their libraries would: pandas joins the facts end to head, hop by hop, and groups the paths by relation; networkx is
-walked fact by fact. `pandas-counts` is what a user comes to who knows that numbers of facts can be joined instead.
+A path is counted for a relation that it uses at one hop or more (`grokhop.phi.report`). The others are written as a
+user of their libraries would: pandas joins the facts end to head, hop by hop, and groups the paths by relation;
+networkx is walked fact by fact. `pandas-counts` is what a user comes to who knows that numbers of facts can be joined
+instead.
 """
 
 import json
@@ -19,8 +20,8 @@ from time import perf_counter, process_time
 from typing import Any
 
 from grokhop.bench.graphs import Columns
-from grokhop.errors import InputError
-from grokhop.phi import measure
+from grokhop.core.errors import InputError
+from grokhop.phi.report import measure
 
 HOPS = (2, 3)
 

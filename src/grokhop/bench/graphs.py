@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from grokhop.graph import Entity, Graph, Ints
+from grokhop.graph.graph import Entity, Graph, Ints
 
 FACTS_PER_ENTITY = 4.5
 RELATIONS = 822

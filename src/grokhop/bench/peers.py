@@ -16,17 +16,17 @@ from typing import Any
 
 import torch
 
-from grokhop.answer import are_right
 from grokhop.bench.clock import Quantity, result, row_of
-from grokhop.bench.recipe import BATCH, Peer, Recipe, answers_per_row, lesson_for
-from grokhop.chains import Queries
-from grokhop.encode import Vocabulary
-from grokhop.graph import Graph
-from grokhop.metrics import Look
-from grokhop.scores import Score
-from grokhop.settings import Budget, preset
-from grokhop.sources import synthetic
-from grokhop.train import Trainer
+from grokhop.bench.reference_gpt2 import BATCH, Peer, Recipe, answers_per_row, lesson_for
+from grokhop.config import Budget, preset
+from grokhop.core.statistics import Score
+from grokhop.datasets import synthetic
+from grokhop.graph.graph import Graph
+from grokhop.graph.paths import Queries
+from grokhop.inference.predict import are_right
+from grokhop.runs.metrics import Look
+from grokhop.tasks.vocabulary import Vocabulary
+from grokhop.training.trainer import Trainer
 
 GRAPH = synthetic.Composition(entities=200, relations=20, out_degree=8, holdout=0.1)
 """1,600 facts."""

@@ -27,7 +27,7 @@ from grokhop.bench.clock import (
 from grokhop.bench.counters import HOPS, LIBRARY, OUT_OF_MEMORY
 from grokhop.bench.graphs import skewed
 from grokhop.bench.sampling import COMPOSITIONS
-from grokhop.errors import InputError
+from grokhop.core.errors import InputError
 
 Say = Callable[[str], None]
 

@@ -1,6 +1,7 @@
 """Sampling: distinct compositions of two facts drawn from a graph of any size, and checked for leakage.
 
-It is what `grokhop.compose` does to make training rows, without the test cells, which are drawn once and are few.
+It is what `grokhop.tasks.composition` does to make training rows, without the test cells, which are drawn once and are
+few.
 """
 
 import json
@@ -12,9 +13,10 @@ from time import perf_counter, process_time
 import numpy as np
 
 from grokhop.bench.graphs import Columns
-from grokhop.chains import Chaining, Longs
-from grokhop.compose import ID_SHARE, Compositions, check_leakage, query_codes, split_codes
-from grokhop.graph import Graph, Part
+from grokhop.graph.graph import Graph, Part
+from grokhop.graph.paths import Chaining, Longs
+from grokhop.tasks.composition import ID_SHARE, Compositions, query_codes, split_codes
+from grokhop.tasks.leakage import check_leakage
 
 COMPOSITIONS = 1_000_000
 HOLDOUT = 0.1

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from grokhop.bench.clock import GIB, SECONDS, Quantity, peak_memory, result, row_of
-from grokhop.errors import InputError
-from grokhop.sources import synthetic
+from grokhop.core.errors import InputError
+from grokhop.datasets import synthetic
 
 SIZES = (1_600, 5_000, 20_000, 80_000)
 OUT_DEGREE = 10
@@ -125,12 +125,12 @@ def train_one(
     """Train one seed until validation is answered, and ask the test queries once."""
     import torch
 
-    from grokhop.answer import are_right
-    from grokhop.bench.recipe import lesson_for
-    from grokhop.metrics import summary
-    from grokhop.scores import Score
-    from grokhop.settings import Budget, preset
-    from grokhop.train import Trainer
+    from grokhop.bench.reference_gpt2 import lesson_for
+    from grokhop.config import Budget, preset
+    from grokhop.core.statistics import Score
+    from grokhop.inference.predict import are_right
+    from grokhop.runs.metrics import summary
+    from grokhop.training.trainer import Trainer
 
     torch.set_num_threads(threads or torch.get_num_threads())
     settings = preset("loop", compare=False, changes=changes)

@@ -18,12 +18,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from grokhop.bench.clock import Contender, Quantity, alternate, matmul_peak, result
-from grokhop.bench.recipe import BATCH, Peer, Recipe, answers_per_row, lesson_for
-from grokhop.encode import Vocabulary
-from grokhop.graph import Graph
-from grokhop.settings import preset
-from grokhop.sources import synthetic
-from grokhop.train import Trainer
+from grokhop.bench.reference_gpt2 import BATCH, Peer, Recipe, answers_per_row, lesson_for
+from grokhop.config import preset
+from grokhop.datasets import synthetic
+from grokhop.graph.graph import Graph
+from grokhop.tasks.vocabulary import Vocabulary
+from grokhop.training.trainer import Trainer
 
 WIDTHS, VOCABULARIES = (128, 256, 512), (2_000, 20_000)
 RELATIONS, OUT_DEGREE = 200, 10

@@ -1,0 +1,331 @@
+"""The stage `augment`: adds facts until every relation that can reach the target phi does.
+
+Everything is counted on trainable facts and two-hop paths. Sources are asked in an order, each for what those before it
+left missing, and every fact is labelled with its source:
+
+- `gazetteer`: true facts about cities and countries, from embedded tables (`grokhop.augmentation.gazetteer`);
+- `llm`: what an endpoint proposes (`grokhop.augmentation.llm`);
+- `graph`: new edges between the entities there are (`grokhop.augmentation.planner`), wrong or right by chance;
+- `wrong`: of all these, a share is made false on purpose (`grokhop.augmentation.corruption`).
+
+Wrong facts still build the circuit (Abramov et al. 2025), because they force a model onto structure. Added facts are
+listed in a ledger, and never touch a fact held out or a question.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from math import ceil, sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grokhop.augmentation.constraints import Mask
+from grokhop.augmentation.corruption import make_wrong
+from grokhop.augmentation.planner import ROLE_SHARE, Addition, Plan
+from grokhop.augmentation.sources import ASK, Grown, Options, new_plan
+from grokhop.augmentation.validation import untouched
+from grokhop.core.artifacts import read_manifest, refuse_to_overwrite, sha256
+from grokhop.core.errors import InputError
+from grokhop.datasets import files as input_files
+from grokhop.graph.graph import Graph
+from grokhop.phi.count import count_paths
+from grokhop.phi.report import TARGET, measure
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from grokhop.core.llm_client import Client
+
+
+SOURCES = ("graph", "gazetteer", "llm", "wrong")
+MOST_ADDED = 200
+"""A plan may add at most this many times the facts there are."""
+
+
+def augment_folder(
+    path: Path | str,
+    out: Path | str | None,
+    *,
+    target_phi: float = TARGET,
+    sources: Sequence[str] = ("graph",),
+    wrong_share: float | None = None,
+    seed: int = 0,
+    level: int | None = None,
+    new_cities: int = 0,
+    client: "Client | None" = None,
+    paragraphs: Sequence[str] = (),
+    elaborate: bool = False,
+    notice: Callable[[str], None] = lambda _line: None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Read the graph folder `path`, write the augmented one `out` with its `ledger.parquet`; return the report.
+
+    Args:
+        out: None plans only; the report is the same as if it were written, but that no endpoint is asked: for 'llm'
+            it says how many facts of each relation would be `wanted`.
+        notice: is told how far the endpoint is.
+        elaborate: whether the endpoint also writes a paragraph for each added fact, into `paragraphs.parquet`.
+
+    Raises:
+        InputError: see `augment`, `Graph.read` and `folder.refuse_to_overwrite`; nothing was written.
+    """
+    path = Path(path)
+    if out is not None:
+        refuse_to_overwrite(Path(out), kind="graph", force=force)
+    graph = Graph.read(path)
+    augmented, report, ledger = augment(
+        graph,
+        target_phi=target_phi,
+        sources=sources,
+        wrong_share=wrong_share,
+        seed=seed,
+        level=level,
+        new_cities=new_cities,
+        client=client,
+        paragraphs=paragraphs,
+        plan_only=out is None,
+        notice=notice,
+    )
+    if out is None:
+        return report
+    manifest = read_manifest(path, kind="graph")
+    tables = {"ledger": ledger_table(augmented, ledger)}
+    if elaborate and client is not None:
+        tables["paragraphs"] = _paragraphs_table(augmented, ledger, client)
+    if client is not None:
+        report["llm"] = {**client.usage.record(), "cost": client.usage.cost_line()}
+    augmented.write(
+        Path(out),
+        force=force,
+        extra_tables=tables,
+        stage="augment",
+        inputs=[{"name": path.name, "sha256": sha256(path / "facts.parquet")}],
+        settings={
+            "target_phi": target_phi,
+            "sources": list(sources),
+            "wrong_share": wrong_share,
+            "seed": seed,
+            "level": level,
+            "new_cities": new_cities,
+            **({} if client is None else {"endpoint": client.endpoint.record()}),
+        },
+        augment=report,
+        ingest=manifest.get("ingest") or {key: manifest.get(key) for key in ("stage", "inputs", "settings")},
+    )
+    return report
+
+
+def augment(
+    graph: Graph,
+    *,
+    target_phi: float = TARGET,
+    sources: Sequence[str] = ("graph",),
+    wrong_share: float | None = None,
+    seed: int = 0,
+    level: int | None = None,
+    new_cities: int = 0,
+    client: "Client | None" = None,
+    paragraphs: Sequence[str] = (),
+    plan_only: bool = False,
+    notice: Callable[[str], None] = lambda _line: None,
+) -> tuple[Graph, dict[str, Any], list[Addition]]:
+    """Add facts until phi_r >= `target_phi` for every relation r that can reach it (Lemma 2), and say which cannot.
+
+    A relation used as first hop, or as later hop, by trainable paths or by a question of the graph also gets a
+    quarter of the target in that role, where the kinds of entities allow it. To a graph whose reachable relations
+    all pass nothing is added.
+
+    Args:
+        sources: of `SOURCES`, in the order in which they are asked. 'wrong' alone plans as 'graph' does.
+        wrong_share: of the added facts, the share that is made false; 1 where 'wrong' is among the sources and
+            nothing is said.
+        level: the most facts that an entity is first given in either direction (see `grokhop.augmentation.planner`), by
+            default the target; a higher one needs fewer facts and spreads them less.
+        new_cities: how many cities that the graph does not know 'gazetteer' also adds: they make no path, but can be
+            compared (Algorithm 1's new locations).
+        client: of the endpoint that 'llm' asks.
+        paragraphs: texts out of which 'llm' first reads facts (Algorithm 2).
+        plan_only: ask no endpoint.
+
+    Returns:
+        The graph, the report and the ledger of additions. `passes` in the report means every reachable relation;
+        `lower_bound` is a number of facts that no plan at all could do with less, see `lower_bound`.
+
+    Raises:
+        InputError: a source, the share or the level is none; the target is no number above 0, takes more than
+            `MOST_ADDED` times the facts there are, or relations are below it and none of them can be improved.
+    """
+    sources = list(dict.fromkeys(sources))
+    share = _check(sources, wrong_share, level, has_endpoint=client is not None or plan_only)
+    before = measure(graph, target=target_phi)["trainable"]
+    most = MOST_ADDED * len(graph)
+    level = ceil(min(target_phi, most)) if level is None else level
+    options = Options(
+        target=target_phi,
+        seed=seed,
+        level=level,
+        most=most,
+        new_cities=new_cities,
+        client=None if plan_only else client,
+        paragraphs=paragraphs,
+        notice=notice,
+    )
+    at_least = lower_bound(graph, new_plan(graph, options, ()).reachable, target_phi)
+    if at_least > most:
+        raise InputError(
+            f"--target-phi {target_phi:g} takes at least {at_least} added facts, more than {MOST_ADDED} for each of "
+            f"the {len(graph)} there are: lower it"
+        )
+    grown = Grown(graph)
+    for source in ["graph"] if sources == ["wrong"] else sources:
+        if source != "wrong":
+            ASK[source](grown, options)
+    plan = grown.plan or new_plan(grown.graph, options, ())
+    reachable = [graph.relations[r] for r in np.flatnonzero(plan.reachable)]
+    if before["failing"] and not grown.ledger and not grown.wanted and not _passing(before, reachable):
+        raise _nothing_helps(graph, plan, before)
+    augmented, ledger = make_wrong(graph, grown.graph, grown.ledger, share=share, seed=seed)
+    if not untouched(graph, [(a.head, a.relation, a.tail) for a in ledger]):
+        raise InputError(
+            "leakage: a fact about a held-out or asked pair was added; nothing is written, please report this"
+        )
+    report = _report(graph, augmented, ledger, grown.rejected, plan, before, at_least) | {"wanted": grown.wanted}
+    return augmented, report, ledger
+
+
+def _check(sources: Sequence[str], wrong_share: float | None, level: int | None, *, has_endpoint: bool) -> float:
+    """Return the share of wrong facts, or refuse what makes no sense."""
+    unknown = [source for source in sources if source not in SOURCES]
+    if unknown or not sources:
+        raise InputError(f"--source {','.join(unknown)} is no source: give some of {','.join(SOURCES)}")
+    if level is not None and level < 1:
+        raise InputError(f"--level is {level}, but an entity needs at least 1 fact in a direction: give 1 or more")
+    share = wrong_share if wrong_share is not None else float("wrong" in sources)
+    if not 0 <= share <= 1:
+        raise InputError(f"--wrong-share is a share from 0 to 1, not {share}")
+    if "llm" in sources and not has_endpoint:
+        raise InputError("--source llm needs an endpoint: give --base-url and --model")
+    return share
+
+
+def _passing(measured: dict[str, Any], reachable: list[str]) -> bool:
+    """Whether there are reachable relations and all of them pass."""
+    return bool(reachable) and not set(measured["failing"]) & set(reachable)
+
+
+def _nothing_helps(graph: Graph, plan: Plan, before: dict[str, Any]) -> InputError:
+    worst = graph.relations.index(before["failing"][0])
+    return InputError(
+        f"none of the {len(before['failing'])} relations below phi {plan.target:g} can be improved (first: "
+        f"{graph.relations[worst]}: {plan.reason(worst)}): ingest facts that join relations into paths"
+    )
+
+
+def _report(
+    graph: Graph,
+    augmented: Graph,
+    ledger: Sequence[Addition],
+    rejected: Counter[str],
+    plan: Plan,
+    before: dict[str, Any],
+    at_least: int,
+) -> dict[str, Any]:
+    after = measure(augmented, target=plan.target)["trainable"]
+    added = Counter(a.relation for a in ledger)
+    per_relation = []
+    for old, new in zip(before["per_relation"], after["per_relation"], strict=True):
+        r = graph.relations.index(new["relation"])
+        row = {"relation": new["relation"], "facts": new["facts"], "added": added[r]}
+        wanted = plan.target * old["facts"]
+        row["missing_before"] = max(0, ceil(wanted - old["paths"]))
+        for role in ("first_hop", "last_hop"):
+            row[f"missing_{role}_before"] = max(0, ceil(ROLE_SHARE * wanted - old[f"{role}_paths"]))
+        for name in ("phi", "first_hop_paths", "last_hop_paths"):
+            row |= {f"{name}_before": old[name], f"{name}_after": new[name]}
+        per_relation.append({**row, "passes": new["passes"], "reachable": bool(plan.could_reach[r])})
+    return {
+        "added": len(ledger),
+        "by_source": dict(Counter(a.source for a in ledger)),
+        "rejected": dict(rejected),
+        "lower_bound": at_least,
+        "target": plan.target,
+        "denominator": "trainable facts",
+        "facts": len(augmented),
+        "entities_added": len(augmented.entities) - len(graph.entities),
+        "level": plan.level,
+        "phi_before": before["phi"],
+        "phi_after": after["phi"],
+        "passes": all(row["passes"] for row in per_relation if row["reachable"]),
+        "passes_all": after["passes"],
+        "per_relation": per_relation,
+        "unreachable": [
+            {
+                "relation": row["relation"],
+                "phi": row["phi_after"],
+                "reason": plan.reason(graph.relations.index(row["relation"])),
+            }
+            for row in per_relation
+            if not row["passes"]
+        ],
+    }
+
+
+def ledger_table(graph: Graph, ledger: list[Addition]) -> "pa.Table":
+    """One row for each added fact: ids, labels, and the relation and role that it was added for."""
+    import pyarrow as pa
+
+    columns = {name: pa.array([getattr(a, name) for a in ledger], pa.int32()) for name in ("head", "relation", "tail")}
+    labels = {
+        "head_label": [graph.entities[a.head].label for a in ledger],
+        "relation_label": [graph.relations[a.relation] for a in ledger],
+        "tail_label": [graph.entities[a.tail].label for a in ledger],
+        "for_relation": [graph.relations[a.for_relation] for a in ledger],
+        "role": [a.role for a in ledger],
+        "source": [a.source for a in ledger],
+    }
+    return pa.table(columns | {name: pa.array(texts, pa.string()) for name, texts in labels.items()})
+
+
+def paragraphs_of(file: Path) -> list[str]:
+    """The paragraphs of a text, between which there are blank lines.
+
+    Raises:
+        InputError: the file cannot be read as text.
+    """
+    return [part for part in re.split(r"\n\s*\n", input_files.text(file)) if part.strip()]
+
+
+def _paragraphs_table(graph: Graph, ledger: Sequence[Addition], client: "Client") -> "pa.Table":
+    """One row for each added fact of which the endpoint wrote a paragraph."""
+    import pyarrow as pa
+
+    from grokhop.augmentation.llm import elaborate
+
+    labels = [(graph.entities[a.head].label, graph.relations[a.relation], graph.entities[a.tail].label) for a in ledger]
+    written = list(elaborate(labels, graph, client))
+    names = ("head_label", "relation_label", "tail_label")
+    columns = {name: pa.array([fact[i] for fact, _ in written], pa.string()) for i, name in enumerate(names)}
+    return pa.table({**columns, "paragraph": pa.array([text for _, text in written], pa.string())})
+
+
+def lower_bound(graph: Graph, reachable: Mask, target: float) -> int:
+    """Return a number of facts that any plan must add at least, on hubs or not, to pass the reachable relations.
+
+    Let m facts be added, none on a cycle. A new path holds an added fact. An added fact (h, r, t) and the facts
+    there are make at most in(h) + out(t) <= I + O paths, with the largest in- and out-degree I and O. Two added
+    facts make at most one path, since two that follow each other both ways lie on a cycle. So the new paths are
+    at most N(m) = m (I + O) + m (m - 1) / 2. Each path counts for at most two relations, and a relation that is
+    short keeps its facts, so 2 N(m) is at least the sum, and N(m) at least the largest, of the paths that are
+    missing now. The smallest such m is the bound.
+    """
+    trainable = graph.trainable
+    counts = count_paths(trainable)
+    missing = np.maximum(target * counts.facts - counts.using, 0)[reachable]
+    needed = max(float(missing.sum()) / 2, float(missing.max(initial=0)))
+    E = len(graph.entities)
+    most = int(np.bincount(trainable.head, minlength=E).max() + np.bincount(trainable.tail, minlength=E).max())
+    # The positive root of m^2 / 2 + (I + O - 1/2) m = needed, less a little for rounding.
+    half = most - 0.5
+    return max(0, ceil(sqrt(half**2 + 2 * needed) - half - 1e-6))

@@ -1,0 +1,530 @@
+"""What people see: results as tables on standard output, progress on standard error.
+
+On a terminal progress is a live display, elsewhere plain lines.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from grokhop.config import Budget, TrainSettings
+from grokhop.runs.metrics import Begun, Look, Notice
+from grokhop.tasks.composition import cell_names
+
+out = Console(highlight=False)
+if not out.is_terminal:
+    out.width = 100  # a file or a pipe has no width of its own
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+LABEL_WIDTH = 25
+TABLE_COLUMNS = 8
+"""Of a table with headings in two lines, so that it has room on 80 columns."""
+_HEADS = {
+    "compositional": "compose",
+    "inference": "infer",
+    "comparison": "compare",
+    "bridge_comparison": "bridge",
+    "ood": "OOD",
+    "id": "ID",
+    "validation": "valid.",
+}
+
+STAGES = {
+    "ingest": "Reading the built-in graph and holding facts out",
+    "phi": "Measuring phi: inferred facts for each atomic fact",
+    "augment": "Adding facts where a relation has too few",
+    "train": "Training until it groks",
+    "evaluate": "Asking the test queries",
+    "explain": "Looking into the circuit",
+}
+
+
+def percent(share: float | None) -> str:
+    """A share as people read it; a dash where there is none. It says 100.0 % only when it is all."""
+    if share is None:
+        return "–"
+    return f"{100.0 if share > 1 - 1e-9 else min(100 * share, 99.9):.1f} %"
+
+
+def say(line: str) -> None:
+    """A line of progress."""
+    err.print(line, markup=False)
+
+
+@contextmanager
+def training_display(settings: TrainSettings, budget: Budget) -> Iterator[tuple[Begun, Notice]]:
+    """Yield what shows the beginning of a run and each look at it: a live table on a terminal, lines elsewhere."""
+
+    def begun(counts: dict[str, int]) -> None:
+        err.print(
+            f"{counts['chains']:,} chains and {counts['atomic_rows']:,} facts on their own to train; "
+            f"{counts['validation_queries']:,} validation and {counts['test_queries']:,} test queries\n"
+            f"leakage check: {counts['leak_checked_pieces']:,} trained queries compared, {counts['leaked_facts']} "
+            f"held-out facts and {counts['leaked_queries']} tested queries among them\n"
+            f"{', '.join(settings.model.words())}, chains of {settings.hops}, until "
+            f"validation ID {percent(settings.id_target)} and OOD {percent(settings.ood_target)}, or {budget}"
+        )
+
+    if not err.is_terminal:
+        yield begun, lambda seed, look: err.print(_line(seed, look))
+        return
+    looks: list[tuple[int, Look]] = []
+    with Live(console=err, refresh_per_second=4) as live:
+
+        def show(seed: int, look: Look) -> None:
+            looks.append((seed, look))
+            live.update(_looks_table(looks[-12:]))
+
+        yield begun, show
+
+
+def plain_table(title: str, first: str, names: Sequence[str]) -> Table:
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
+    table.add_column(first, no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _short(label: str) -> Text:
+    """A label that leaves room for numbers on a terminal of 80 columns."""
+    return Text(label if len(label) <= LABEL_WIDTH else label[: LABEL_WIDTH - 1] + "…")
+
+
+def _line(seed: int, look: Look) -> str:
+    left = "" if look.seconds_left is None else f", at most {look.seconds_left:.0f} s left"
+    cells = ", ".join(f"{cell} {percent(share)}" for cell, share in look.cells["2"].items())
+    compared = "" if look.compared is None else f" compared {percent(look.compared)}"
+    return (
+        f"seed {seed} step {look.step} {look.seconds:.0f} s loss {look.loss:.3f} train {percent(look.train)} "
+        f"ID {percent(look.id)} OOD {percent(look.ood)}{compared} ({cells}; {look.rows_per_second:,.0f} rows/s"
+        f"{', cooling down' if look.cooling else ''}{left})"
+    )
+
+
+def _looks_table(looks: list[tuple[int, Look]]) -> Table:
+    table = Table(title="validation accuracy in %", box=None, padding=(0, 1, 0, 0))
+    cells = cell_names(2)
+    for name in ("seed", "step", "s", "loss", "train", *cells, "hop more", "rows/s", "s left"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for seed, look in looks:
+        untrained = look.cells[max(look.cells)].get("0")
+        shares = (look.train, *(look.cells["2"][cell] for cell in cells), untrained)
+        left = "" if look.seconds_left is None else f"≤ {look.seconds_left:.0f}"
+        numbers = (str(seed), str(look.step), f"{look.seconds:.0f}", f"{look.loss:.3f}")
+        accuracies = (percent(share).removesuffix(" %") for share in shares)
+        table.add_row(
+            *numbers, *accuracies, f"{look.rows_per_second:,.0f}", left, style="bold" if look.cooling else None
+        )
+    return table
+
+
+@contextmanager
+def demo_display(budget: Budget) -> Iterator[dict[str, Any]]:
+    """Yield what shows the stages of the demo and its training, as keywords of `grokhop.pipeline.demo`."""
+    from grokhop.config import preset
+
+    says = {"ingest": _say_counts, "phi": _say_phi, "augment": _say_augmentation, "explain": _say_circuit}
+
+    def stage(name: str, result: dict[str, Any] | None) -> None:
+        if result is None:
+            err.print(f"\n[bold]{list(STAGES).index(name) + 1}/{len(STAGES)} {STAGES[name]}[/bold]")
+        elif name in says:
+            says[name](result)
+
+    with training_display(preset("loop"), budget) as (begun, notice):
+        yield {"stage": stage, "begun": begun, "notice": notice}
+
+
+def _say_counts(counts: dict[str, Any]) -> None:
+    err.print(
+        f"{counts['facts']:,} facts, {counts['entities']:,} entities, {counts['relations']} relations; "
+        f"{counts['held_out']:,} facts held out ({counts['held_out_validation']:,} for validation, "
+        f"{counts['held_out_test']:,} for test)"
+    )
+
+
+def _say_phi(measured: dict[str, Any]) -> None:
+    trainable = measured["trainable"]
+    err.print(
+        f"phi {measured['phi']:.2f} ({measured['paths']:,} paths of {measured['hops']} facts); "
+        f"after hold-out {trainable['phi']:.2f}. {measured['verdict']}"
+    )
+
+
+def _say_augmentation(report: dict[str, Any]) -> None:
+    failing = [row["relation"] for row in report["per_relation"] if not row["passes"]]
+    added = f"{report['added']:,} facts added, phi {report['phi_before']:.2f} to {report['phi_after']:.2f}"
+    err.print(
+        (added if report["added"] else "nothing is added")
+        + ("; every relation passes" if not failing else f"; below the target: {', '.join(failing)}"),
+        markup=False,
+    )
+
+
+def _say_circuit(result: dict[str, Any]) -> None:
+    scores = [found["ood"]["score"] for found in result["seeds"]]
+    right, named = (sum(score[key] for score in scores) for key in ("right", "right_and_named"))
+    err.print(f"the bridge is named in {named} of {right} right answers over held-out facts")
+    for line in _about_the_circuit(result):
+        err.print(line, markup=False)
+
+
+def show_graph(graph: dict[str, Any]) -> None:
+    """What was ingested and held out."""
+    _say_counts(graph)
+    out.print(f"graph folder: {graph['graph']}\nnext: grokhop phi {graph['graph']}", soft_wrap=True, markup=False)
+
+
+def show_phi(measured: dict[str, Any]) -> None:
+    """A table with a row for each relation, before and after hold-out, and the verdict."""
+    after = {row["relation"]: row for row in measured["trainable"]["per_relation"]}
+    title = f"phi over paths of {measured['hops']} facts, target {measured['target']:g}"
+    names = ("facts", "first", "last hop", "paths", "b_r", "phi", "trainable", "ok")
+    table = plain_table(title, "relation", names)
+    for row in sorted(measured["per_relation"], key=lambda row: -row["phi"]):
+        counts = (f"{row[key]:,}" for key in ("facts", "first_hop_paths", "last_hop_paths", "paths"))
+        trainable = after[row["relation"]]
+        ratios = (f"{row['branching']:.2f}", f"{row['phi']:.2f}", f"{trainable['phi']:.2f}")
+        table.add_row(_short(row["relation"]), *counts, *ratios, "yes" if trainable["passes"] else "no")
+    out.print(table)
+    for name, part in (("all facts", measured), ("trainable facts", measured["trainable"])):
+        out.print(
+            f"{name}: {part['facts']:,} facts, {part['entities']:,} entities, {part['paths']:,} paths "
+            f"({part['paths_no_return']:,} that do not return to their head), phi {part['phi']:.2f} "
+            f"(Lemma 1, evenly spread: about {part['lemma_1_bound']:.2f}; "
+            f"Lemma 2, every relation passes: {'holds' if part['lemma_2_holds'] else 'does not hold'})",
+            soft_wrap=True,
+        )
+    out.print(measured["verdict"], style="bold", soft_wrap=True, markup=False)
+
+
+def show_augmentation(report: dict[str, Any]) -> None:
+    """What was added and what it did to phi."""
+    names = ("missing", "as first", "as later", "added", "phi before", "after", "ok")
+    table = plain_table(f"phi of trainable facts, target {report['target']:g}", "relation", names)
+    for row in sorted(report["per_relation"], key=lambda row: row["phi_after"]):
+        keys = ("missing_before", "missing_first_hop_before", "missing_last_hop_before", "added")
+        counts = (f"{row[key]:,}" for key in keys)
+        ratios = (f"{row['phi_before']:.2f}", f"{row['phi_after']:.2f}", "yes" if row["passes"] else "no")
+        table.add_row(_short(row["relation"]), *counts, *ratios)
+    out.print(table)
+    sources = ", ".join(f"{n:,} from {name}" for name, n in report["by_source"].items()) or "none needed"
+    out.print(
+        f"added facts: {report['added']:,} ({sources}); no plan needs fewer than {report['lower_bound']:,}",
+        soft_wrap=True,
+    )
+    if report["rejected"]:
+        reasons = ", ".join(f"{n:,} because {reason}" for reason, n in report["rejected"].items())
+        out.print(f"not added: {reasons}", markup=False, soft_wrap=True)
+    for name, n in report["wanted"].items():
+        out.print(f"asked of an endpoint: {n} of {name}", markup=False, soft_wrap=True)
+    if "llm" in report:
+        out.print(f"endpoint: {report['llm']['cost']}", markup=False, soft_wrap=True)
+    for missed in report["unreachable"]:
+        out.print(f"not reached: {missed['relation']}: {missed['reason']}", markup=False, soft_wrap=True)
+
+
+def show_training(result: dict[str, Any]) -> None:
+    """The three grokking times of each seed."""
+    names = ("training 99 %", "ID 95 %", "OOD 95 %", "end", "steps", "rows/s")
+    table = plain_table("seconds until", "seed", names)
+    for seed, summary in zip(result["numbers"], result["seeds"], strict=True):
+        times = (f"{t['seconds']:.1f}" if t else "not reached" for t in summary["grok"].values())
+        end = (f"{summary['train_seconds']:.1f}", str(summary["steps"]), f"{summary['rows_per_second']:,.0f}")
+        table.add_row(str(seed), *times, *end)
+    out.print(table)
+    out.print(f"run folder: {result['run']}\nnext: grokhop eval {result['run']}", soft_wrap=True, markup=False)
+
+
+def show_evaluation(result: dict[str, Any]) -> None:
+    """The cells, facts on their own, and the graph's questions."""
+    seeds = result["seeds"]
+    title = f"test accuracy, {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}, 95 % interval"
+    table = plain_table(title, "queries", ("accuracy", "low", "high", "spread", "n"))
+    _add_score(table, "facts alone", "all", result["atomic"])
+    _add_score(table, "facts alone", "held out", result["atomic_held_out"])
+    for hops, cells in result["cells"].items():
+        for cell, score in cells.items():
+            _add_score(table, f"{hops} hops", cell if hops == "2" else f"{cell} held out", score)
+    for cell, score in result["comparison"].items():
+        if score["n"]:
+            _add_score(table, "comparisons of facts", cell, score)
+    out.print(table)
+    if result["questions"]:
+        show_questions(result)
+
+
+def show_questions(result: dict[str, Any]) -> None:
+    """Questions by type and cell as the benchmark scores them, and those out of distribution that were missed."""
+    names = ("EM", "low", "high", "F1", "evidence F1", "baseline", "n")
+    table = plain_table(f"questions, {percent(result['parsed'])} understood", "type", names)
+    for kind, cells in result["questions"].items():
+        for cell, score in cells.items():
+            keys = ("accuracy", "low", "high", "f1", "evidence_f1")
+            shares = (percent(score[key]) for key in keys)
+            baseline = percent(score["baseline"]) if "baseline" in score else "–"
+            table.add_row(f"{kind}, {cell}", *shares, baseline, f"{score['n']:,}")
+    out.print(table)
+    misses = [miss for cells in result["questions"].values() for miss in cells.get("ood", {}).get("misses", [])]
+    for miss in misses:
+        out.print(f"missed (seed {miss['seed']}): {miss['question']} {miss['cause']}", markup=False, soft_wrap=True)
+
+
+def _add_score(table: Table, name: str, cell: str, score: dict[str, Any]) -> None:
+    shares = (percent(score[key]) for key in ("accuracy", "low", "high", "spread"))
+    table.add_row(f"{name}, {cell}", *shares, f"{score['n']:,}")
+
+
+def show_answer(result: dict[str, Any]) -> None:
+    """What was understood, the hops, the answer and what the graph says."""
+    out.print(f"understood: {result['understood']}", markup=False, soft_wrap=True)
+    for name in result["linked"]:
+        if name["how"] != "exact":
+            out.print(f"  {name['name']}: taken for {name['entity']} ({name['how']})", markup=False, soft_wrap=True)
+    table = plain_table("hop by hop", "relation", ("after loop", "read out", "probability"))
+    for hop in result["hops"]:
+        table.add_row(_short(hop["relation"]), str(hop["loop"]), _short(hop["entity"]), percent(hop["probability"]))
+    out.print(table)
+    answer = f"answer: {result['answer']} ({percent(result['probability'])})"
+    out.print(answer, style="bold", markup=False, soft_wrap=True)
+    for line in _what_the_graph_says(result):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def _what_the_graph_says(result: dict[str, Any]) -> Iterator[str]:
+    longest = max(hop["loop"] for hop in result["hops"])
+    if result["compared"] is None and longest > result["trained_hops"]:
+        yield f"chains of more than {result['trained_hops']} hops were not trained"
+    made = "" if result["observed"] else ", some of them added by an augmentation"
+    if not result["in_graph"]:
+        yield "no facts of the graph answer this"
+    elif result["compared"] is None:
+        yield f"facts of the graph{made} say: {', '.join(result['expected'])}"
+    else:
+        yield f"the facts behind it are in the graph{made}: {' and '.join(map(', '.join, result['compared']))}"
+
+
+def show_recipes(result: dict[str, Any]) -> None:
+    """The published experiments that can be run, and what each needs."""
+    for recipe in result["recipes"]:
+        needs = "needs files of 2WikiMultiHopQA" if recipe["needs_files"] else "needs no files"
+        out.print(f"{recipe['name']} ({needs}): {recipe['title']}", markup=False, soft_wrap=True)
+    out.print("no published size was run here; --published takes it, for those with a GPU", soft_wrap=True)
+    out.print("run one with: grokhop reproduce NAME [FILES] -o FOLDER", markup=False)
+
+
+def show_reproduction(result: dict[str, Any]) -> None:
+    """What was reported beside what came of it here, whether the pattern shows, and what had to be assumed."""
+    from grokhop.experiments.reproduce import FIGURES
+
+    reported, ours = result["reported"], result["ours"]
+    table = plain_table(result["title"], "", ("reported", "certainty", "here"))
+    for name, label in FIGURES.items():
+        told = reported.get(name, {"value": None, "certainty": ""})
+        if name in ours or told["value"] is not None:
+            table.add_row(label, _figure(name, told["value"]), told["certainty"], _figure(name, ours.get(name)))
+    out.print(table)
+    for line in _about_a_reproduction(result):
+        out.print(line, markup=False, soft_wrap=True)
+    show_report(result)
+
+
+def _figure(name: str, value: Any) -> str:
+    """A figure of a reproduction, or those of its seeds."""
+    if isinstance(value, list):
+        return ", ".join(_figure(name, one) for one in value)
+    if name.endswith("accuracy") or value is None:
+        return percent(value)
+    return f"{value:,.0f}" if value >= 100 or isinstance(value, int) else f"{value:.3g}"
+
+
+def _about_a_reproduction(result: dict[str, Any]) -> Iterator[str]:
+    for cell in ("id", "ood"):
+        score = result["ours"][cell]
+        blind = "" if score["blind"] is None else f"; {percent(score['blind'])} whatever is asked"
+        yield (
+            f"here, {cell.upper()}: {percent(score['accuracy'])} of {score['n']:,}, 95 % interval "
+            f"{percent(score['low'])} to {percent(score['high'])}, seeds {', '.join(map(percent, score['per_seed']))}, "
+            f"spread {percent(score['spread'])}{blind}"
+        )
+    yield f"here, ID 95 % and OOD 95 % are of {result['ours']['marks']}"
+    reason = "" if result["here"]["published"] else f": {result['not_run']}"
+    yield f"published size: {result['published_size']}{reason}"
+    for name in ("published", "here"):
+        plan = result[name]
+        yield f"{name}: {plan['model']}; {', '.join(['preset ' + plan['preset'], *plan['set']])}; {plan['budget']}"
+    shows = {True: "shows", False: "does not show", None: "cannot be told"}
+    yield f"the reported pattern {shows[result['pattern']['shows']]}"
+    for claim in result["pattern"]["claims"]:
+        yield f"- {claim['says']} ({claim['certainty']}) {shows[claim['shows']]}: {claim['because']}"
+    yield f"known of the paper: {result['where']}"
+    yield from (f"unknown: {line}" for line in result["unknown"])
+    yield from (f"assumed: {line}" for line in result["assumed"])
+
+
+def show_report(result: dict[str, Any]) -> None:
+    """Where the report is."""
+    out.print(f"report: {result['report']}", soft_wrap=True, markup=False)
+
+
+def show_demo(result: dict[str, Any]) -> None:
+    """The table of accuracies and where the report is."""
+    show_evaluation(result["evaluation"])
+    show_report(result)
+
+
+def show_baselines(result: dict[str, Any]) -> None:
+    """The accuracies of the run's models and of each baseline, and what the baselines could not be asked or answer."""
+    baselines = result["baselines"]
+    contenders = {**({"model": result["model"]} if result["model"] else {}), **baselines}
+    out.print("exact answers; n is of the rows below it", style="italic")
+    for kind in ("questions", "cells"):
+        asked = dict.fromkeys(column for baseline in baselines.values() for column in _asked_of(baseline, kind))
+        columns = sorted(asked, key=lambda column: column[1] in ("mixed", "validation", "unknown"))
+        for start in range(0, len(columns), TABLE_COLUMNS):
+            out.print(_contenders_table(contenders, kind, columns[start : start + TABLE_COLUMNS]))
+    for name, baseline in baselines.items():
+        for line in _baseline_notes(baseline):
+            out.print(f"{name}: {line}", markup=False, soft_wrap=True)
+
+
+def _asked_of(baseline: dict[str, Any], kind: str) -> Iterator[tuple[str, str]]:
+    """Questions by type and cell, out of distribution first, or queries by hops and cell; none that is empty."""
+    for group, by_cell in baseline.get(kind, {}).items():
+        cells = sorted(by_cell, key=lambda cell: cell != "ood") if kind == "questions" else by_cell
+        yield from ((group, cell) for cell in cells if by_cell[cell]["n"] or by_cell[cell].get("not_asked"))
+
+
+def _contenders_table(contenders: dict[str, Any], kind: str, columns: Sequence[tuple[str, str]]) -> Table:
+    """A row for each contender; where one was asked another number, a row of numbers stands before it."""
+    names = [
+        f"{_HEADS.get(group, group[:9]) if kind == 'questions' else f'{group} hops'}\n{_HEADS.get(cell, cell)}"
+        for group, cell in columns
+    ]
+    table, before = plain_table("", "", names), [""]
+    for name, baseline in contenders.items():
+        scores = [baseline.get(kind, {}).get(group, {}).get(cell, {}) for group, cell in columns]
+        numbers = [f"{score['n']:,}" if score else "–" for score in scores]
+        if not any(scores):
+            continue
+        if numbers != before:
+            table.add_row("n", *numbers, style="dim")
+        before = numbers
+        table.add_row(name, *(percent(score.get("accuracy")) for score in scores))
+        if name == "llm":
+            table.add_row("llm, F1", *(percent(score.get("f1")) for score in scores))
+    return table
+
+
+def _baseline_notes(baseline: dict[str, Any]) -> Iterator[str]:
+    if "asked" in baseline:
+        yield (
+            f"{baseline['model']}, {'open' if baseline['open_book'] else 'closed'}-book: {baseline['asked']:,} asked, "
+            f"{baseline['unreadable']:,} of them answered unreadably, {baseline['not_asked']:,} not asked, "
+            f"{baseline['failed']:,} failed; {baseline['cost']}"
+        )
+    scores = [score for by_cell in baseline.get("questions", {}).values() for score in by_cell.values()]
+    causes: Counter[str] = sum((Counter(score.get("causes", {})) for score in scores), Counter())
+    if causes:
+        yield f"missed questions: {', '.join(f'{cause} ({n:,})' for cause, n in causes.most_common())}"
+
+
+def show_bench(result: dict[str, Any]) -> None:
+    """The contenders of each quantity, one table for all that share their conditions, and whether they agree."""
+    for told in dict.fromkeys(row["conditions"] for row in result["rows"]):
+        table, name = plain_table(told, "", ("median", "low to high", "ratio")), ""
+        for row in (row for row in result["rows"] if row["conditions"] == told):
+            if row["name"] != name:
+                name = row["name"]
+                table.add_row(name, style="bold")
+            median, low, high = (_bench_figure(row[key]) for key in ("median", "low", "high"))
+            reached = (f"{median} {row['unit']}", f"{low} to {high}") if row["reached"] else (row["note"], "–")
+            ratio = "" if row["reached"] or row["ratio"] is None else "at least "
+            table.add_row(f"  {row['contender']}", *reached, ratio + _bench_figure(row["ratio"]))
+        out.print(table)
+        for note in dict.fromkeys(r["note"] for r in result["rows"] if r["conditions"] == told and r["reached"]):
+            if note:
+                out.print(note, markup=False, soft_wrap=True)
+    if any(row["ratio"] is not None for row in result["rows"]):
+        out.print("ratio: how many times the first is better than each; above 1 it is ahead", soft_wrap=True)
+    for what, exponent in result.get("exponents", {}).items():
+        out.print(f"{what}: grows with the number of facts to the power of {exponent:.2f}", soft_wrap=True)
+    for found in result.get("same", []):
+        out.print(f"{'the same' if found['same'] else 'NOT THE SAME'}: {found['what']}", markup=False, soft_wrap=True)
+    for note in result.get("notes", []):
+        out.print(note, markup=False, soft_wrap=True)
+    hardware = result["hardware"]
+    out.print(f"{hardware['processor']}, {hardware['cores']} cores, {result['created']}", markup=False, soft_wrap=True)
+
+
+def _bench_figure(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def show_export(result: dict[str, Any]) -> None:
+    """What was written, and how it is read."""
+    out.print(f"{result['model']}: {result['parameters']:,} parameters, {result['tokens']:,} tokens", markup=False)
+    out.print(f"export: {result['export']} (README.md says how to ask it)", soft_wrap=True, markup=False)
+
+
+_DISTRIBUTION = {"id": "in distribution", "ood": "out of distribution"}
+
+
+def show_explanation(result: dict[str, Any]) -> None:
+    """How often the bridges are named, what each place restores, and what was found of single queries."""
+    table = plain_table("does the explanation hold? two hops", "queries", ("asked", "right", "right, bridge named"))
+    table.add_column("bridge named, wrong", justify="right")
+    for found in result["seeds"]:
+        for name, words in _DISTRIBUTION.items():
+            score = found[name]["score"]
+            numbers = (score[key] for key in ("n", "right", "right_and_named", "named_and_wrong"))
+            table.add_row(f"seed {found['seed']}, {words}", *(f"{number:,}" for number in numbers))
+    out.print(table)
+    if result["patching"]:
+        heading = f"put back into a query with another head, {_DISTRIBUTION[result['asked']]}"
+        patched = plain_table(heading, "residual stream at", ("answer restored",))
+        for place, share in result["patching"].items():
+            patched.add_row(place, percent(max(0.0, share)))
+        out.print(patched)
+    for line in _about_the_circuit(result):
+        out.print(line, markup=False)
+    for query in result["queries"]:
+        _show_places(query)
+
+
+def _about_the_circuit(result: dict[str, Any]) -> Iterator[str]:
+    for found in result["seeds"]:
+        for name, words in _DISTRIBUTION.items():
+            cell, carried = found[name], found[name]["carried_over"]
+            if carried and carried["n"]:
+                yield (
+                    f"seed {found['seed']}, {words}: the bridge's state of another query brings the answer in "
+                    f"{percent(carried['answered'])} of {carried['n']}; without the bridge "
+                    f"{percent(cell['ablation']['bridge'])} are still right, without the second entity there "
+                    f"{percent(cell['ablation']['second'])}"
+                )
+    if not result["formation"]:
+        yield "no snapshots were kept: train with --set snapshots=8 to see how the circuit forms"
+
+
+def _show_places(query: dict[str, Any]) -> None:
+    table = plain_table(" / ".join(query["query"]), "position", ("depth", "reads out", "probability"))
+    for place in query["places"]:
+        best = place["top"][0]
+        table.add_row(
+            f"{place['position']} {place['token']}",
+            str(place["depth"]),
+            _short(best["entity"]),
+            percent(best["probability"]),
+        )
+    out.print(table)

@@ -1,0 +1,549 @@
+"""The command line. Each command is one function of one stage; nothing is decided here.
+
+Everything that is heavy is imported by the command that needs it, so that help comes at once.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from grokhop.cli.bench import bench_app
+from grokhop.cli.options import Changes, Json, Threads, emit
+from grokhop.core.errors import InputError
+
+app = typer.Typer(
+    help="Turn a knowledge graph into a small transformer that answers multi-hop questions, and show that it reasons.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+ingest_app = typer.Typer(help="Read a graph and hold facts out of it.", no_args_is_help=True)
+app.add_typer(ingest_app, name="ingest")
+app.add_typer(bench_app, name="bench")
+
+Graph = Annotated[Path, typer.Argument(help="A graph folder.", metavar="GRAPH", show_default=False)]
+Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN", show_default=False)]
+Out = Annotated[Path, typer.Option("--output", "-o", help="The folder to make.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(help="One file or several.", metavar="FILES", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Replace the folder if it exists.")]
+Holdout = Annotated[float, typer.Option("--holdout", help="Share of facts held out of every composition.")]
+QuestionHoldout = Annotated[float, typer.Option("--holdout", help="Share of questions whose facts are held out.")]
+OodQuestions = Annotated[Path | None, typer.Option(help="Hold out every fact that the questions of this file use.")]
+Preset = Annotated[str, typer.Option(help="loop, toy, paper, paper-full or gpt2.")]
+BaseUrl = Annotated[
+    str | None, typer.Option("--base-url", help="Of the endpoint for 'llm'; its key is in GROKHOP_API_KEY.")
+]
+EndpointModel = Annotated[str | None, typer.Option("--model", help="The endpoint's model.")]
+MaxRequests = Annotated[int, typer.Option("--max-requests", min=1, help="The endpoint is sent no more requests.")]
+MaxTokens = Annotated[int, typer.Option("--max-tokens", min=1, help="Nor more tokens, prompts and replies together.")]
+Cache = Annotated[Path, typer.Option("--cache", help="Where the endpoint's answers are kept.")]
+
+
+@ingest_app.command("worldfacts")
+def ingest_worldfacts(out: Out, holdout: Holdout = 0.1, force: Force = False, as_json: Json = False) -> None:
+    """The built-in graph: 196 states and what belongs to them."""
+    from grokhop.datasets import ingest
+
+    _show_graph(out, ingest.ingest_worldfacts(out, holdout=holdout, force=force), as_json)
+
+
+@ingest_app.command("2wiki")
+def ingest_two_wiki(
+    files: Files,
+    out: Out,
+    holdout: QuestionHoldout = 0.1,
+    ood_questions: OodQuestions = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """2WikiMultiHopQA's JSON (an array or lines, gzip too) or Parquet."""
+    from grokhop.datasets import ingest
+
+    graph = ingest.ingest_two_wiki(files, out, holdout=holdout, ood_questions=ood_questions, force=force)
+    _show_graph(out, graph, as_json)
+
+
+@ingest_app.command("hub")
+def ingest_hub(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="2wikimultihopqa, or the name of a mirror of it.")],
+    out: Out,
+    split: Annotated[str, typer.Option(help="dev or train.")] = "dev",
+    revision: Annotated[str | None, typer.Option(help="A commit, branch or tag instead of the pinned commit.")] = None,
+    holdout: QuestionHoldout = 0.1,
+    ood_questions: OodQuestions = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """2WikiMultiHopQA, fetched from the Hugging Face hub."""
+    from grokhop.datasets import ingest
+
+    graph = ingest.ingest_hub(
+        name, out, split=split, revision=revision, holdout=holdout, ood_questions=ood_questions, force=force
+    )
+    _show_graph(out, graph, as_json)
+
+
+@ingest_app.command("triples")
+def ingest_triples(
+    files: Files,
+    out: Out,
+    columns: Annotated[
+        str | None, typer.Option(help="Head, relation and tail by position ('0,1,2') or name ('s,p,o').")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="A file of keys and labels (TSV, CSV or JSON).")] = None,
+    holdout: Holdout = 0.1,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """TSV, CSV, Parquet or N-Triples (gzip too)."""
+    from grokhop.datasets import ingest
+
+    graph = ingest.ingest_triples(files, out, columns=columns, labels=labels, holdout=holdout, force=force)
+    _show_graph(out, graph, as_json)
+
+
+@ingest_app.command("osu")
+def ingest_osu(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A data folder of the GrokkedTransformer code.")],
+    out: Out,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """The JSON of Wang et al. (2024), with its own hold-out."""
+    from grokhop.datasets import ingest
+
+    _show_graph(out, ingest.ingest_osu(directory, out, force=force), as_json)
+
+
+@ingest_app.command("synthetic")
+def ingest_synthetic(
+    out: Out,
+    kind: Annotated[
+        str, typer.Option(help="composition, or comparison: numbers to be put into order.")
+    ] = "composition",
+    entities: Annotated[int | None, typer.Option(help="2000 if left out; of comparisons 1000.")] = None,
+    relations: Annotated[int | None, typer.Option(help="200 if left out; of comparisons 20.")] = None,
+    out_degree: Annotated[int | None, typer.Option(help="Facts that begin at each entity; 20 if left out.")] = None,
+    values: Annotated[int | None, typer.Option(help="Of comparisons, how many numbers; 20 if left out.")] = None,
+    holdout: Annotated[
+        float | None, typer.Option(help="Exact share of facts held out; 0.05 if left out, of comparisons 0.1.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed draws another graph.")] = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """A graph drawn by chance, as by Wang et al. (2024)."""
+    from grokhop.datasets import ingest
+
+    graph = ingest.ingest_synthetic(
+        out,
+        kind=kind,
+        entities=entities,
+        relations=relations,
+        out_degree=out_degree,
+        values=values,
+        holdout=holdout,
+        seed=seed,
+        force=force,
+    )
+    _show_graph(out, graph, as_json)
+
+
+@app.command()
+def phi(
+    graph: Graph,
+    hops: Annotated[int, typer.Option(help="Facts in a path.")] = 2,
+    target: Annotated[float, typer.Option(help="The phi that every relation should reach.")] = 6.25,
+    as_json: Json = False,
+) -> None:
+    """Measure, relation by relation, whether a graph holds enough inferred facts to be grokked."""
+    from grokhop.cli import console
+    from grokhop.graph.graph import Graph
+    from grokhop.phi.report import measure
+
+    measured = measure(Graph.read(graph), hops=hops, target=target)
+    emit(measured, as_json, console.show_phi)
+
+
+@app.command()
+def augment(
+    graph: Graph,
+    out: Annotated[Path | None, typer.Option("--output", "-o", help="The folder to make.", show_default=False)] = None,
+    target_phi: Annotated[float, typer.Option(help="The phi that every relation should reach.")] = 6.25,
+    source: Annotated[
+        str, typer.Option(help="Sources in their order, with commas: graph, gazetteer, llm, wrong.")
+    ] = "graph",
+    wrong_share: Annotated[
+        float | None, typer.Option(help="Share of the added facts that is made false on purpose.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be added, and write nothing.")] = False,
+    seed: Annotated[int, typer.Option(help="Another seed adds other facts.")] = 0,
+    level: Annotated[
+        int | None,
+        typer.Option(
+            help="Facts that an entity may get in each direction; the target if left out. More need fewer facts."
+        ),
+    ] = None,
+    new_cities: Annotated[int, typer.Option(min=0, help="Unknown cities that 'gazetteer' adds to be compared.")] = 0,
+    base_url: BaseUrl = None,
+    model: EndpointModel = None,
+    max_requests: MaxRequests = 200,
+    max_tokens: MaxTokens = 200_000,
+    text: Annotated[
+        Path | None, typer.Option(help="Paragraphs, blank lines between, for 'llm' to read facts from.")
+    ] = None,
+    elaborate: Annotated[
+        bool, typer.Option("--elaborate", help="Have the endpoint write a paragraph for each added fact.")
+    ] = False,
+    cache: Cache = Path(".grokhop-cache"),
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Add facts until every relation passes, without touching what is held out."""
+    from grokhop.augmentation.augment import augment_folder, paragraphs_of
+    from grokhop.cli import console
+
+    if (out is None) != dry_run:
+        raise InputError("give either -o FOLDER to write the augmented graph, or --dry-run to see the plan")
+    client = None if dry_run else _client(base_url, model, cache, max_requests, max_tokens)
+    report = augment_folder(
+        graph,
+        out,
+        target_phi=target_phi,
+        sources=source.split(","),
+        wrong_share=wrong_share,
+        seed=seed,
+        level=level,
+        new_cities=new_cities,
+        client=client,
+        paragraphs=paragraphs_of(text) if text else (),
+        elaborate=elaborate,
+        notice=console.say,
+        force=force,
+    )
+    emit(report, as_json, console.show_augmentation)
+
+
+@app.command()
+def train(
+    graph: Graph,
+    out: Out,
+    preset: Preset = "loop",
+    hops: Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare/--no-compare", help="Train comparisons too, where the graph's questions compare.")
+    ] = True,
+    changes: Changes = None,
+    budget: Annotated[str, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'.")] = "10m",
+    seeds: Annotated[int, typer.Option(min=1, help="Models to train, with seeds 0, 1, ...")] = 1,
+    threads: Threads = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run folder stopped.")] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train until the validation queries are answered, or the budget is spent."""
+    from grokhop import config as settings
+    from grokhop.cli import console
+
+    chosen = settings.preset(preset, hops=hops, compare=compare, changes=changes or ())
+    limit = settings.Budget.parse(budget)
+    from grokhop.training.train import train as train_run
+
+    with console.training_display(chosen, limit) as (begun, notice):
+        run = train_run(
+            graph,
+            out,
+            settings=chosen,
+            preset=preset,
+            budget=limit,
+            seeds=seeds,
+            threads=threads,
+            resume=resume,
+            force=force,
+            begun=begun,
+            notice=notice,
+        )
+    finished = run.finished_seeds()
+    summaries = {"run": str(out), "numbers": finished, "seeds": [run.summary(seed) for seed in finished]}
+    emit(summaries, as_json, console.show_training)
+
+
+@app.command()
+def sweep(
+    graph: Graph,
+    out: Out,
+    phi: Annotated[
+        str, typer.Option(help="Inferred facts for each atomic fact, with commas; 'all' for all there are.")
+    ] = "0.5,1,2,3.6,6.25,all",
+    presets: Annotated[str, typer.Option("--preset", help="One preset or several, with commas.")] = "loop",
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE,...",
+            help="Settings that each preset is trained with, one after the other, such as hops=2,3 or "
+            "optimizer=muon,optimizer=adamw+adam_rate=0.001; several --vary multiply.",
+            show_default=False,
+        ),
+    ] = None,
+    hops: Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")] = None,
+    changes: Changes = None,
+    budget: Annotated[str, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'.")] = "5m",
+    seeds: Annotated[int, typer.Option(min=1, help="Models to train at each level, with seeds 0, 1, ...")] = 3,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Seeds trained at once, one thread each; as many as cores if left out.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the sweep stopped, with more of all if you like.")
+    ] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Measure how accuracy and the grokking times depend on phi."""
+    from grokhop import config as settings
+    from grokhop.cli import sweep_progress as sweep_display
+
+    limit = settings.Budget.parse(budget)
+    from grokhop.sweeps.sweep import sweep as run_sweep
+
+    with sweep_display.sweep_display() as notice:
+        result = run_sweep(
+            graph,
+            out,
+            phis=phi.split(","),
+            presets=presets.split(","),
+            vary=vary or (),
+            seeds=seeds,
+            hops=hops,
+            changes=changes or (),
+            budget=limit,
+            jobs=jobs,
+            resume=resume,
+            force=force,
+            notice=notice,
+        )
+    emit(result, as_json, lambda found: sweep_display.show_sweep(found, out))
+    if result["failed"]:
+        raise typer.Exit(1)
+
+
+@app.command("eval")
+def evaluate(
+    run: Run,
+    questions: Annotated[
+        Path | None, typer.Option(help="Ask the questions of this file instead (2WikiMultiHopQA's format).")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Ask these instead of the models, with commas: oracle, majority, llm.")
+    ] = None,
+    open_book: Annotated[
+        bool, typer.Option("--open-book", help="List facts in the prompts of 'llm', those needed among others.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Test queries of each cell for 'llm', where the graph has no questions.")
+    ] = 100,
+    base_url: BaseUrl = None,
+    model: EndpointModel = None,
+    max_requests: MaxRequests = 200,
+    max_tokens: MaxTokens = 200_000,
+    cache: Cache = Path(".grokhop-cache"),
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Ask the finished models, or baselines, the test queries and questions."""
+    from grokhop.cli import console
+
+    if baseline is not None or base_url is not None or open_book:
+        from grokhop.evaluation.baselines import run_baselines
+
+        result = run_baselines(
+            run,
+            baseline.split(",") if baseline else [],
+            file=questions,
+            client=_client(base_url, model, cache, max_requests, max_tokens),
+            open_book=open_book,
+            limit=limit,
+            notice=console.say,
+        )
+        emit(result, as_json, console.show_baselines)
+        return
+    from grokhop.evaluation import evaluate as stage
+
+    if questions is None:
+        emit(stage.evaluate(run, threads=threads), as_json, console.show_evaluation)
+    else:
+        emit(stage.evaluate_questions(run, questions, threads=threads), as_json, console.show_questions)
+
+
+@app.command()
+def ask(
+    run: Run,
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="A question in words, or a path 'entity / relation / relation'.")
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Which of the trained models to ask.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Ask a question, and see the answer hop by hop."""
+    from grokhop.cli import console
+    from grokhop.inference.ask import ask as ask_run
+
+    emit(ask_run(run, text, seed=seed), as_json, console.show_answer)
+
+
+@app.command()
+def explain(
+    run: Run,
+    query: Annotated[
+        list[str] | None,
+        typer.Option(help="A path or a question that is looked into, place by place; may be repeated."),
+    ] = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """See the circuit: what is named on the way, what carries the answer, and how that came about."""
+    from grokhop.cli import console
+    from grokhop.interpretability.explain import explain as explain_run
+
+    emit(explain_run(run, texts=query or (), threads=threads), as_json, console.show_explanation)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder or a sweep folder.", metavar="RUN", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Write RUN/report.html, one file with everything in it; of a sweep too."""
+    from grokhop.cli import console
+    from grokhop.reporting import report as write_report
+
+    emit({"report": str(write_report(run))}, as_json, console.show_report)
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A recipe; if left out, all are listed.")] = "",
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILES", help="Records, for a recipe that needs some.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--output", "-o", help="The folder to make.", show_default=False)] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Answer with another model than the recipe's, such as loop, on the same data.")
+    ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="At the published size; it takes a GPU, and days.")
+    ] = False,
+    changes: Changes = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Models to train, with seeds 0, 1, ...")] = 3,
+    budget: Annotated[str | None, typer.Option(help="Of each seed, instead of the recipe's.")] = None,
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Run a published experiment, and set its figures beside those that come of it here."""
+    from grokhop import config as settings
+    from grokhop.cli import console
+    from grokhop.experiments.recipes import read_recipe, recipes
+
+    if not name:
+        emit({"recipes": recipes()}, as_json, console.show_recipes)
+        return
+    limit = settings.Budget.parse(budget) if budget else None
+    chosen: dict[str, Any] = {"preset": preset, "published": published, "changes": changes or (), "budget": limit}
+    plan = read_recipe(name).plan(**chosen)
+    from grokhop.experiments.reproduce import reproduce as run_recipe
+
+    with console.training_display(plan.settings, plan.budget) as (begun, notice):
+        result = run_recipe(
+            name,
+            files or [],
+            out or Path("runs") / name,
+            **chosen,
+            seeds=seeds,
+            threads=threads,
+            force=force,
+            begun=begun,
+            notice=notice,
+        )
+    emit(result, as_json, console.show_reproduction)
+
+
+@app.command()
+def demo(
+    out: Out = Path("runs/demo"),
+    budget: Annotated[str, typer.Option(help="Training takes at most this.")] = "3m",
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """The whole flow on the built-in graph, to a report."""
+    from grokhop import config as settings
+    from grokhop.cli import console
+
+    limit = settings.Budget.parse(budget)
+    from grokhop.pipeline import demo as run_demo
+
+    with console.demo_display(limit) as watch:
+        result = run_demo(out, budget=limit, threads=threads, force=force, **watch)
+    emit(result, as_json, console.show_demo)
+
+
+@app.command()
+def export(
+    run: Run,
+    out: Out,
+    to: Annotated[str, typer.Option("--to", help="hf, a folder for the library transformers.")] = "hf",
+    seed: Annotated[int, typer.Option(min=0, help="Which of the trained models to write.")] = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write a model for other programs."""
+    from grokhop.cli import console
+    from grokhop.export import huggingface as hf
+
+    if to != "hf":
+        raise InputError(f"--to {to!r} is no format: choose hf")
+    emit(hf.export(run, out, seed=seed, force=force), as_json, console.show_export)
+
+
+def _client(base_url: str | None, model: str | None, cache: Path, max_requests: int, max_tokens: int) -> Any:
+    """The client of an endpoint; None without an address."""
+    if base_url is None:
+        return None
+    from grokhop.core.llm_client import Client, Endpoint
+
+    return Client(
+        Endpoint(base_url=base_url, model=model or "", cache=cache, max_requests=max_requests, max_tokens=max_tokens)
+    )
+
+
+def _show_graph(out: Path, graph: Any, as_json: bool) -> None:
+    from grokhop.cli import console
+
+    emit({"graph": str(out), **graph.counts()}, as_json, console.show_graph)
+
+
+def main() -> None:
+    """Run a command. Exit codes: 0 done, 1 the work failed, 2 the input or the usage is wrong."""
+    # Threads that wait by spinning slow a run by half and more when anything else wants their core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app()
+    except InputError as error:
+        sys.stderr.write(f"grokhop: {error}\n")
+        raise SystemExit(2) from error
+    except BrokenPipeError as error:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from error
+    except OSError as error:
+        sys.stderr.write(f"grokhop: {error.filename or 'a file'} cannot be read or written ({error.strerror})\n")
+        raise SystemExit(2) from error
+    except KeyboardInterrupt as error:
+        sys.stderr.write("grokhop: stopped; a training goes on with the same command and --resume\n")
+        raise SystemExit(130) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Finished models and baselines on the test queries and questions."""

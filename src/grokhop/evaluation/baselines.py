@@ -1,0 +1,207 @@
+"""Baselines: what else answers the test queries and questions of a run, scored by the rules that its models are.
+
+- `oracle` looks the facts of the graph up, held-out ones too (`grokhop.evaluation.lookup`): the ceiling.
+- `majority` gives the commonest object of the last relation among trainable facts, whoever is asked about; of
+  comparisons the commonest place or word (`grokhop.evaluation.questions`): the floor.
+- `llm` asks an endpoint (`grokhop.evaluation.llm_baseline`).
+
+The graph's questions that are for validation are not asked. This module imports no torch; reading questions does.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grokhop.core.artifacts import conditions, sha256, write_json
+from grokhop.core.errors import InputError
+from grokhop.core.statistics import over_seeds
+from grokhop.evaluation.baseline_types import Asked
+from grokhop.evaluation.lookup import NO_ANSWER, Oracle
+from grokhop.evaluation.qa_metrics import Prediction, gold_of, score
+from grokhop.evaluation.question_files import read_questions
+from grokhop.graph.graph import Graph
+from grokhop.graph.paths import Chaining, Longs, Queries
+from grokhop.graph.queries import Query
+from grokhop.runs.run import EVAL, Run
+from grokhop.tasks.comparison import COMPARED, is_comparable
+
+if TYPE_CHECKING:
+    from grokhop.core.llm_client import Client
+from grokhop.evaluation.baseline_types import Cells, Groups, Notice, without_evidence
+
+NAMES = ("oracle", "majority", "llm")
+BASELINES = "baselines"
+"""The result's name in a run folder, without its ending; `evaluate_questions` names that of a file as well."""
+
+
+def run_baselines(
+    path: Path,
+    names: Sequence[str],
+    *,
+    file: Path | None = None,
+    client: "Client | None" = None,
+    open_book: bool = False,
+    limit: int = 100,
+    notice: Notice = lambda _line: None,
+) -> dict[str, Any]:
+    """Have each of the baselines `names` answer what the models of the run folder `path` are asked.
+
+    Args:
+        file: ask the questions of this file in 2WikiMultiHopQA's official format instead.
+        client: the endpoint for 'llm'. open_book: whether its prompts list facts (`grokhop.evaluation.llm_baseline`).
+        limit: where there are no questions, it is asked so many test queries of each cell, chosen by a fixed seed.
+
+    Returns:
+        `baselines` by name, and the same scores of the `model` where the run was evaluated; of a `file` its name and
+        sha256. It is written to the run folder as `baselines.json`, of a file as `baselines-NAME.json`, where the
+        baselines of earlier calls stay. Each baseline has `questions` by type and cell and, unless a file is asked,
+        `cells` by hops and cell; 'llm' has the one or the other.
+
+    Raises:
+        InputError: a name is none of `NAMES`, 'llm' has no endpoint or one that is for nothing, the run or the file
+            cannot be read, or see `Client.ask`.
+    """
+    _check(names, client, open_book)
+    run = Run.read(path)
+    groups, cells = _questions(run, file), {} if file else run.compositions.cells["test"]
+    made: dict[str, Any] = {}
+    for name in names:
+        if name == "oracle":
+            made[name] = _oracle(run.plain_graph, groups, cells)
+        elif name == "majority":
+            made[name] = _majority(run.plain_graph, groups, cells)
+        elif client:
+            from grokhop.evaluation.llm_baseline import ask_endpoint
+
+            made[name] = ask_endpoint(run.plain_graph, groups, cells, client, open_book, limit, notice)
+    told = {"file": {"name": file.name, "sha256": sha256(file)}} if file else {}
+    target = f"{BASELINES}-{file.stem}.json" if file else f"{BASELINES}.json"
+    kept = {**_earlier(run, target, told), **made}
+    result = {
+        "baselines": {name: kept[name] for name in NAMES if name in kept},
+        "model": _model(run, f"questions-{file.stem}.json" if file else EVAL, told),
+        **told,
+        **conditions(),
+    }
+    write_json(run.path / target, result)
+    return result
+
+
+def _check(names: Sequence[str], client: "Client | None", open_book: bool) -> None:
+    unknown = [name for name in names if name not in NAMES]
+    if unknown or not names:
+        raise InputError(f"--baseline takes one or more of {', '.join(NAMES)}, not '{', '.join(unknown)}'")
+    if "llm" in names and client is None:
+        raise InputError("--baseline llm needs an endpoint: give --base-url and --model")
+    if "llm" not in names and (client is not None or open_book):
+        raise InputError("an endpoint and --open-book are for --baseline llm: add it, or leave them out")
+
+
+def _earlier(run: Run, name: str, told: dict[str, Any]) -> dict[str, Any]:
+    """The baselines that the file `name` holds; none where it is about another file of questions."""
+    if not (run.path / name).exists():
+        return {}
+    kept = run.read_json(name, made_by="grokhop eval --baseline")
+    return dict(kept.get(BASELINES, {})) if kept.get("file") == told.get("file") else {}
+
+
+def _model(run: Run, name: str, told: dict[str, Any]) -> dict[str, Any] | None:
+    """The scores that the run's models have; None where they were not asked the same."""
+    if not (run.path / name).exists():
+        return None
+    found = run.read_json(name, made_by="grokhop eval")
+    if told and found.get("file", {}).get("sha256") != told["file"]["sha256"]:
+        return None
+    questions = {
+        kind: {cell: {k: v for k, v in scored.items() if k != "misses"} for cell, scored in by_cell.items()}
+        for kind, by_cell in found["questions"].items()
+    }
+    return {"seeds": found["seeds"], "questions": questions, "cells": found.get("cells", {})}
+
+
+def _questions(run: Run, file: Path | None) -> dict[str, dict[str, list[Asked]]]:
+    """What a run's models are asked, by type and cell; of the graph's own questions none that is for validation."""
+    graph, groups = run.plain_graph, defaultdict[str, dict[str, list[Asked]]](dict)
+    if file:
+        wanted = read_questions(file, graph)
+    else:
+        kinds = [q for q in graph.questions if q.type not in COMPARED or is_comparable(run.graph)]
+        wanted = [(question, gold_of(graph, question)) for question in kinds]
+    if not wanted:
+        return {}
+    from grokhop.evaluation.questions import question_cell, understood
+    from grokhop.language.parser import Understander
+
+    chaining, understander = Chaining(graph), Understander(graph)
+    for question, gold in sorted(wanted, key=lambda pair: pair[0].type):
+        cell = question_cell(chaining, question)
+        if file or cell != "validation":
+            query = understood(understander, question)
+            asked = Asked(question=question, gold=gold, query=query, cell=cell)
+            groups[question.type].setdefault(cell, []).append(asked)
+    return dict(groups)
+
+
+def _oracle(graph: Graph, groups: Groups, cells: Cells) -> dict[str, Any]:
+    oracle = Oracle(graph)
+    return {
+        "questions": {
+            kind: {cell: oracle.scores(asked) for cell, asked in by_cell.items()} for kind, by_cell in groups.items()
+        },
+        "cells": _cell_scores(cells, oracle.ends),
+    }
+
+
+def _cell_scores(cells: Cells, answer: Callable[[Queries], Longs]) -> dict[str, dict[str, Any]]:
+    """Scores of what `answer` makes of the queries of each cell: (Q,) entities."""
+    return {
+        str(hops): {cell: over_seeds([queries.are_right(answer(queries))]) for cell, queries in by_cell.items()}
+        for hops, by_cell in cells.items()
+    }
+
+
+def _majority(graph: Graph, groups: Groups, cells: Cells) -> dict[str, Any]:
+    commonest = commonest_objects(graph)
+    questions: dict[str, dict[str, Any]] = defaultdict(dict)
+    for kind, by_cell in groups.items():
+        for cell, asked in by_cell.items():
+            questions[kind][cell] = _blind(graph, asked) if kind in COMPARED else _guessed(graph, asked, commonest)
+    return {
+        "questions": dict(questions),
+        "cells": _cell_scores(cells, lambda queries: commonest[queries.relations[:, -1]]),
+    }
+
+
+def commonest_objects(graph: Graph) -> Longs:
+    """(R,) the commonest object of each relation among trainable facts, the first of equals; the number of entities,
+    which is none of them, where a relation has no trainable facts.
+    """
+    trained, found = graph.trainable, np.full(len(graph.relations), len(graph.entities))
+    for relation in np.unique(trained.relation):
+        found[relation] = np.bincount(trained.tail[trained.relation == relation]).argmax()
+    return found
+
+
+def _blind(graph: Graph, asked: Sequence[Asked]) -> dict[str, Any]:
+    """The blind baseline of comparisons as a score: a share, which has no F1."""
+    from grokhop.evaluation.questions import blind_share
+
+    n = len(asked)
+    share = blind_share(graph, [one.query for one in asked], [one.gold for one in asked])
+    return {**over_seeds([np.arange(n) < round(share * n)]), "f1": None, "evidence_f1": None}
+
+
+def _guessed(graph: Graph, asked: Sequence[Asked], commonest: Longs) -> dict[str, Any]:
+    labels = [*(entity.label for entity in graph.entities), NO_ANSWER]
+    guesses = [Prediction(answer=None if (r := _last(one)) is None else labels[commonest[r]]) for one in asked]
+    return without_evidence(score([one.gold for one in asked], [guesses]))
+
+
+def _last(one: Asked) -> int | None:
+    """The last relation of a chain, as it was meant rather than as it was understood, where that is known."""
+    if one.question.path:
+        return one.question.path[1][-1]
+    return one.query.branches[0].relations[-1] if isinstance(one.query, Query) else None

@@ -1,0 +1,176 @@
+"""Evaluation: the test queries and the graph's questions, asked of every seed's finished model, once.
+
+Cells tell by which facts a query is answered: I for one trained in compositions, O for one held out of them.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from grokhop.core.artifacts import conditions, sha256, write_json
+from grokhop.core.statistics import over_seeds
+from grokhop.evaluation.question_files import read_questions
+from grokhop.evaluation.questions import parsed_share, score_questions
+from grokhop.graph.graph import Graph, Part
+from grokhop.graph.paths import Chaining, Mask, Queries
+from grokhop.inference.loading import load_model
+from grokhop.inference.predict import are_right, right_at_the_end
+from grokhop.models.base import Model
+from grokhop.runs.run import EVAL, Run
+from grokhop.tasks.comparison import OPERATORS, Comparing
+from grokhop.tasks.rules import rule_queries, rule_rows, rules_of
+from grokhop.tasks.vocabulary import Vocabulary
+
+TEST_ROWS_PER_KIND = 300
+
+
+def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
+    """Ask all finished seeds of the run folder `path` all test queries; write and return `eval.json`.
+
+    Raises:
+        InputError: the run cannot be read or no seed has finished.
+    """
+    run = Run.read(path)
+    seeds = run.finished_seeds()
+    torch.set_num_threads(threads or torch.get_num_threads())
+    graph = run.graph
+    models = [load_model(run, seed) for seed in seeds]
+    made = run.compositions
+    cells = made.cells["test"]
+    questions = score_questions(models, graph, seeds=seeds, words=run.plain_graph)
+    rights = {k: {cell: _ask(models, graph, q) for cell, q in by_cell.items()} for k, by_cell in cells.items()}
+    summaries = [run.summary(seed) for seed in seeds]
+    result = {
+        "seeds": len(seeds),
+        **_atomic(models, graph),
+        "cells": {str(k): {c: over_seeds(r) for c, r in by_cell.items()} for k, by_cell in rights.items()},
+        "comparison": _compared(models, Comparing(graph, tested=made.tested)),
+        "rules": _rules(models, graph, made.tested),
+        "questions": questions,
+        "parsed": parsed_share(questions),
+        "per_relation": _per_relation(graph, cells[2], rights[2]),
+        "per_pair": _per_pair(graph, cells[2], rights[2]),
+        "grok": {name: [s["grok"][name] for s in summaries] for name in summaries[0]["grok"]},
+        "train_seconds": [s["train_seconds"] for s in summaries],
+        **conditions(),
+    }
+    write_json(run.path / EVAL, result)
+    return result
+
+
+def evaluate_questions(path: Path, file: Path, *, threads: int | None = None) -> dict[str, Any]:
+    """Ask all finished seeds of the run folder `path` the questions of a file in 2WikiMultiHopQA's official format.
+
+    Returns:
+        `questions` by type and cell, 'unknown' for those whose facts are not all in the graph, `parsed`, and of the
+        `file` its name, sha256, and how many of its questions have their facts in the graph; also written to the run
+        folder, as `questions-NAME.json`.
+
+    Raises:
+        InputError: the run or the file cannot be read, or no seed has finished.
+    """
+    run = Run.read(path)
+    seeds = run.finished_seeds()
+    torch.set_num_threads(threads or torch.get_num_threads())
+    asked = read_questions(file, run.plain_graph)
+    models = [load_model(run, seed) for seed in seeds]
+    questions, golds = [question for question, _ in asked], [gold for _, gold in asked]
+    scores = score_questions(models, run.graph, seeds=seeds, words=run.plain_graph, questions=questions, golds=golds)
+    result = {
+        "seeds": len(seeds),
+        "questions": scores,
+        "parsed": parsed_share(scores),
+        "file": {
+            "name": file.name,
+            "sha256": sha256(file),
+            "questions": len(questions),
+            "in_graph": sum(bool(question.facts) for question in questions),
+        },
+        **conditions(),
+    }
+    write_json(run.path / f"questions-{file.stem}.json", result)
+    return result
+
+
+def _ask(models: list[Model], graph: Graph, queries: Queries) -> list[Mask]:
+    return [are_right(model, Vocabulary.of(graph), queries) for model in models]
+
+
+def _atomic(models: list[Model], graph: Graph) -> dict[str, Any]:
+    """Facts asked on their own: all, and those that were held out of every composition."""
+    chaining = Chaining(graph)
+    every = np.arange(len(graph))[:, None]
+    sets = {"atomic": every, "atomic_held_out": every[graph.part != Part.TRAIN]}
+    return {name: over_seeds(_ask(models, graph, chaining.queries(facts)[0])) for name, facts in sets.items()}
+
+
+def _compared(models: list[Model], comparing: Comparing) -> dict[str, Any]:
+    """Comparisons of facts, and how many are right by giving the commonest answer of each operator (`majority`).
+
+    'id' are pairs of trainable facts that were not trained together, 'ood' are held-out facts.
+    """
+    found = {}
+    for cell, facts, pairs in (("id", Part.TRAIN, Part.TEST), ("ood", Part.TEST, Part.TRAIN)):
+        sets = [
+            comparing.rows(facts, pairs=pairs, operators=(o,), per_kind=TEST_ROWS_PER_KIND).distinct()
+            for o in OPERATORS
+        ]
+        rights = [np.concatenate([right_at_the_end(model, rows) for rows in sets]) for model in models]
+        commonest = sum(max(Counter(rows.last_targets().tolist()).values(), default=0) for rows in sets)
+        n = sum(map(len, sets))
+        found[cell] = {**over_seeds(rights), "majority": commonest / n if n else None}
+    return found
+
+
+def _rules(models: list[Model], graph: Graph, tested: NDArray[np.uint64]) -> list[dict[str, Any]]:
+    """Each word that stands for a path, asked as a relation of its own: how many `examples` were trained, and scores.
+
+    'id' are paths of trainable facts that are tested, 'ood' are people for whom neither fact was ever in any example.
+    """
+    rows = []
+    for rule in rules_of(graph):
+        asked = {c: rule_queries(graph, rule, p, tested=tested) for c, p in (("id", Part.TRAIN), ("ood", Part.TEST))}
+        rows.append(
+            {
+                "rule": rule.word,
+                "path": [graph.relations[r] for r in rule.path],
+                "examples": len(rule_rows(graph, tested=tested, only=rule)),
+                **{cell: over_seeds(_ask(models, graph, queries)) for cell, queries in asked.items()},
+            }
+        )
+    return rows
+
+
+def _per_relation(graph: Graph, cells: dict[str, Queries], rights: dict[str, list[Mask]]) -> list[dict[str, Any]]:
+    """Two-hop scores of each relation as first, as last and as any hop in each cell, hardest relation first."""
+    rows = []
+    for number, label in enumerate(graph.relations):
+        row: dict[str, Any] = {"relation": label}
+        for role, hops in (("first_hop", slice(0, 1)), ("last_hop", slice(-1, None)), ("any_hop", slice(None))):
+            row[role] = {
+                cell: over_seeds([right[(queries.relations[:, hops] == number).any(axis=1)] for right in rights[cell]])
+                for cell, queries in cells.items()
+            }
+        rows.append(row)
+    return sorted(rows, key=_worst)
+
+
+def _worst(row: dict[str, Any]) -> float:
+    accuracies = [s["accuracy"] for role in ("first_hop", "last_hop") for s in row[role].values()]
+    return min((a for a in accuracies if a is not None), default=1.0)
+
+
+def _per_pair(graph: Graph, cells: dict[str, Queries], rights: dict[str, list[Mask]]) -> list[dict[str, Any]]:
+    """Two-hop scores of each pair of relations over all cells, hardest pair first."""
+    relations = np.concatenate([q.relations for q in cells.values()])
+    per_seed = [np.concatenate(parts) for parts in zip(*rights.values(), strict=True)]
+    rows = []
+    for pair in np.unique(relations, axis=0):
+        chosen = (relations == pair).all(axis=1)
+        score = over_seeds([right[chosen] for right in per_seed])
+        rows.append({"relations": [graph.relations[r] for r in pair], **score})
+    return sorted(rows, key=lambda row: (row["accuracy"], -row["n"]))

@@ -1,0 +1,1 @@
+"""Published experiments, run again beside their own figures."""

@@ -1,5 +1,0 @@
-"""See the circuit: what a model says on its way, what carries its answer, and how that came about."""
-
-from grokhop.explain.explanation import explain
-
-__all__ = ["explain"]

@@ -1,0 +1,158 @@
+"""The explanation of a run: all measures of its circuit, for each finished seed, in one file.
+
+Two-hop queries are looked into, those of the test cells II ('id') and OO ('ood'). Where the bridge is, is found on
+validation queries in distribution.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import torch
+
+from grokhop.core.artifacts import conditions, write_json
+from grokhop.core.errors import InputError
+from grokhop.graph.paths import Chaining, Queries
+from grokhop.inference.loading import load_model
+from grokhop.interpretability.faithfulness import score
+from grokhop.interpretability.hooks import RESIDUAL, Place
+from grokhop.interpretability.logit_lens import lens, mean_lens, members
+from grokhop.interpretability.patching import FEWEST_PAIRS, ablate, bridge_place, carried_over, trace
+from grokhop.interpretability.progress import formation, some_of
+from grokhop.language.parser import Understander
+from grokhop.models.base import Model
+from grokhop.runs.run import EXPLANATION, Run
+from grokhop.tasks.composition import cell_name
+from grokhop.tasks.encoding import encode_queries
+from grokhop.tasks.vocabulary import Vocabulary, token_labels
+
+TOP = 3
+"""Tokens that are told of each place of a single query."""
+
+
+def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None) -> dict[str, Any]:
+    """Look into the finished models of the run folder `path`; write and return `explain.json`.
+
+    Args:
+        texts: questions or paths, of which all places are told too, and what patching shows of each.
+
+    Returns:
+        For each seed: `score`, the `lens`, causal tracing (`trace`), where the bridge is (`bridge`), what it carries
+        over and what falls without it, in and out of distribution, and the `formation`. In all: `bridge_named` and
+        `right_for_wrong_reason` out of distribution, `patching`, what each place of the residual stream restores of a
+        corrupted head, and `asked`, the set on which that was measured; `queries`, what was found of the texts.
+
+    Raises:
+        InputError: the run cannot be read, no seed has finished, its models have no places to look at, or a text is no
+            chain that the graph knows.
+    """
+    run = Run.read(path)
+    torch.set_num_threads(threads or torch.get_num_threads())
+    chaining = Chaining(run.graph)
+    cells = run.compositions.cells["test"][2]
+    asked = {name: cells[cell_name([name == "ood"] * 2)] for name in ("id", "ood")}
+    chains = [_chain(run, text) for text in texts]
+    seeds = [_of_seed(run, seed, chaining, asked) for seed in run.finished_seeds()]
+    result = {
+        **_in_all(seeds),
+        "formation": [row for found in seeds for row in found["formation"]],
+        "seeds": seeds,
+        "queries": [_of_query(run, chaining, text, chain) for text, chain in zip(texts, chains, strict=True)],
+        **conditions(),
+    }
+    write_json(run.path / EXPLANATION, result)
+    return result
+
+
+def _of_seed(run: Run, seed: int, chaining: Chaining, asked: dict[str, Queries]) -> dict[str, Any]:
+    model = load_model(run, seed)
+    place = bridge_place(model, chaining, some_of(run.compositions.cells["validation"][2][cell_name([False] * 2)]))
+    found = {name: _of_cell(model, chaining, queries, place) for name, queries in asked.items()}
+    rows = [{"seed": seed, **row} for row in formation(run, seed, model, place)]
+    return {"seed": seed, **found, "formation": rows}
+
+
+def _of_cell(model: Model, chaining: Chaining, queries: Queries, place: Place | None) -> dict[str, Any]:
+    some = some_of(queries)
+    vocabulary = Vocabulary.of(chaining.graph)
+    traced = trace(model, chaining, some)
+    # From a handful of pairs nothing is concluded.
+    at = place if traced[0]["n"] >= FEWEST_PAIRS else None
+    parts = [chaining.answers(some.head, some.relations[:, :hop]) for hop in range(1, some.hops + 1)]
+    ends = [members(part, vocabulary.size) for part in parts]
+    return {
+        "score": score(model, chaining, queries),
+        "lens": mean_lens(lens(model, encode_queries(vocabulary, some)), ends) if len(some) else [],
+        "trace": traced,
+        "bridge": None if at is None else {"depth": at.depth, "position": at.position},
+        "carried_over": None if at is None else carried_over(model, chaining, some, at),
+        "ablation": None if at is None else ablate(model, chaining, some, at),
+    }
+
+
+def _in_all(seeds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures over all seeds."""
+    scores = [found["ood"]["score"] for found in seeds]
+    right = sum(s["right"] for s in scores)
+    name = "ood" if all(found["ood"]["bridge"] for found in seeds) else "id"
+    maps = [found[name]["trace"][0][RESIDUAL] for found in seeds if found[name]["bridge"]]
+    places = {(row["depth"], row["position"]) for rows in maps for row in rows}
+    restored = {
+        f"depth {depth}, position {position}": mean(
+            row["restored"] for rows in maps for row in rows if (row["depth"], row["position"]) == (depth, position)
+        )
+        for depth, position in sorted(places)
+    }
+    return {
+        "bridge_named": sum(s["right_and_named"] for s in scores) / right if right else None,
+        "right_for_wrong_reason": [
+            {"seed": found["seed"], **example}
+            for found in seeds
+            for example in found["ood"]["score"]["right_for_wrong_reason"]
+        ],
+        "asked": name,
+        "patching": restored,
+    }
+
+
+def _chain(run: Run, text: str) -> Queries:
+    """The chain that a text asks for.
+
+    Raises:
+        InputError: it is not understood, or is no chain.
+    """
+    query = Understander(run.plain_graph).understand(text).query
+    if query.operator is not None:
+        raise InputError(f"{text!r} compares, and only chains can be looked into: write 'entity / relation / relation'")
+    branch = query.branches[0]
+    return Chaining(run.graph).answers(np.array([branch.head]), np.array([branch.relations]))
+
+
+def _of_query(run: Run, chaining: Chaining, text: str, chain: Queries) -> dict[str, Any]:
+    """What each place of one query says, in the model of the first seed, and what patching shows of it."""
+    seed = run.finished_seeds()[0]
+    model, graph = load_model(run, seed), run.graph
+    names = token_labels(graph)
+    asked = [int(chain.head[0]), *(len(graph.entities) + chain.relations[0])]
+    rows = encode_queries(Vocabulary.of(graph), chain)
+    return {
+        "text": text,
+        "seed": seed,
+        "query": [names[token] for token in asked],
+        "expected": [names[entity] for entity in chain.answers.tolist()],
+        "places": [
+            {
+                "depth": depth,
+                "position": position,
+                "token": names[asked[position]],
+                "top": [
+                    {"entity": names[token], "probability": share}
+                    for share, token in zip(*(x.tolist() for x in p[0].topk(TOP)), strict=True)
+                ],
+            }
+            for (depth, position), p in lens(model, rows).items()
+        ],
+        "trace": trace(model, chaining, chain) if len(chain.answers) else [],
+    }

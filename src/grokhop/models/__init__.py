@@ -1,0 +1,1 @@
+"""The architectures, their names, their weights on disk, and Hugging Face forms."""

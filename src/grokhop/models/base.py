@@ -1,0 +1,89 @@
+"""What all models have in common: rows go in, read-outs come out, and the read-outs of a row are its hop trace.
+
+Shapes: B rows, T positions, N read-outs, D width, H heads, K = D / H, V tokens. A tensor's suffix names its axes.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class ReadOut(NamedTuple):
+    """What one loop answered: for each of N due positions its row, its place in the row, and (N, V) logits."""
+
+    loop: int
+    row: Tensor
+    position: Tensor
+    logits: Tensor
+
+
+class Hops(NamedTuple):
+    """The hop trace: (B, T) entity read out at each position and its probability; -1 and 0 where none was."""
+
+    entity: Tensor
+    probability: Tensor
+
+
+class Point(nn.Module):
+    """A place where a value can be watched or replaced by a forward hook; it hands on what it is given.
+
+    Such identities are what TransformerLens (Nanda and Bloom 2022) calls hook points. They have no weights.
+    """
+
+    def forward(self, value: Tensor, row: Tensor | None, position: Tensor | None) -> Tensor:
+        """Hand on (B, T, ...) values of all positions, or (N, ...) of those that `row` and `position` name, (N,)."""
+        return value
+
+
+def attend(q_NHK: Tensor, k_NTHK: Tensor, v_NTHK: Tensor, position: Tensor) -> Tensor:
+    """(N, H, K) what N queries gather from the T places of their rows, each head by itself, up to their own positions,
+    (N,).
+    """
+    score_NTH = (q_NHK[:, None] * k_NTHK).sum(-1) / math.sqrt(q_NHK.shape[-1])
+    later_NT = torch.arange(k_NTHK.shape[1], device=position.device) > position[:, None]
+    share_NTH = score_NTH.masked_fill(later_NT[..., None], -math.inf).softmax(dim=1)
+    return (share_NTH[..., None] * v_NTHK).sum(1)
+
+
+class Model(nn.Module):
+    """A network of `layers` over the `embedding` of each token, with which it also reads out."""
+
+    embedding: nn.Embedding
+    layers: nn.ModuleList
+    final_norm: nn.Module
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return self.embedding.weight.device
+
+    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
+        """Answer every due position.
+
+        Args:
+            tokens: (B, T) token ids.
+            due: (B, T) the loop after which each position is read out (`grokhop.tasks.encoding.Rows`).
+
+        Returns:
+            One `ReadOut` for each loop in which a position is due, in order.
+        """
+        raise NotImplementedError
+
+    def read_out(self, x_ND: Tensor) -> Tensor:
+        """(N, D) states to (N, V) logits: the final norm, then the tied embeddings."""
+        return self.final_norm(x_ND) @ self.embedding.weight.T
+
+    @torch.no_grad()
+    def hops(self, tokens: Tensor, due: Tensor) -> Hops:
+        """The entity that each position of (B, T) rows reads out, with its probability, wherever the model lies."""
+        device = self.device
+        tokens, due = tokens.to(device), due.to(device)
+        entity = torch.full_like(tokens, -1)
+        probability = torch.zeros(tokens.shape, device=device)
+        for read in self(tokens, due):
+            best = read.logits.softmax(-1).max(-1)
+            entity[read.row, read.position] = best.indices
+            probability[read.row, read.position] = best.values
+        return Hops(entity.cpu(), probability.cpu())

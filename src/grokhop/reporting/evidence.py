@@ -1,0 +1,90 @@
+"""What the files of a run folder say, read once for all sections."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import mean
+from typing import Any
+
+from grokhop.core.statistics import wilson
+from grokhop.graph.graph import Part
+from grokhop.runs.metrics import Look, read_looks, summary
+from grokhop.runs.run import EVAL, EXPLANATION, PHI, SUMMARY, Run
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the files of a run say, read once."""
+
+    run: Run
+
+    @cached_property
+    def phi(self) -> dict[str, Any]:
+        return self.run.read_json(PHI, made_by="grokhop train")
+
+    @cached_property
+    def evaluation(self) -> dict[str, Any] | None:
+        """What `grokhop eval` found, or None before it has been run."""
+        if not (self.run.path / EVAL).exists():
+            return None
+        return self.run.read_json(EVAL, made_by="grokhop eval")
+
+    @cached_property
+    def explanation(self) -> dict[str, Any] | None:
+        """What `grokhop explain` found, or None before it has been run."""
+        if not (self.run.path / EXPLANATION).exists():
+            return None
+        return self.run.read_json(EXPLANATION, made_by="grokhop explain")
+
+    @cached_property
+    def looks(self) -> dict[int, list[Look]]:
+        """The looks of each seed that has taken one."""
+        names = (p.name.removeprefix("seed-") for p in self.run.path.glob("seed-*"))
+        seeds = sorted(int(name) for name in names if name.isdigit())
+        found = {seed: read_looks(self.run.seed_folder(seed)) for seed in seeds}
+        return {seed: looks for seed, looks in found.items() if looks}
+
+    @cached_property
+    def summaries(self) -> dict[int, dict[str, Any]]:
+        """What each seed has come to so far, finished or not."""
+        return {seed: summary(looks) for seed, looks in self.looks.items()}
+
+    @property
+    def groks(self) -> dict[int, dict[str, Any]]:
+        return {seed: found["grok"] for seed, found in self.summaries.items()}
+
+    @property
+    def seeds(self) -> int:
+        """How many were asked for, or begun since."""
+        return max(int(self.run.manifest["seeds"]), *(seed + 1 for seed in self.looks), 1)
+
+    @property
+    def unfinished(self) -> list[int]:
+        return [s for s in range(self.seeds) if not (self.run.seed_folder(s) / SUMMARY).exists()]
+
+    @property
+    def held_out(self) -> int:
+        return int((self.run.graph.part != Part.TRAIN).sum())
+
+    def cells(self, hops: int) -> dict[str, dict[str, Any]]:
+        return dict((self.evaluation or {}).get("cells", {}).get(str(hops), {}))
+
+    def questions(self, cell: str) -> list[Row]:
+        """The scores of the graph's questions in a cell ('id', 'ood', ...), one for each type that has any."""
+        found = (self.evaluation or {}).get("questions") or {}
+        return [by_cell[cell] for by_cell in found.values() if cell in by_cell]
+
+
+def pooled(scores: Sequence[Row]) -> Row:
+    """The score of several sets of queries together."""
+    correct, n = sum(s["correct"] for s in scores), sum(s["n"] for s in scores)
+    low, high = wilson(correct, n) if n else (None, None)
+    return {"correct": correct, "n": n, "accuracy": correct / n if n else None, "low": low, "high": high}
+
+
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """The mean of what is known, None where nothing is."""
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None

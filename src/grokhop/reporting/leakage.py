@@ -1,0 +1,26 @@
+"""The section on leakage: what was composed, and what the check compared."""
+
+from typing import Any
+
+from grokhop.reporting.evidence import Evidence
+
+
+def leakage_section(evidence: Evidence) -> dict[str, Any]:
+    made = evidence.run.manifest["composed"]
+    names = {
+        "paths": "paths found over trainable facts",
+        "chains": "chains trained",
+        "atomic_rows": "atomic facts trained on their own",
+        "held_out_facts": "facts held out of all chains",
+        "validation_queries": "validation queries",
+        "test_queries": "test queries",
+        "leak_checked_pieces": "pieces of training chains checked for leaks",
+        "leaked_facts": "held-out facts found in a training chain",
+        "leaked_queries": "held-out queries found in a training chain",
+    }
+    leaks = made.get("leaked_facts", 0) + made.get("leaked_queries", 0)
+    heading = f"{leaks:,} leaks" if leaks else "Nothing held out leaked into training"
+    return {
+        "heading": heading if "leak_checked_pieces" in made else "Leaks were not checked",
+        "rows": [(names.get(name, name.replace("_", " ")), number) for name, number in made.items()],
+    }

@@ -1,0 +1,48 @@
+"""The section on learning: the three grokking times and how accuracy came about."""
+
+from typing import Any
+
+from grokhop.core.formatting import duration, plural
+from grokhop.reporting.curves import curves
+from grokhop.reporting.evidence import Evidence, mean_of
+
+
+def learning_section(evidence: Evidence) -> dict[str, Any] | None:
+    if not evidence.looks:
+        return None
+    untrained = str(evidence.run.settings.hops + 1)
+    return {
+        "heading": _learning_heading(evidence),
+        "seeds": len(evidence.looks),
+        "at_first_look": _at_first_look(evidence),
+        "figure": curves(evidence.looks, evidence.groks, untrained=untrained),
+        "times": [
+            {"seed": seed, "finished": seed not in evidence.unfinished, **found}
+            for seed, found in evidence.summaries.items()
+        ],
+    }
+
+
+def _learning_heading(evidence: Evidence) -> str:
+    times = {
+        name: [grok[name]["seconds"] for grok in evidence.groks.values() if grok[name]] for name in ("id_95", "ood_95")
+    }
+    seeds = len(evidence.groks)
+    if not times["ood_95"]:
+        return "Out of distribution, 95 % was not reached" if evidence.held_out else "How accuracy grew"
+    ood = mean_of(times["ood_95"]) or 0.0
+    if len(times["ood_95"]) < seeds:
+        return f"{len(times['ood_95'])} of {plural(seeds, 'seed')} reached 95 % out of distribution"
+    if len(times["id_95"]) < seeds:
+        return f"95 % out of distribution came after {duration(ood)}"
+    id_ = mean_of(times["id_95"]) or 0.0
+    if ood == id_:
+        return f"95 % out of distribution came at {duration(ood)}, together with 95 % in distribution"
+    order = "after" if ood > id_ else "before"
+    return f"95 % out of distribution came at {duration(ood)}, {duration(abs(ood - id_))} {order} 95 % in distribution"
+
+
+def _at_first_look(evidence: Evidence) -> bool:
+    """Whether all times that were reached are those of a seed's first look, so that nothing tells how long it took."""
+    steps = {seed: {when["steps"] for when in grok.values() if when} for seed, grok in evidence.groks.items()}
+    return any(steps.values()) and all(found <= {evidence.looks[seed][0].step} for seed, found in steps.items())

@@ -1,0 +1,103 @@
+"""The commands that make a run again, from what its manifests recorded."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from grokhop.config import PRESETS, changes, preset
+from grokhop.core.formatting import budget_text
+from grokhop.runs.run import Run
+
+ENDLESS = f"{10**9} steps"
+"""What `--budget` is given for a run without a limit: left out, it would be the command's own default."""
+_FILE_OPTIONS = ("labels", "ood_questions")
+"""Settings of an ingest that are files; the manifest lists such a file behind those that hold the facts."""
+
+
+def commands(run: Run) -> list[str]:
+    """The commands that make this run; lines that begin with # are remarks."""
+    name = run.path.name
+    return [
+        *graph_commands(run.graph_manifest),
+        *_train_commands(run),
+        shlex.join(["grokhop", "eval", name]),
+        shlex.join(["grokhop", "report", name]),
+    ]
+
+
+def inputs(run: Run) -> list[dict[str, Any]]:
+    """`{name, sha256}` of the files that the commands read."""
+    graph = run.graph_manifest
+    if graph.get("stage") != "augment":
+        return list(graph.get("inputs") or [])
+    facts = [{**file, "name": "graph/facts.parquet"} for file in graph.get("inputs") or []]
+    return [*((graph.get("ingest") or {}).get("inputs") or []), *facts]
+
+
+def _train_commands(run: Run) -> list[str]:
+    manifest, budget = run.manifest, run.manifest["budget"]
+    train = ["grokhop", "train", graph_name(run.graph_manifest), "--preset", manifest["preset"]]
+    if run.settings.hops != PRESETS.get(manifest["preset"], run.settings).hops:
+        train += ["--hops", str(run.settings.hops)]
+    train += [] if run.settings.compare else ["--no-compare"]
+    if manifest["preset"] in PRESETS:
+        base = preset(manifest["preset"], hops=run.settings.hops, compare=run.settings.compare)
+        train += [word for change in changes(run.settings, base) for word in ("--set", change)]
+    train += ["--budget", budget_text(budget) or ENDLESS, "--seeds", str(manifest["seeds"])]
+    train += ["--threads", str(manifest["threads"])] if "threads" in manifest else []
+    lines = [shlex.join([*train, "-o", run.path.name])]
+    if "seconds" in budget and budget_text({**budget, "seconds": float("inf")}):
+        lines.append(f"# a seed also ended after {budget['steps']:.0f} steps, which --budget cannot say besides")
+    if manifest["preset"] not in PRESETS:
+        lines.append(f"# manifest.json has settings that preset {manifest['preset']} of this release has not")
+    return lines
+
+
+def graph_name(graph: dict[str, Any]) -> str:
+    return "augmented" if graph.get("stage") == "augment" else "graph"
+
+
+def graph_commands(graph: dict[str, Any]) -> list[str]:
+    if graph.get("stage") != "augment":
+        return [_ingest_command(graph)]
+    settings = graph.get("settings") or {}
+    names = ("target_phi", "wrong_share", "seed", "level", "new_cities")
+    options = {k: settings[k] for k in names if settings.get(k) or (k == "seed" and k in settings)}
+    if settings.get("sources", ["graph"]) != ["graph"]:
+        options["source"] = ",".join(settings["sources"])
+    augment = ["grokhop", "augment", "graph", *_flags(options), "-o", graph_name(graph)]
+    lines = [_ingest_command(graph.get("ingest") or _ingest_of_built_in(graph)), shlex.join(augment)]
+    if (times := _times_augmented(graph)) > 1:
+        lines.append(f"# facts were added {times} times, one after the other; only the last is recorded")
+    return lines
+
+
+def _times_augmented(graph: dict[str, Any]) -> int:
+    """A source that adds again is numbered: 'augment:graph 2'."""
+    added = (source["name"].partition(" ")[2] or "1" for source in graph["sources"] if "augment:" in source["name"])
+    return max(map(int, added), default=0)
+
+
+def _ingest_of_built_in(graph: dict[str, Any]) -> dict[str, Any]:
+    """How the built-in graph was ingested, from a manifest that does not keep it: its hold-out says all there is."""
+    if graph["sources"][0]["name"] != "worldfacts" or graph["holdout"].get("unit") != "pair":
+        return {}
+    return {"settings": {"source": "worldfacts", "holdout": graph["holdout"]["share"]}}
+
+
+def _ingest_command(manifest: dict[str, Any]) -> str:
+    settings = manifest.get("settings") or {}
+    if "source" not in settings:
+        return "# the graph folder 'graph': its manifest does not say by which command it was made"
+    options = {k: v for k, v in settings.items() if k != "source" and v is not None}
+    files = [file["name"] for file in manifest.get("inputs") or []]
+    for option in _FILE_OPTIONS:
+        if option in options:
+            options[option] = Path(options[option]).name
+            files = files[:-1] if files[-1:] == [options[option]] else files
+    inputs = {"worldfacts": [], "osu": ["DIR"]}.get(settings["source"], files)
+    return shlex.join(["grokhop", "ingest", settings["source"], *inputs, *_flags(options), "-o", "graph"])
+
+
+def _flags(options: dict[str, Any]) -> list[str]:
+    return [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]

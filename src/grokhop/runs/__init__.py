@@ -1,0 +1,1 @@
+"""What lies in a run or sweep folder. Nothing here needs torch."""

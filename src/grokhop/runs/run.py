@@ -1,0 +1,115 @@
+"""A run folder: the graph that was trained, its phi, and for each seed metrics, weights and a summary.
+
+    RUN/manifest.json      settings, preset, budget, what was composed, versions, hardware
+    RUN/graph/             the graph folder as it was when training began
+    RUN/phi.json           phi before and after hold-out
+    RUN/pretrained/        the shape of the pretrained model that was begun with, if one was
+    RUN/seed-0/            metrics.jsonl, checkpoint.safetensors, model.safetensors, summary.json
+    RUN/seed-0/snapshots/  weights at some steps on the way, if the settings ask for them
+    RUN/eval.json          what 'grokhop eval' found
+    RUN/explain.json       what 'grokhop explain' found
+    RUN/report.html        what 'grokhop report' made of all this
+
+Reading a run needs no torch.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from grokhop.config import TrainSettings
+from grokhop.core.artifacts import MANIFEST, read_manifest
+from grokhop.core.errors import InputError
+from grokhop.graph.graph import Graph
+from grokhop.tasks.composition import Compositions
+from grokhop.tasks.dataset import compose_as, worded
+
+GRAPH, PHI, EVAL, EXPLANATION, REPORT = "graph", "phi.json", "eval.json", "explain.json", "report.html"
+PRETRAINED, SNAPSHOTS = "pretrained", "snapshots"
+CHECKPOINT, WEIGHTS, SUMMARY = "checkpoint.safetensors", "model.safetensors", "summary.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that exists."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @staticmethod
+    def read(path: Path) -> "Run":
+        """Open the run folder `path`.
+
+        Raises:
+            InputError: it is missing, damaged, of another kind or of a newer schema version.
+        """
+        run = Run(Path(path), read_manifest(path, kind="run"))
+        try:
+            int(run.manifest["seeds"])
+            run.settings  # noqa: B018 - read once, so that damage is found here
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}/{MANIFEST} is damaged ({error}): train again with --force") from error
+        return run
+
+    @cached_property
+    def settings(self) -> TrainSettings:
+        """How its models are trained."""
+        return TrainSettings.from_record(self.manifest["settings"])
+
+    @cached_property
+    def plain_graph(self) -> Graph:
+        """The graph as it was given."""
+        return Graph.read(self.path / GRAPH)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The graph that was trained, with the words of its questions: calendar, operators and rules."""
+        return worded(self.plain_graph, compare=self.settings.compare)
+
+    @cached_property
+    def compositions(self) -> Compositions:
+        """What is trained of the graph's paths, and what is asked."""
+        return compose_as(self.plain_graph, self.settings)
+
+    @cached_property
+    def graph_manifest(self) -> dict[str, Any]:
+        return read_manifest(self.path / GRAPH, kind="graph")
+
+    def seed_folder(self, seed: int) -> Path:
+        return self.path / f"seed-{seed}"
+
+    def finished_seeds(self) -> list[int]:
+        """The seeds whose training has ended, in order.
+
+        Raises:
+            InputError: none has.
+        """
+        seeds = sorted(int(p.parent.name.removeprefix("seed-")) for p in self.path.glob(f"seed-[0-9]*/{SUMMARY}"))
+        if not seeds:
+            raise InputError(f"no seed of {self.path} has finished: go on with 'grokhop train ... --resume'")
+        return seeds
+
+    def snapshots(self, seed: int) -> dict[int, Path]:
+        """Weights that were kept on the way, by their step, the earliest first."""
+        found = (self.seed_folder(seed) / SNAPSHOTS).glob("*.safetensors")
+        return dict(sorted((int(path.stem), path) for path in found))
+
+    def summary(self, seed: int) -> dict[str, Any]:
+        """What the training of a seed came to (`grokhop.runs.metrics.summary`)."""
+        return self.read_json(f"seed-{seed}/{SUMMARY}", made_by="grokhop train")
+
+    def read_json(self, name: str, *, made_by: str) -> dict[str, Any]:
+        """Read a JSON file of the run.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        try:
+            return dict(json.loads((self.path / name).read_text()))
+        except FileNotFoundError as error:
+            there = ", ".join(sorted(p.name for p in self.path.iterdir() if p.name != MANIFEST))
+            raise InputError(f"{self.path} has no {name}: '{made_by}' makes it (there are: {there})") from error
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.path / name} is damaged ({error}): make it again with '{made_by}'") from error

@@ -1,0 +1,64 @@
+"""A row of a sweep, read for people: scores pooled, and the times at which thresholds were reached.
+
+Reading a row needs no torch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from grokhop.core.statistics import SCORE, no_score, wilson
+
+Row = dict[str, Any]
+TIMES = (
+    ("train_99", "steps", "99 % training"),
+    ("id_95", "steps", "95 % ID"),
+    ("ood_95", "steps", "95 % OOD"),
+    ("id_95", "seconds", "95 % ID"),
+)
+"""The threshold, the unit, and how people call the threshold."""
+
+
+def pooled(scores: Sequence[Row]) -> Row:
+    """The score of several sets of queries together, seed by seed; of one it is the same."""
+    known = [score for score in scores if score["n"]]
+    if len(known) == 1:
+        return {key: known[0][key] for key in SCORE}
+    n = sum(score["n"] for score in known)
+    if not n:
+        return no_score()
+    correct = sum(score["correct"] for score in known)
+    by_seed = zip(*(score["per_seed"] for score in known), strict=True)
+    per_seed = [sum(a * s["n"] for a, s in zip(seed, known, strict=True)) / n for seed in by_seed]
+    low, high = wilson(correct, n)
+    spread = stdev(per_seed) if len(per_seed) > 1 else None
+    numbers = {"correct": correct, "n": n, "accuracy": mean(per_seed), "low": low, "high": high}
+    return {**numbers, "per_seed": per_seed, "spread": spread}
+
+
+@dataclass(frozen=True)
+class Time:
+    """When the seeds of a row reached a threshold, in words."""
+
+    text: str
+    """'1,234 ± 56', of the seeds that did; 'not reached' where none did."""
+    note: str = ""
+    """'2 of 3' where not all did; 'in 5,000 steps' where none did."""
+
+
+def times(row: Row) -> list[Time]:
+    """One for each of `TIMES`."""
+    return [_time(row, name, unit) for name, unit, _ in TIMES]
+
+
+def _time(row: Row, name: str, unit: str) -> Time:
+    seeds = row["grok"][name]
+    reached = [when[unit] for when in seeds if when]
+    if not reached:
+        # Seeds that had the same time took different numbers of steps; what is said holds for each of them.
+        return Time("not reached", f"in {min(row['steps']):,} steps")
+    digits = 1 if unit == "seconds" and mean(reached) < 10 else 0
+    spread = f" ± {stdev(reached):,.{digits}f}" if len(reached) > 1 else ""
+    note = "" if len(reached) == len(seeds) else f"{len(reached)} of {len(seeds)}"
+    return Time(f"{mean(reached):,.{digits}f}{spread}", note)

@@ -1,0 +1,1 @@
+"""Many runs over levels of phi and variants of settings."""

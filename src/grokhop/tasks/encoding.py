@@ -1,0 +1,180 @@
+"""Tokens: every entity and every relation is one, and nothing else is in the vocabulary.
+
+A row is `h r1 ... rk`. Each position is *due* after a number of loops: what is given (the head) after none, the end
+of the i-th hop after i, since it waits for the bridge before it. With a causal mask every prefix of a chain is a
+query of its own, so each position of a row has its own answer and a fact costs nothing extra. Two branches that are
+compared stand in one row, each with the operator behind it (`encode_comparisons`).
+
+Shapes: N rows, T positions, k hops.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grokhop.graph.graph import Graph
+from grokhop.graph.paths import NO_FACT, Longs, Mask, Queries
+from grokhop.tasks.vocabulary import Vocabulary
+
+GIVEN = 0
+NEVER_DUE = -1
+"""Marks padding: it stands behind the last token of a shorter row, where no earlier position can see it."""
+NO_TARGET = -100
+"""The index that torch's cross-entropy leaves out."""
+OPERATOR_LOOPS = 2
+"""That an operator works: one to gather what stands before it, one to compare."""
+
+
+def carried(loop: int) -> int:
+    """What is due at a position that works until `loop` and keeps its state, without being read out."""
+    return NEVER_DUE - loop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Model input.
+
+    Attributes:
+        tokens: (N, T) token ids.
+        due: (N, T) the loop after which each position holds its answer; `GIVEN`, `carried` or `NEVER_DUE` where it has
+            none.
+        targets: (N, T) the entity to answer, `NO_TARGET` where none is.
+    """
+
+    tokens: Longs
+    due: NDArray[np.int8]
+    targets: Longs
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def last(self) -> Longs:
+        """(N,) the place of the last position of each row that is due."""
+        return self.due.shape[1] - 1 - (self.due[:, ::-1] > GIVEN).argmax(axis=1)
+
+    def last_targets(self) -> Longs:
+        """(N,) the target of the last position of each row that is due."""
+        return self.targets[np.arange(len(self)), self.last]
+
+    def ends(self) -> "Rows":
+        """The same rows, read out and told the answer at the last position that is due alone."""
+        last = np.arange(self.due.shape[1]) == self.last[:, None]
+        return Rows(
+            tokens=self.tokens,
+            due=np.where(last | (self.due == GIVEN), self.due, NEVER_DUE).astype(np.int8),
+            targets=np.where(last, self.targets, NO_TARGET),
+        )
+
+    def where(self, keep: Mask | Longs) -> "Rows":
+        """The rows chosen by a mask or by indices."""
+        return Rows(tokens=self.tokens[keep], due=self.due[keep], targets=self.targets[keep])
+
+    def sample(self, most: int, rng: np.random.Generator) -> "Rows":
+        """At most so many rows, drawn by chance; of more, a smaller sample is a part of a larger one."""
+        return self.where(np.sort(rng.permutation(len(self))[:most]))
+
+    def distinct(self) -> "Rows":
+        """Rows of which no two have the same tokens."""
+        _, first = np.unique(self.tokens, axis=0, return_index=True)
+        return self.where(first)
+
+
+def encode_paths(graph: Graph, paths: Longs) -> Rows:
+    """Rows of (N, k) fact indices, with the tail of each fact as the target of its position."""
+    exists = paths != NO_FACT
+    relations = np.where(exists, graph.relation[paths] + len(graph.entities), 0)
+    heads = graph.head[paths[:, 0]]
+    return Rows(
+        tokens=np.column_stack([heads, relations]).astype(np.int64),
+        due=_due(exists),
+        targets=np.column_stack(
+            [np.full(len(paths), NO_TARGET), np.where(exists, graph.tail[paths], NO_TARGET)]
+        ).astype(np.int64),
+    )
+
+
+def encode_queries(vocabulary: Vocabulary, queries: Queries) -> Rows:
+    """Rows of queries, without targets."""
+    tokens = np.column_stack([queries.head, queries.relations + vocabulary.entities])
+    due = _due(np.ones(queries.relations.shape, bool))
+    return Rows(tokens=tokens, due=due, targets=np.full(tokens.shape, NO_TARGET))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branches:
+    """One side of N comparisons.
+
+    Attributes:
+        head: (N,) entities. relations: (N, k) tokens; without any, the head itself is compared.
+        ends: (N, k) the end of each hop, or `NO_TARGET` where none is told.
+    """
+
+    head: Longs
+    relations: Longs
+    ends: Longs
+
+
+def encode_comparisons(one: Branches, other: Branches, *, operator: int, answers: Longs | None = None) -> Rows:
+    """Rows `a r1 ... rk OP b r1 ... rk OP`: two branches, and at the last position how their ends compare.
+
+    The operator stands behind each branch, so that what it compares is always right before it, however long the
+    branches are. It works `OPERATOR_LOOPS` loops, both places at once: in the first each gathers the end of its
+    branch, in the next the last looks back at the other.
+
+    Args:
+        answers: (N,) tokens, left out of questions.
+    """
+    column = np.ones((len(one.head), 1), np.int64)
+    untold, k = NO_TARGET * column, one.relations.shape[1]
+    answer = untold if answers is None else answers[:, None]
+    tokens, due, targets = [], [], []
+    for side, works, target in ((one, carried(k + 1), untold), (other, k + OPERATOR_LOOPS, answer)):
+        tokens += [side.head[:, None], side.relations, operator * column]
+        due += [GIVEN, *range(1, k + 1), works]
+        targets += [untold, side.ends, target]
+    return Rows(
+        tokens=np.hstack(tokens).astype(np.int64),
+        due=np.tile(np.array(due, np.int8), (len(column), 1)),
+        targets=np.hstack(targets).astype(np.int64),
+    )
+
+
+def encode_operands(one: Longs, other: Longs, *, operator: int, answers: Longs) -> Rows:
+    """Rows `x1 ... xk a OP y1 ... yk b OP`, all named: what a comparison looks like once its branches are read out.
+
+    Args:
+        one: (N, k + 1) entities, of which the last is compared. other: (N, k + 1) the same of the second side.
+        answers: (N,) tokens.
+    """
+    mark = np.full((len(one), 1), operator)
+    tokens = np.hstack([one, mark, other, mark]).astype(np.int64)
+    given = [GIVEN] * one.shape[1]
+    due = np.array([*given, carried(1), *given, OPERATOR_LOOPS], np.int8)
+    targets = np.full_like(tokens, NO_TARGET)
+    targets[:, -1] = answers
+    return Rows(tokens=tokens, due=np.tile(due, (len(one), 1)), targets=targets)
+
+
+def stack(rows: Sequence[Rows]) -> Rows:
+    """Rows of several lengths, padded to the longest."""
+    width = max((part.tokens.shape[1] for part in rows), default=1)
+
+    def padded(name: str, value: int) -> NDArray[Any]:
+        columns = [getattr(part, name) for part in rows]
+        filled = [np.pad(c, ((0, 0), (0, width - c.shape[1])), constant_values=value) for c in columns]
+        return np.concatenate([np.empty((0, width), np.int64), *filled])
+
+    return Rows(
+        tokens=padded("tokens", 0),
+        due=padded("due", NEVER_DUE).astype(np.int8),
+        targets=padded("targets", NO_TARGET),
+    )
+
+
+def _due(exists: NDArray[np.bool_]) -> NDArray[np.int8]:
+    hops = np.arange(1, exists.shape[1] + 1)
+    return np.column_stack([np.full(len(exists), GIVEN), np.where(exists, hops, NEVER_DUE)]).astype(np.int8)

@@ -1,0 +1,1 @@
+"""Training: batches, losses, optimizers and schedules, and the steps until validation queries are answered."""

@@ -1,0 +1,152 @@
+"""Batches: rows of each kind shuffled, mixed, packed and padded, by seed and step alone."""
+
+from math import ceil
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from grokhop.graph.paths import Longs
+from grokhop.tasks.encoding import NEVER_DUE, NO_TARGET, Rows
+from grokhop.training.dataset import Lesson
+
+COMPARISON_SHARE, OPERAND_SHARE = 0.1, 0.5
+"""Of a batch, where anything is compared: comparisons of facts, and of numbers and entities by themselves."""
+RULE_SHARE = 0.1
+"""Of a batch, where there are examples of rules."""
+FACT_TOKENS = 2
+
+
+class Shuffled:
+    """An endless stream of `n` row numbers, shuffled anew each epoch; any stretch of it can be had at any time."""
+
+    def __init__(self, first: int, n: int, seed: int) -> None:
+        self.first, self.n, self.seed = first, n, seed
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def take(self, start: int, count: int) -> Longs:
+        """Return the `count` row numbers from place `start` of the stream."""
+        pieces = []
+        while count:
+            epoch, place = divmod(start, self.n)
+            piece = self._of_epoch(epoch)[place : place + count]
+            pieces.append(piece)
+            start, count = start + len(piece), count - len(piece)
+        return np.concatenate(pieces) if pieces else self._order[:0]
+
+    def _of_epoch(self, epoch: int) -> Longs:
+        if epoch != self._epoch:
+            order = np.random.default_rng([self.seed, self.first, epoch]).permutation(self.n)
+            self._epoch, self._order = epoch, self.first + order
+        return self._order
+
+
+class Stream:
+    """Of one kind of row, about `share` of each batch of `batch` rows; none where there is no such row."""
+
+    def __init__(self, rows: Rows, batch: int, share: float, seed: int) -> None:
+        self.count = round(batch * share) if len(rows) else 0
+        self._columns = _columns(rows, rows.tokens.shape[1])
+        self._order = Shuffled(0, len(rows), seed)
+
+    def of_step(self, step: int, width: int = 0) -> list[Tensor]:
+        """(count, T) tokens, due and targets, padded to at least `width`."""
+        chosen = torch.from_numpy(self._order.take(step * self.count, self.count))
+        return _padded([column[chosen] for column in self._columns], width)
+
+
+class Batches(Protocol):
+    """What each step trains."""
+
+    def of_step(self, step: int) -> list[list[Tensor]]:
+        """(B, T) tokens, due and targets of the `step`-th step, counted from 0, in groups of rows of like length."""
+
+    def epochs(self, steps: int) -> float:
+        """How often each chain was seen after so many steps, or each row where there is no chain."""
+
+
+def batches(lesson: Lesson, rows: int, seed: int) -> Batches:
+    """Batches of `rows` rows, as the lesson wants them."""
+    return (Mixed if lesson.mixed else Uniform)(lesson, rows, seed)
+
+
+class Uniform:
+    """Every row as often as any other, in an order that is drawn anew each epoch."""
+
+    def __init__(self, lesson: Lesson, rows: int, seed: int) -> None:
+        self._stream = Stream(lesson.rows, rows, 1.0, seed)
+        self._rows, self._in_all = rows, len(lesson.rows)
+
+    def of_step(self, step: int) -> list[list[Tensor]]:
+        return [self._stream.of_step(step)]
+
+    def epochs(self, steps: int) -> float:
+        return steps * self._rows / self._in_all
+
+
+class Mixed:
+    """The rows of each step: chains, and among them as many facts on their own as their share asks for.
+
+    Facts on their own stand several in a row, `h r g s`, each due after one loop, as many as make a row as long as the
+    longest chain that will be asked. So a lookup is learned at every place where it will have to work, and beside
+    tokens that have nothing to do with it, as within a chain. Without this, a model trained on few chains answers a
+    fact alone and misses it as a second hop, and one that is asked for more hops than it was trained on stands at
+    places that it has never seen. Where a fact ends in the entity that another in the row begins with, the row
+    ends before the later of the two: not even side by side are they shown.
+    """
+
+    def __init__(self, lesson: Lesson, rows: int, seed: int) -> None:
+        alone = len(lesson.rows) - lesson.chains
+        self._compared = Stream(lesson.comparisons, rows, COMPARISON_SHARE, seed)
+        self._operands = Stream(lesson.operands, rows, OPERAND_SHARE, seed)
+        self._rules = Stream(lesson.rules, rows, RULE_SHARE, seed)
+        rows -= self._compared.count + self._operands.count + self._rules.count
+        share = lesson.atomic_share if lesson.chains else 1.0  # a graph may have comparisons and no chains
+        self.together = ceil((1 + max(lesson.validation)) / FACT_TOKENS)
+        packs = min(max(1, round(rows * share / self.together)), rows // self.together)
+        self.facts = packs * self.together if alone else 0
+        self.chain_rows = rows - self.facts if lesson.chains else 0
+        self.chains_per_epoch = lesson.chains
+        self._chains = Shuffled(0, lesson.chains, seed)
+        self._alone = Shuffled(lesson.chains, alone, seed)
+        self._rows = _columns(lesson.rows, max(self.together * FACT_TOKENS, lesson.rows.tokens.shape[1]))
+
+    def of_step(self, step: int) -> list[list[Tensor]]:
+        """Chains, facts on their own and examples of rules; operands; comparisons."""
+        chains = torch.from_numpy(self._chains.take(step * self.chain_rows, self.chain_rows))
+        alone = torch.from_numpy(self._alone.take(step * self.facts, self.facts))
+        packs = _packed([column[alone] for column in self._rows], self.together)
+        streams = ([column[chains] for column in self._rows], packs, self._rules.of_step(step, packs[0].shape[1]))
+        facts = [torch.cat(columns) for columns in zip(*streams, strict=True)]
+        return [facts, *(stream.of_step(step) for stream in (self._operands, self._compared) if stream.count)]
+
+    def epochs(self, steps: int) -> float:
+        return steps * self.chain_rows / max(1, self.chains_per_epoch)
+
+
+PADDINGS = (0, NEVER_DUE, NO_TARGET)
+"""Of tokens, due and targets."""
+
+
+def _columns(rows: Rows, width: int) -> list[Tensor]:
+    return _padded([torch.from_numpy(c) for c in (rows.tokens, rows.due, rows.targets)], width)
+
+
+def _padded(columns: list[Tensor], width: int) -> list[Tensor]:
+    missing = max(0, width - columns[0].shape[1])
+    return [F.pad(c, (0, missing), value=padding) for c, padding in zip(columns, PADDINGS, strict=True)]
+
+
+def _packed(alone: list[Tensor], together: int) -> list[Tensor]:
+    """Columns of (N, T) rows that begin with one fact to those of (N / together, T) rows that begin with so many."""
+    width = alone[0].shape[1]
+    columns = _padded([c[:, :FACT_TOKENS].reshape(-1, together * FACT_TOKENS) for c in alone], width)
+    tokens, _, targets = columns
+    heads, tails = (c[:, start : together * FACT_TOKENS : FACT_TOKENS] for c, start in ((tokens, 0), (targets, 1)))
+    for later in range(1, together):
+        touching = (tails[:, :later] == heads[:, [later]]) | (heads[:, :later] == tails[:, [later]])
+        for column, padding in zip(columns, PADDINGS, strict=True):
+            column[touching.any(1), later * FACT_TOKENS :] = padding
+    return columns

@@ -36,32 +36,32 @@ from grokhop.training.trainer import Trainer
 class Added(LoopTransformer):
     """The expected embedding is added to the relation's own instead of standing in its place."""
 
-    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
+    def reembed(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
         return self.embedding(token_N) + self.re_embed(logits_NV)
 
 
 class Carried(LoopTransformer):
     """The block's output goes into the next loop as it is, without read-out and re-embedding."""
 
-    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
+    def reembed(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
         return h_ND
 
 
 class Plain(LoopTransformer):
     """Every position is due after the first loop: a plain decoder of as many layers as the block has."""
 
-    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
-        return super().forward(tokens, due.clamp(NEVER_DUE, 1))
+    def forward(self, tokens: Tensor, read_at: Tensor) -> list[ReadOut]:
+        return super().forward(tokens, read_at.clamp(NEVER_DUE, 1))
 
 
 class LastOnlyBatches(Mixed):
     """Only the end of a chain or a comparison is supervised, and facts on their own; prefixes are not."""
 
     def of_step(self, step: int) -> list[list[Tensor]]:
-        return [[tokens, due, self._ends(due, targets)] for tokens, due, targets in super().of_step(step)]
+        return [[tokens, read_at, self._ends(read_at, targets)] for tokens, read_at, targets in super().of_step(step)]
 
-    def _ends(self, due: Tensor, targets: Tensor) -> Tensor:
-        return targets.where(due == due.amax(1, keepdim=True), NO_TARGET)
+    def _ends(self, read_at: Tensor, targets: Tensor) -> Tensor:
+        return targets.where(read_at == read_at.amax(1, keepdim=True), NO_TARGET)
 
 
 class LastOnlyTrainer(Trainer):
@@ -69,7 +69,7 @@ class LastOnlyTrainer(Trainer):
 
     def __init__(self, lesson: Lesson, settings: TrainSettings, *, seed: int, folder: Path) -> None:
         super().__init__(lesson, settings, seed=seed, folder=folder)
-        self.batches = LastOnlyBatches(lesson, settings.batch_rows, seed)
+        self.batches = LastOnlyBatches(lesson, settings.batch_size, seed)
 
 
 class UnpackedBatches(Mixed):
@@ -85,7 +85,7 @@ class UnpackedTrainer(Trainer):
 
     def __init__(self, lesson: Lesson, settings: TrainSettings, *, seed: int, folder: Path) -> None:
         super().__init__(lesson, settings, seed=seed, folder=folder)
-        self.batches = UnpackedBatches(lesson, settings.batch_rows, seed)
+        self.batches = UnpackedBatches(lesson, settings.batch_size, seed)
 
 
 class FactsOnlyTrainer(Trainer):
@@ -97,11 +97,11 @@ class FactsOnlyTrainer(Trainer):
 
 
 def _plain(layers: int) -> Callable[[TrainSettings], TrainSettings]:
-    return lambda s: replace(s, model=replace(s.model, layers=layers))
+    return lambda s: replace(s, model=replace(s.model, n_layers=layers))
 
 
 def _adamw(settings: TrainSettings) -> TrainSettings:
-    return replace(settings, optimizer="adamw", adam_rate=1e-3, adam_decay=0.1)
+    return replace(settings, optimizer="adamw", adam_lr=1e-3, adam_decay=0.1)
 
 
 Change = Callable[[TrainSettings], TrainSettings]
@@ -116,16 +116,16 @@ VARIANTS: dict[str, tuple[str, type[Trainer], type[LoopTransformer], Change]] = 
     "plain-8-adamw": ("plain decoder, 8 layers, AdamW", Trainer, Plain, lambda s: _adamw(_plain(8)(s))),
     "unpacked": ("facts on their own in rows of their own", UnpackedTrainer, LoopTransformer, lambda s: s),
     "unaveraged": ("last weights looked at, cool-down from the targets", Trainer, LoopTransformer,
-                   lambda s: replace(s, average_steps=0, cooldown_at=1.0)),
-    "muon-0.01": ("Muon rate 0.01", Trainer, LoopTransformer, lambda s: replace(s, muon_rate=0.01)),
+                   lambda s: replace(s, ema_steps=0, cooldown_at=1.0)),
+    "muon-0.01": ("Muon rate 0.01", Trainer, LoopTransformer, lambda s: replace(s, muon_lr=0.01)),
     "cool-100": ("cool-down of 100 steps", Trainer, LoopTransformer, lambda s: replace(s, cooldown_steps=100)),
-    "adam-0.003": ("AdamW rate 0.003 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_rate=0.003)),
-    "adam-0.01": ("AdamW rate 0.01 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_rate=0.01)),
-    "wide": ("192 wide", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, width=192))),
-    "heads-4": ("4 attention heads", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, heads=4))),
+    "adam-0.003": ("AdamW rate 0.003 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_lr=0.003)),
+    "adam-0.01": ("AdamW rate 0.01 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_lr=0.01)),
+    "wide": ("192 wide", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, d_model=192))),
+    "heads-4": ("4 attention heads", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, n_heads=4))),
     "decay-0.1": ("weight decay 0.1", Trainer, LoopTransformer, lambda s: replace(s, muon_decay=0.1)),
     "no-operands": ("comparisons of facts only, no operands", FactsOnlyTrainer, LoopTransformer, lambda s: s),
-    "narrow": ("64 wide", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, width=64))),
+    "narrow": ("64 wide", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, d_model=64))),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: `python scripts/profile_step.py --vocabulary 2200 --set model.width=256`.
+"""Where the time of a training step goes: `python scripts/profile_step.py --vocabulary 2200 --set model.d_model=256`.
 
 The preset `loop` on a graph drawn by chance, as `grokhop bench train` trains it, under torch's profiler: on one thread,
 since the profiler sees no other than the one it was begun on.

@@ -25,8 +25,8 @@ from ablate import VARIANTS
 from grokhop.augmentation.corruption import make_wrong
 from grokhop.augmentation.planner import Addition
 from grokhop.config import Budget, preset
-from grokhop.graph.graph import Graph, Part
-from grokhop.graph.paths import Chaining, Longs
+from grokhop.graph.graph import Graph, Split
+from grokhop.graph.paths import Longs, PathIndex
 from grokhop.inference.predict import are_right, last_answers
 from grokhop.phi.report import measure
 from grokhop.tasks.composition import cell_name, compose
@@ -38,7 +38,7 @@ from grokhop.training.trainer import Trainer
 def taken_out(graph: Graph, keep: float, seed: int) -> tuple[Graph, list[Addition]]:
     """The graph with `keep` of its trainable facts, and the others as additions."""
     rng = np.random.default_rng([seed, 5])
-    trainable = np.flatnonzero(graph.part == Part.TRAIN)
+    trainable = np.flatnonzero(graph.part == Split.TRAIN)
     out = np.sort(rng.permutation(trainable)[round(keep * len(trainable)) :])
     stays = np.ones(len(graph), bool)
     stays[out] = False
@@ -60,7 +60,7 @@ def given_back(base: Graph, additions: list[Addition], share: float, seed: int) 
 def contradicted(graph: Graph, share: float, seed: int) -> tuple[Graph, Longs]:
     """The graph with a second, wrong object for a share of its trainable facts; (N, 4) head, relation, true, wrong."""
     rng = np.random.default_rng([seed, 6])
-    trainable = np.flatnonzero(graph.part == Part.TRAIN)
+    trainable = np.flatnonzero(graph.part == Split.TRAIN)
     single = trainable[np.isin(graph.pair[trainable], [p for p, n in Counter(graph.pair.tolist()).items() if n == 1])]
     chosen = rng.permutation(single)[: round(share * len(single))]
     rows = []
@@ -95,7 +95,7 @@ def trained(graph: Graph, variant: str, seed: int, budget: Budget) -> tuple[Trai
 
 def answers_alone(trainer: Trainer, graph: Graph, twins: Longs) -> dict[str, float]:
     """How often the true, the wrong or another object is answered."""
-    queries = Chaining(graph).answers(twins[:, 0], twins[:, 1:2])
+    queries = PathIndex(graph).answers(twins[:, 0], twins[:, 1:2])
     given = last_answers(trainer.average.model, encode_queries(trainer.lesson.vocabulary, queries))
     true, wrong = (float(np.mean(given == twins[:, i])) for i in (2, 3))
     return {"true": true, "wrong": wrong, "another": 1 - true - wrong}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from grokhop.graph.graph import Graph, GraphBuilder, Part
+from grokhop.graph.graph import Graph, GraphBuilder, Split
 from grokhop.graph.paths import Mask, Queries
 from grokhop.graph.splits import hold_out
 
@@ -35,10 +35,10 @@ def random_graph(*, entities: int, relations: int, degree: int, holdout: float, 
     return hold_out(graph, share=holdout)
 
 
-def parted(graph: Graph, parts: dict[tuple[str, str], Part]) -> Graph:
+def parted(graph: Graph, parts: dict[tuple[str, str], Split]) -> Graph:
     """The graph with the parts of the named (subject, relation) pairs; all others are trained."""
     labels = [(graph.entities[h].label, graph.relations[r]) for h, r, _ in triples(graph)]
-    return replace(graph, part=np.array([parts.get(pair, Part.TRAIN) for pair in labels], np.int8))
+    return replace(graph, part=np.array([parts.get(pair, Split.TRAIN) for pair in labels], np.int8))
 
 
 @st.composite
@@ -47,7 +47,7 @@ def parted_graphs(draw: st.DrawFn, *, most_facts: int = 12) -> Graph:
     fact = st.tuples(st.sampled_from("abcd"), st.sampled_from("rst"), st.sampled_from("abcd"))
     graph = built(draw(st.lists(fact, min_size=1, max_size=most_facts, unique=True)))
     labels = sorted({(graph.entities[h].label, graph.relations[r]) for h, r, _ in triples(graph)})
-    return parted(graph, {pair: draw(st.sampled_from(Part)) for pair in labels})
+    return parted(graph, {pair: draw(st.sampled_from(Split)) for pair in labels})
 
 
 def triples(graph: Graph) -> list[tuple[int, int, int]]:

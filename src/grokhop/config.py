@@ -21,36 +21,36 @@ class ModelSettings:
     architecture: str = "loop"
     """`loop` (`grokhop.models.looped`), `gpt2` (`grokhop.models.gpt2`) or `pretrained`
     (`grokhop.models.pretrained`)."""
-    width: int = 128
-    heads: int = 8
-    layers: int = 1
+    d_model: int = 128
+    n_heads: int = 8
+    n_layers: int = 1
     """Layers in the block, which the loop applies as a whole in each loop."""
     mlp_ratio: int = 4
     repeats: int = 1
     """How often `gpt2` applies its layers, sharing their weights."""
     pretrained: str = ""
-    """Name or folder of the causal language model that `pretrained` begins with, of whose layers the first `layers` are
-    kept, all if 0; its shape is its own."""
-    fresh: bool = False
+    """Name or folder of the causal language model that `pretrained` begins with, of whose layers the first `n_layers`
+    are kept, all if 0; its shape is its own."""
+    random_init: bool = False
     """Begin with random weights of the pretrained model's shape."""
 
     def __post_init__(self) -> None:
         _one_of("architecture", self.architecture, ARCHITECTURES)
-        if self.width % (2 * self.heads):
-            raise ValueError(f"width must be a multiple of twice the heads ({self.heads}), not {self.width}")
-        if self.layers < (self.architecture != "pretrained"):
-            raise ValueError(f"layers must be at least 1, not {self.layers}")
+        if self.d_model % (2 * self.n_heads):
+            raise ValueError(f"d_model must be a multiple of twice n_heads ({self.n_heads}), not {self.d_model}")
+        if self.n_layers < (self.architecture != "pretrained"):
+            raise ValueError(f"n_layers must be at least 1, not {self.n_layers}")
         if self.repeats < 1 or (self.repeats > 1 and self.architecture != "gpt2"):
             raise ValueError(f"repeats must be 1, or more for the architecture 'gpt2', not {self.repeats}")
 
     def words(self) -> list[str]:
         """The shape for people."""
-        layers = f"{self.layers} layer" + "s" * (self.layers != 1)
+        layers = f"{self.n_layers} layer" + "s" * (self.n_layers != 1)
         if self.architecture == "pretrained":
-            return [f"{self.pretrained}, {layers if self.layers else 'all layers'}"]
+            return [f"{self.pretrained}, {layers if self.n_layers else 'all layers'}"]
         ways = {"loop": f"{layers} in the looped block", "gpt2": f"{layers} of a plain decoder"}
         repeated = [f"applied {self.repeats} times"] if self.repeats > 1 else []
-        return [ways[self.architecture], *repeated, f"width {self.width}", f"{self.heads} heads"]
+        return [ways[self.architecture], *repeated, f"width {self.d_model}", f"{self.n_heads} heads"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class TrainSettings:
     model: ModelSettings = field(default_factory=ModelSettings)
     hops: int = 2
     """Longest chain that is trained."""
-    beyond: int = 1
+    extra_hops: int = 1
     """How many hops longer than trained the longest chain is that is asked."""
     phi: float = 0.0
     """So many inferred facts of each length are trained for each trainable atomic fact; all if 0."""
@@ -69,22 +69,22 @@ class TrainSettings:
     prefixes: bool = True
     """Whether every position of a row is supervised, and facts on their own stand several in a row, and batches are
     mixed by kind. Without, as published, a row is one query with one answer, and each row as frequent as any other."""
-    batch_rows: int = 512
+    batch_size: int = 512
     optimizer: str = "muon"
     """`muon` for matrices inside the block and AdamW for all else; `adamw`, `grokfast` or `orthograd` for all."""
-    muon_rate: float = 0.02
+    muon_lr: float = 0.02
     """Learning rate of the matrices inside the block."""
     muon_decay: float = 0.3
-    adam_rate: float = 0.006
+    adam_lr: float = 0.006
     """Learning rate of embeddings and gains, or of all weights where there is no Muon."""
     adam_decay: float = 0.0
     adam_beta2: float = 0.95
     loss: str = "softmax"
     """`softmax`, or `stablemax` (`grokhop.training.losses`)."""
     warmup_steps: int = 50
-    full_rate_steps: int = 100
+    full_lr_steps: int = 100
     """After so many steps the rate falls with the square root of the steps; 0 to let it stay."""
-    average_steps: int = 100
+    ema_steps: int = 100
     """Over about how many steps the weights are averaged that are looked at and kept (`grokhop.training.ema`); 0 for
     the last ones alone."""
     cooldown: bool = True
@@ -97,7 +97,7 @@ class TrainSettings:
     """...but over at least so many."""
     evaluate_every: int = 50
     """Steps between looks at the validation queries."""
-    snapshots: int = 0
+    checkpoints_per_decade: int = 0
     """How many sets of weights are kept for each tenfold of steps, for `grokhop explain` to see how they came about."""
     id_target: float = 0.99
     ood_target: float = 0.96
@@ -110,10 +110,10 @@ class TrainSettings:
         _one_of("optimizer", self.optimizer, OPTIMIZERS)
         _one_of("loss", self.loss, LOSSES)
         _one_of("precision", self.precision, PRECISIONS)
-        for name in ("batch_rows", "evaluate_every", "cooldown_steps", "warmup_steps", "beyond"):
+        for name in ("batch_size", "evaluate_every", "cooldown_steps", "warmup_steps", "extra_hops"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("snapshots", "average_steps", "full_rate_steps"):
+        for name in ("checkpoints_per_decade", "ema_steps", "full_lr_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
         if not 2 <= self.hops <= MOST_HOPS:
@@ -136,15 +136,15 @@ MOST_HOPS = 8
 """Cells are made for every pattern of held-out hops, of which there are two to the power of the hops."""
 
 PUBLISHED = TrainSettings(
-    model=ModelSettings(architecture="gpt2", width=128, heads=4, layers=3),
+    model=ModelSettings(architecture="gpt2", d_model=128, n_heads=4, n_layers=3),
     prefixes=False,
     optimizer="adamw",
-    adam_rate=1e-3,
+    adam_lr=1e-3,
     adam_decay=0.5,
     adam_beta2=0.98,
     warmup_steps=100,
-    full_rate_steps=0,
-    average_steps=0,
+    full_lr_steps=0,
+    ema_steps=0,
     cooldown=False,
     evaluate_every=250,
 )
@@ -152,14 +152,14 @@ PUBLISHED = TrainSettings(
 
 PRESETS = {
     "loop": TrainSettings(),
-    "toy": TrainSettings(model=ModelSettings(width=64), batch_rows=256, evaluate_every=25, cooldown_steps=50),
+    "toy": TrainSettings(model=ModelSettings(d_model=64), batch_size=256, evaluate_every=25, cooldown_steps=50),
     "paper": PUBLISHED,
     # 8 layers, 768 wide, 12 heads, batch 512, learning rate 5e-5, weight decay 1, bf16: as reported by Abramov et al.
     # (2025). They do not report a warm-up; it is that of Wang et al. (2024).
     "paper-full": replace(
         PUBLISHED,
-        model=ModelSettings(architecture="gpt2", width=768, heads=12, layers=8),
-        adam_rate=5e-5,
+        model=ModelSettings(architecture="gpt2", d_model=768, n_heads=12, n_layers=8),
+        adam_lr=5e-5,
         adam_decay=1.0,
         adam_beta2=0.999,
         warmup_steps=2000,
@@ -167,7 +167,7 @@ PRESETS = {
         precision="bfloat16",
     ),
     "gpt2": replace(
-        PUBLISHED, model=ModelSettings(architecture="pretrained", layers=0), adam_rate=1e-4, adam_decay=0.1
+        PUBLISHED, model=ModelSettings(architecture="pretrained", n_layers=0), adam_lr=1e-4, adam_decay=0.1
     ),
 }
 

@@ -19,7 +19,7 @@ from grokhop.reporting import report
 from grokhop.runs.metrics import Begun, Notice
 from grokhop.training.train import train
 
-SETTINGS = preset("loop", changes=["snapshots=8"])
+SETTINGS = preset("loop", changes=["checkpoints_per_decade=8"])
 Stage = Callable[[str, dict[str, Any] | None], None]
 """Told of each stage when it begins (with None) and when it has ended (with its result)."""
 

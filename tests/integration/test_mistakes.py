@@ -15,7 +15,7 @@ from grokhop.config import PRESETS, Budget, ModelSettings, TrainSettings, preset
 from grokhop.core.errors import InputError
 from grokhop.core.statistics import over_seeds
 from grokhop.evaluation.evaluate import evaluate
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import NO_FACT
 from grokhop.models.registry import make_model
 from grokhop.runs.run import Run
@@ -29,7 +29,7 @@ from tests.graphs import random_graph
 
 SOURCE = ROOT / "src" / "grokhop"
 GRAPH = random_graph(entities=60, relations=8, degree=6, holdout=0.15)
-TINY = TrainSettings(model=ModelSettings(width=16, heads=2), batch_rows=64, evaluate_every=5, warmup_steps=2)
+TINY = TrainSettings(model=ModelSettings(d_model=16, n_heads=2), batch_size=64, evaluate_every=5, warmup_steps=2)
 
 
 def inferred(graph: Graph, lesson: Lesson, hops: int) -> set[tuple[int, ...]]:
@@ -59,7 +59,7 @@ def test_phi_is_what_was_asked_for_counted_from_the_rows_that_are_trained(
 ) -> None:
     made = compose(GRAPH, hops=hops, phi=phi, prefixes=prefixes)
     lesson = Lesson.of(GRAPH, made, prefixes=prefixes)
-    trainable = int((GRAPH.part == Part.TRAIN).sum())
+    trainable = int((GRAPH.part == Split.TRAIN).sum())
     for k in range(2, hops + 1):
         assert len(inferred(GRAPH, lesson, k)) == round(phi * trainable) == made.counts[f"trained_{k}_hops"]
 
@@ -96,9 +96,9 @@ def test_augmentation_adds_no_fact_to_a_held_out_pair_and_leaves_held_out_facts_
     sparse = random_graph(entities=60, relations=8, degree=2, holdout=0.15)
     grown = augment(sparse, target_phi=6.25)[0]
     assert len(grown) > len(sparse)
-    held_out = set(sparse.pair[sparse.part != Part.TRAIN].tolist())
+    held_out = set(sparse.pair[sparse.part != Split.TRAIN].tolist())
     assert not held_out & set(grown.pair[len(sparse) :].tolist())
-    assert set(grown.pair[grown.part != Part.TRAIN].tolist()) == held_out
+    assert set(grown.pair[grown.part != Split.TRAIN].tolist()) == held_out
     np.testing.assert_array_equal(grown.part[: len(sparse)], sparse.part)
 
 
@@ -107,20 +107,20 @@ def test_augmentation_adds_no_fact_to_a_held_out_pair_and_leaves_held_out_facts_
 
 EFFECTS = {
     "optimizer": "adamw",
-    "muon_rate": 0.5,
+    "muon_lr": 0.5,
     "muon_decay": 5.0,
-    "adam_rate": 0.5,
+    "adam_lr": 0.5,
     "adam_decay": 5.0,
     "adam_beta2": 0.2,
     "warmup_steps": 7,
-    "full_rate_steps": 9,
-    "batch_rows": 32,
+    "full_lr_steps": 9,
+    "batch_size": 32,
     "prefixes": False,
     "phi": 1.0,
     "hops": 3,
     "loss": "stablemax",
     "precision": "bfloat16",
-    "average_steps": 0,
+    "ema_steps": 0,
     "cooldown": False,
     "cooldown_at": 0.0,
     "cooldown_share": 2.0,
@@ -128,12 +128,12 @@ EFFECTS = {
     "evaluate_every": 3,
     "id_target": 0.0,
     "ood_target": 0.0,
-    "beyond": 2,
+    "extra_hops": 2,
     "compare": False,
-    "snapshots": 3,
-    "model": ModelSettings(width=32, heads=2),
+    "checkpoints_per_decade": 3,
+    "model": ModelSettings(d_model=32, n_heads=2),
 }
-LOOKED_AT = {"compare", "snapshots"}
+LOOKED_AT = {"compare", "checkpoints_per_decade"}
 """Settings that have no effect here: this graph compares nothing (see the tests of comparisons), and weights that are
 kept on the way change none (see those of the circuit)."""
 
@@ -171,14 +171,16 @@ def test_every_setting_there_is_changes_the_training_that_it_belongs_to(graph_fo
 
 
 def test_the_decay_that_is_set_is_the_decay_that_weights_meet() -> None:
-    settings = replace(preset("paper"), adam_decay=0.75, model=ModelSettings(architecture="gpt2", width=16, heads=2))
+    settings = replace(
+        preset("paper"), adam_decay=0.75, model=ModelSettings(architecture="gpt2", d_model=16, n_heads=2)
+    )
     model = make_model(settings.model, vocabulary=9)
     (optimizer,) = make_optimizers(model, settings)
     before = model.embedding.weight.detach().clone()
     for weight in model.parameters():
         weight.grad = torch.zeros_like(weight)
     optimizer.step()
-    torch.testing.assert_close(model.embedding.weight.detach(), before * (1 - settings.adam_rate * 0.75))
+    torch.testing.assert_close(model.embedding.weight.detach(), before * (1 - settings.adam_lr * 0.75))
 
 
 def lines_of_source() -> Iterator[tuple[Path, str]]:
@@ -197,7 +199,7 @@ def test_no_line_of_the_source_names_a_place_or_a_device_of_one_machine() -> Non
 
 @pytest.mark.parametrize("name", ["loop", "paper"])
 def test_what_is_read_out_went_through_the_final_norm(name: str) -> None:
-    model = make_model(replace(preset(name).model, width=16, heads=2), vocabulary=9)
+    model = make_model(replace(preset(name).model, d_model=16, n_heads=2), vocabulary=9)
     state = torch.randn(4, 16, generator=torch.Generator().manual_seed(0))
     read = model.read_out(state)
     torch.testing.assert_close(model.read_out(100 * state), read, rtol=1e-3, atol=1e-3)
@@ -242,7 +244,7 @@ def test_there_is_an_embedding_for_each_entity_and_relation_and_for_nothing_else
     vocabulary = Vocabulary.of(GRAPH)
     assert vocabulary.size == len(GRAPH.entities) + len(GRAPH.relations)
     model = make_model(PRESETS[name].model, vocabulary=vocabulary.size)
-    assert model.embedding.weight.shape == (vocabulary.size, PRESETS[name].model.width)
+    assert model.embedding.weight.shape == (vocabulary.size, PRESETS[name].model.d_model)
     of_vocabulary = [n for n, p in model.named_parameters() if vocabulary.size in p.shape]
     assert of_vocabulary == ["embedding.weight"]
 
@@ -250,4 +252,4 @@ def test_there_is_an_embedding_for_each_entity_and_relation_and_for_nothing_else
 def test_no_chain_of_a_thinned_lesson_holds_a_held_out_fact() -> None:
     made = compose(GRAPH, hops=3, phi=2)
     used = np.unique(made.chains[made.chains != NO_FACT])
-    assert (GRAPH.part[used] == Part.TRAIN).all()
+    assert (GRAPH.part[used] == Split.TRAIN).all()

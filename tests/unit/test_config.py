@@ -23,10 +23,10 @@ def test_every_setting_can_be_set_by_its_name_and_shows_as_a_change() -> None:
             if field.name == "architecture":
                 value = "loop"
             change = f"{prefix}{field.name}={value}"
-            if field.name == "width":
-                change = "model.width=256"
-            if field.name == "heads":
-                change = "model.heads=8"
+            if field.name == "d_model":
+                change = "model.d_model=256"
+            if field.name == "n_heads":
+                change = "model.n_heads=8"
             set_anew = changed(base, [change])
             assert set_anew != base, change
             assert changes(set_anew, base) == [change]
@@ -35,28 +35,28 @@ def test_every_setting_can_be_set_by_its_name_and_shows_as_a_change() -> None:
 
 
 def test_settings_that_are_only_right_together_are_set_together() -> None:
-    made = preset("paper", changes=["model.heads=6", "model.width=96"])
-    assert (made.model.heads, made.model.width) == (6, 96)
+    made = preset("paper", changes=["model.n_heads=6", "model.d_model=96"])
+    assert (made.model.n_heads, made.model.d_model) == (6, 96)
 
 
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ("layers", "sets nothing"),
-        ("layers=4", "sets nothing"),
+        ("n_layers", "sets nothing"),
+        ("n_layers=4", "sets nothing"),
         ("model=8", "sets nothing"),
-        ("model.model.layers=8", "sets nothing"),
+        ("model.model.n_layers=8", "sets nothing"),
         ("optimiser=adamw", "sets nothing"),
         ("optimizer=sgd", "must be one of muon, adamw, grokfast, orthograd, not 'sgd'"),
         ("loss=hinge", "must be one of"),
         ("model.architecture=rnn", "must be one of"),
-        ("batch_rows=7.2", "must be a whole number"),
-        ("batch_rows=0", "must be at least 1"),
-        ("model.layers=0.5", "must be a whole number"),
+        ("batch_size=7.2", "must be a whole number"),
+        ("batch_size=0", "must be at least 1"),
+        ("model.n_layers=0.5", "must be a whole number"),
         ("phi=-1", "phi must be positive"),
         ("phi=much", "must be a number"),
         ("cooldown=maybe", "must be true or false"),
-        ("model.width=100", "multiple of twice the heads"),
+        ("model.d_model=100", "multiple of twice n_heads"),
         ("model.repeats=0", "repeats must be 1"),
         ("hops=9", "hops must be from 2 to 8"),
     ],
@@ -75,9 +75,9 @@ def test_a_loop_is_not_repeated_beside_its_loops() -> None:
 
 def test_the_full_preset_is_the_published_one_and_the_small_one_differs_from_it_in_size_and_speed_alone() -> None:
     full, small = PRESETS["paper-full"], PRESETS["paper"]
-    assert (full.batch_rows, full.adam_rate, full.precision) == (512, 5e-5, "bfloat16")
+    assert (full.batch_size, full.adam_lr, full.precision) == (512, 5e-5, "bfloat16")
     assert (full.optimizer, full.adam_decay, full.cooldown, full.prefixes) == ("adamw", 1.0, False, False)
-    scale = {"model", "adam_rate", "adam_decay", "adam_beta2", "warmup_steps", "evaluate_every", "precision"}
+    scale = {"model", "adam_lr", "adam_decay", "adam_beta2", "warmup_steps", "evaluate_every", "precision"}
     assert {change.split("=")[0].split(".")[0] for change in changes(full, small)} <= scale
 
 

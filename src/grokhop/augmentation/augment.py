@@ -50,9 +50,9 @@ def augment_folder(
     *,
     target_phi: float = TARGET,
     sources: Sequence[str] = ("graph",),
-    wrong_share: float | None = None,
+    corrupt_fraction: float | None = None,
     seed: int = 0,
-    level: int | None = None,
+    max_degree: int | None = None,
     new_cities: int = 0,
     client: "Client | None" = None,
     paragraphs: Sequence[str] = (),
@@ -79,9 +79,9 @@ def augment_folder(
         graph,
         target_phi=target_phi,
         sources=sources,
-        wrong_share=wrong_share,
+        corrupt_fraction=corrupt_fraction,
         seed=seed,
-        level=level,
+        max_degree=max_degree,
         new_cities=new_cities,
         client=client,
         paragraphs=paragraphs,
@@ -105,9 +105,9 @@ def augment_folder(
         settings={
             "target_phi": target_phi,
             "sources": list(sources),
-            "wrong_share": wrong_share,
+            "corrupt_fraction": corrupt_fraction,
             "seed": seed,
-            "level": level,
+            "max_degree": max_degree,
             "new_cities": new_cities,
             **({} if client is None else {"endpoint": client.endpoint.record()}),
         },
@@ -122,9 +122,9 @@ def augment(
     *,
     target_phi: float = TARGET,
     sources: Sequence[str] = ("graph",),
-    wrong_share: float | None = None,
+    corrupt_fraction: float | None = None,
     seed: int = 0,
-    level: int | None = None,
+    max_degree: int | None = None,
     new_cities: int = 0,
     client: "Client | None" = None,
     paragraphs: Sequence[str] = (),
@@ -139,10 +139,11 @@ def augment(
 
     Args:
         sources: of `SOURCES`, in the order in which they are asked. 'wrong' alone plans as 'graph' does.
-        wrong_share: of the added facts, the share that is made false; 1 where 'wrong' is among the sources and
+        corrupt_fraction: of the added facts, the share that is made false; 1 where 'wrong' is among the sources and
             nothing is said.
-        level: the most facts that an entity is first given in either direction (see `grokhop.augmentation.planner`), by
-            default the target; a higher one needs fewer facts and spreads them less.
+        max_degree: the most facts that an entity is first given in either direction (see
+            `grokhop.augmentation.planner`), by default the target; a higher one needs fewer facts and spreads them
+            less.
         new_cities: how many cities that the graph does not know 'gazetteer' also adds: they make no path, but can be
             compared (Algorithm 1's new locations).
         client: of the endpoint that 'llm' asks.
@@ -154,18 +155,18 @@ def augment(
         `lower_bound` is a number of facts that no plan at all could do with less, see `lower_bound`.
 
     Raises:
-        InputError: a source, the share or the level is none; the target is no number above 0, takes more than
+        InputError: a source, the share or the maximal degree is none; the target is no number above 0, takes more than
             `MOST_ADDED` times the facts there are, or relations are below it and none of them can be improved.
     """
     sources = list(dict.fromkeys(sources))
-    share = _check(sources, wrong_share, level, has_endpoint=client is not None or plan_only)
+    share = _check(sources, corrupt_fraction, max_degree, has_endpoint=client is not None or plan_only)
     before = measure(graph, target=target_phi)["trainable"]
     most = MOST_ADDED * len(graph)
-    level = ceil(min(target_phi, most)) if level is None else level
+    max_degree = ceil(min(target_phi, most)) if max_degree is None else max_degree
     options = Options(
         target=target_phi,
         seed=seed,
-        level=level,
+        max_degree=max_degree,
         most=most,
         new_cities=new_cities,
         client=None if plan_only else client,
@@ -195,16 +196,20 @@ def augment(
     return augmented, report, ledger
 
 
-def _check(sources: Sequence[str], wrong_share: float | None, level: int | None, *, has_endpoint: bool) -> float:
+def _check(
+    sources: Sequence[str], corrupt_fraction: float | None, max_degree: int | None, *, has_endpoint: bool
+) -> float:
     """Return the share of wrong facts, or refuse what makes no sense."""
     unknown = [source for source in sources if source not in SOURCES]
     if unknown or not sources:
         raise InputError(f"--source {','.join(unknown)} is no source: give some of {','.join(SOURCES)}")
-    if level is not None and level < 1:
-        raise InputError(f"--level is {level}, but an entity needs at least 1 fact in a direction: give 1 or more")
-    share = wrong_share if wrong_share is not None else float("wrong" in sources)
+    if max_degree is not None and max_degree < 1:
+        raise InputError(
+            f"--max-degree is {max_degree}, but an entity needs at least 1 fact in a direction: give 1 or more"
+        )
+    share = corrupt_fraction if corrupt_fraction is not None else float("wrong" in sources)
     if not 0 <= share <= 1:
-        raise InputError(f"--wrong-share is a share from 0 to 1, not {share}")
+        raise InputError(f"--corrupt-fraction is a share from 0 to 1, not {share}")
     if "llm" in sources and not has_endpoint:
         raise InputError("--source llm needs an endpoint: give --base-url and --model")
     return share
@@ -254,7 +259,7 @@ def _report(
         "denominator": "trainable facts",
         "facts": len(augmented),
         "entities_added": len(augmented.entities) - len(graph.entities),
-        "level": plan.level,
+        "max_degree": plan.max_degree,
         "phi_before": before["phi"],
         "phi_after": after["phi"],
         "passes": all(row["passes"] for row in per_relation if row["reachable"]),

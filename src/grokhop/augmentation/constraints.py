@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import optimize, sparse
 from scipy.sparse import csgraph
 
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 from grokhop.graph.splits import question_pairs
 
 Longs = NDArray[np.int64]
@@ -135,7 +135,7 @@ def untouchable_pairs(graph: Graph) -> Longs:
             asked.update(wanted.tolist())
             low, high = (np.searchsorted(pairs, wanted, side) for side in ("left", "right"))
             reached = np.unique(np.concatenate([tails[i:j] for i, j in zip(low, high, strict=True)] or [tails[:0]]))
-    return np.unique(np.concatenate([graph.pair[graph.part != Part.TRAIN], np.array(sorted(asked), np.int64)]))
+    return np.unique(np.concatenate([graph.pair[graph.part != Split.TRAIN], np.array(sorted(asked), np.int64)]))
 
 
 def cycle_free_order(graph: Graph, rng: np.random.Generator) -> Longs:

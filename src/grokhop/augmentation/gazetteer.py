@@ -2,7 +2,7 @@
 
 What Algorithm 1 of Abramov et al. (2025) asks a language model for, new locations, is read from a table of 5,000 cities
 (GeoNames). Nothing is proposed about a name that may mean another place: a false fact costs more than a missing one.
-What a graph lets in is for its `gate.Gate` to decide.
+What a graph lets in is for its `gate.FactValidator` to decide.
 """
 
 import csv

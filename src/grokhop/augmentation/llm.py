@@ -4,8 +4,9 @@ Algorithm 1 of Abramov et al. (2025) has a model write new locations with their 
 the graph. Algorithm 2 reads facts out of paragraphs and then asks which further facts connect what was found. A
 paragraph can also be written for each fact, for training on text.
 
-Nothing secret is told: `Secrets` says what no prompt may name. Nothing that comes back is trusted: each fact passes
-`grokhop.augmentation.validation` or is counted there. Only what augments with a language model imports this module.
+Nothing secret is told: `PromptLeakGuard` says what no prompt may name. Nothing that comes back is trusted: each fact
+passes `grokhop.augmentation.validation` or is counted there. Only what augments with
+a language model imports this module.
 """
 
 from collections import defaultdict
@@ -15,10 +16,10 @@ from typing import Annotated, TypeVar
 import numpy as np
 
 from grokhop.augmentation.constraints import Longs, untouchable_pairs
-from grokhop.augmentation.validation import MOST_LETTERS, Gate, Proposal
+from grokhop.augmentation.validation import MOST_LETTERS, FactValidator, Proposal
 from grokhop.core.errors import InputError
 from grokhop.core.llm_client import BudgetError, Client, Usage
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 from grokhop.language.entity_linking import plain
 from grokhop.language.names import without_disambiguator
 
@@ -91,7 +92,7 @@ class Paragraph(BaseModel):
     paragraph: str
 
 
-class Secrets:
+class PromptLeakGuard:
     """What no prompt may tell: the facts that are held out or asked by a question, and the questions.
 
     Names are found in texts as whole words, but for case, accents, punctuation, disambiguators and the article; a
@@ -140,7 +141,7 @@ class Secrets:
 
 
 def propose_facts(
-    graph: Graph, gate: Gate, client: Client, wanted: Mapping[str, int], notice: Notice = lambda _line: None
+    graph: Graph, gate: FactValidator, client: Client, wanted: Mapping[str, int], notice: Notice = lambda _line: None
 ) -> Usage:
     """Algorithm 1: ask for facts of each relation until the gate has admitted as many as are wanted.
 
@@ -167,7 +168,9 @@ def propose_facts(
     return client.usage
 
 
-def _propose(asking: "_Asking", gate: Gate, client: Client, relation: str, wanted: int, notice: Notice) -> None:
+def _propose(
+    asking: "_Asking", gate: FactValidator, client: Client, relation: str, wanted: int, notice: Notice
+) -> None:
     got = batch = barren = 0
     tried: dict[str, None] = {}
     try:
@@ -189,8 +192,8 @@ class _Asking:
     """The prompts of Algorithm 1. No object of a secret fact is in them, be it of another relation."""
 
     def __init__(self, graph: Graph) -> None:
-        self._graph, self._secrets = graph, Secrets(graph)
-        usable = (graph.part == Part.TRAIN) & graph.is_observed & ~np.isin(graph.pair, untouchable_pairs(graph))
+        self._graph, self._secrets = graph, PromptLeakGuard(graph)
+        usable = (graph.part == Split.TRAIN) & graph.is_observed & ~np.isin(graph.pair, untouchable_pairs(graph))
         self._facts: dict[int, Longs] = {
             r: np.flatnonzero(usable & (graph.relation == r)) for r in np.unique(graph.relation)
         }
@@ -222,7 +225,7 @@ class _Asking:
 
 
 def extract_facts(
-    paragraphs: Iterable[str], graph: Graph, gate: Gate, client: Client, notice: Notice = lambda _line: None
+    paragraphs: Iterable[str], graph: Graph, gate: FactValidator, client: Client, notice: Notice = lambda _line: None
 ) -> Usage:
     """Algorithm 2: read facts out of paragraphs, then ask which further facts connect the entities of each.
 
@@ -236,7 +239,7 @@ def extract_facts(
         InputError: see `Client.ask`; the gate keeps what it has admitted.
     """
     _same_graph(graph, gate)
-    secrets, schema = Secrets(graph), _schema_of(graph.relations)
+    secrets, schema = PromptLeakGuard(graph), _schema_of(graph.relations)
     try:
         for number, paragraph in enumerate(filter(str.strip, paragraphs), 1):
             if secrets.told_by(paragraph):
@@ -277,7 +280,7 @@ def _connecting(entities: Sequence[str], graph: Graph) -> str:
     )
 
 
-def _admit(reply: Triples | None, gate: Gate, usage: Usage) -> list[Labels]:
+def _admit(reply: Triples | None, gate: FactValidator, usage: Usage) -> list[Labels]:
     """Let the facts of a reply through the gate; return those that passed, in the labels they have now."""
     facts = _read(reply.facts if reply else [], usage)
     passed = gate.admit(Proposal(fact.subject, fact.relation, fact.object) for fact in facts)
@@ -289,7 +292,7 @@ def _admit(reply: Triples | None, gate: Gate, usage: Usage) -> list[Labels]:
     return [(label(head), gate.graph.relations[relation], label(tail)) for head, relation, tail in passed]
 
 
-def _untold(facts: Iterable[Labels], secrets: Secrets) -> list[str]:
+def _untold(facts: Iterable[Labels], secrets: PromptLeakGuard) -> list[str]:
     """The entities of facts, less those that together would tell a secret."""
     chosen: list[str] = []
     ends: set[int] = set()
@@ -309,7 +312,7 @@ def elaborate(facts: Iterable[Labels], graph: Graph, client: Client) -> Iterator
     Raises:
         InputError: see `Client.ask`.
     """
-    secrets = Secrets(graph)
+    secrets = PromptLeakGuard(graph)
     for fact in facts:
         if secrets.told_by(", ".join(fact)):
             client.usage.failures[SECRET] += 1
@@ -353,6 +356,6 @@ def _labels(graph: Graph, fact: int) -> Labels:
     return graph.entities[head].label, graph.relations[relation], graph.entities[tail].label
 
 
-def _same_graph(graph: Graph, gate: Gate) -> None:
+def _same_graph(graph: Graph, gate: FactValidator) -> None:
     if gate.graph is not graph:
         raise ValueError("the gate judges another graph, which may have held out other facts")

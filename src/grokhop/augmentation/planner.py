@@ -6,8 +6,8 @@ counted once for each relation they help, less what the new fact itself demands 
 relation has none to spare).
 
 To reach phi with the fewest facts one would pile all of them on a few hubs, which satisfies the number and
-teaches a model nothing. So the plan fills like water: no entity is given facts beyond a *level* in either
-direction, and the level, which begins at the target, rises only when nothing useful is left below it.
+teaches a model nothing. So the plan fills like water: no entity is given facts beyond a *maximal degree* in either
+direction, and the maximum, which begins at the target, rises only when nothing useful is left below it.
 
 What may be added is decided in `grokhop.augmentation.constraints`. New entities only ever serve as subjects, where no
 known subject has room; each ranks below all others in the order that keeps cycles out.
@@ -33,7 +33,7 @@ from grokhop.augmentation.constraints import (
     untouchable_pairs,
 )
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 from grokhop.graph.splits import question_pairs
 
 ROLE_SHARE = 0.25
@@ -44,7 +44,7 @@ PHI, FIRST_HOP, LATER_HOP = "phi", "first hop", "later hop"
 Lack = tuple[int, str]
 """A relation and what it is short of: PHI, or paths in a role."""
 _BATCHES = 50  # A batch is about this part of what is missing: a few facts on graphs of a few thousand.
-_PATIENCE = 100  # Facts that may be added without coming closer before the level rises...
+_PATIENCE = 100  # Facts that may be added without coming closer before the maximal degree rises...
 _RISES = 6  # ...which it does at most this often, by half each time.
 
 Floats = NDArray[np.float64]
@@ -115,7 +115,7 @@ class Plan:
     """
 
     def __init__(
-        self, graph: Graph, *, target: float, level: int, rng: np.random.Generator, given_up: Collection[Lack] = ()
+        self, graph: Graph, *, target: float, max_degree: int, rng: np.random.Generator, given_up: Collection[Lack] = ()
     ) -> None:
         R, E = len(graph.relations), len(graph.entities)
         if R * E > MOST_CELLS:
@@ -123,7 +123,7 @@ class Plan:
                 f"the graph is too large to be augmented: {R} relations times {E} entities exceed {MOST_CELLS}; "
                 "ingest fewer relations"
             )
-        self.graph, self.target, self.level, self.rng = graph, target, level, rng
+        self.graph, self.target, self.max_degree, self.rng = graph, target, max_degree, rng
         self.additions: list[Addition] = []
         self.new_subject_of: list[int] = []
         self.limit = objects_limit(graph)
@@ -177,7 +177,7 @@ class Plan:
         dropped = {what: np.array([(r, what) in given_up for r in range(R)]) for what in (PHI, FIRST_HOP, LATER_HOP)}
         self.reachable = self.could_reach & ~dropped[PHI]
         used_first, used_later = counts.first > 0, counts.later > 0
-        test_pairs = set(self.graph.pair[self.graph.part == Part.TEST].tolist())
+        test_pairs = set(self.graph.pair[self.graph.part == Split.TEST].tolist())
         for question in self.graph.questions:
             path = question.path
             if path and test_pairs.isdisjoint(question_pairs(self.graph, question)):
@@ -209,7 +209,7 @@ class Plan:
             elif rises == _RISES:
                 return shortage.worst
             else:
-                self.level, fewest_missing, rises = ceil(1.5 * self.level), np.inf, rises + 1
+                self.max_degree, fewest_missing, rises = ceil(1.5 * self.max_degree), np.inf, rises + 1
         return None
 
     def _counts(self) -> _Counts:
@@ -252,7 +252,7 @@ class Plan:
         # What one more fact from an entity (to an entity) makes of the facts that end (start) there.
         from_head = shortage.first @ self.into + jitter[0]
         to_tail = shortage.later @ self.out + jitter[1]
-        room_out, room_in = starts < self.level, ends_in < self.level
+        room_out, room_in = starts < self.max_degree, ends_in < self.max_degree
         relations = np.flatnonzero(shortage.empty if shortage.empty.any() else self.subject >= 0)
         best: _Choice | None = None
         for r in relations.tolist():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grokhop.augmentation.planner import Addition, Lack, Plan
-from grokhop.augmentation.validation import Fact, Gate
+from grokhop.augmentation.validation import Fact, FactValidator
 from grokhop.graph.graph import Entity, Graph
 from grokhop.phi.report import measure
 
@@ -53,7 +53,7 @@ class Options:
 
     target: float
     seed: int
-    level: int
+    max_degree: int
     most: int
     new_cities: int
     client: "Client | None"
@@ -75,7 +75,7 @@ def _ask_gazetteer(grown: Grown, options: Options) -> None:
     """Keep those true facts that make paths for a relation that is short of them."""
     from grokhop.augmentation import gazetteer
 
-    gate = Gate(grown.graph, source="geonames", vouched=True)
+    gate = FactValidator(grown.graph, source="geonames", vouched=True)
     facts = gate.admit(gazetteer.propose(grown.graph))
     facts += gate.admit(gazetteer.about_countries(grown.graph))
     grown.rejected += gate.admitted.rejected
@@ -146,7 +146,7 @@ def _ask_llm(grown: Grown, options: Options) -> None:
         return
     from grokhop.augmentation.llm import extract_facts, propose_facts
 
-    gate = Gate(grown.graph, source="llm")
+    gate = FactValidator(grown.graph, source="llm")
     extract_facts(options.paragraphs, grown.graph, gate, options.client, options.notice)
     propose_facts(grown.graph, gate, options.client, grown.wanted, options.notice)
     grown.rejected += gate.admitted.rejected
@@ -166,7 +166,7 @@ ASK: dict[str, Callable[[Grown, Options], None]] = {
 
 def new_plan(graph: Graph, options: Options, given_up: Collection[Lack]) -> Plan:
     rng = np.random.default_rng(options.seed)
-    return Plan(graph, target=options.target, level=options.level, rng=rng, given_up=given_up)
+    return Plan(graph, target=options.target, max_degree=options.max_degree, rng=rng, given_up=given_up)
 
 
 def _run(plan: Plan, options: Options) -> Plan:

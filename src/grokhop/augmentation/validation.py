@@ -59,7 +59,7 @@ class Admitted:
     rejected: Counter[str] = field(default_factory=Counter)
 
 
-class Gate:
+class FactValidator:
     """Judges proposals about one graph.
 
     Args:

@@ -23,10 +23,10 @@ from grokhop.core.errors import InputError
 from grokhop.core.optional import library
 from grokhop.datasets.synthetic import Composition, draw
 from grokhop.graph.graph import Graph
-from grokhop.graph.paths import Chaining, Longs, Queries
-from grokhop.inference.answering import Responder
-from grokhop.inference.predict import BATCH_ROWS, last_answers
-from grokhop.language.parser import Understander
+from grokhop.graph.paths import Longs, PathIndex, Queries
+from grokhop.inference.answering import QuestionAnswerer
+from grokhop.inference.predict import BATCH_SIZE, last_answers
+from grokhop.language.parser import QuestionParser
 from grokhop.models import huggingface as hf
 from grokhop.models.base import Model
 from grokhop.models.gpt2 import Gpt2
@@ -53,7 +53,7 @@ class Asked:
     @staticmethod
     def of(settings: Composition, most: int, *, seed: int = 0) -> "Asked":
         graph = draw(settings)
-        chaining, every = Chaining(graph), np.ones(len(graph), bool)
+        chaining, every = PathIndex(graph), np.ones(len(graph), bool)
         rng = np.random.default_rng(seed)
         queries = chaining.queries(chaining.paths([every] * 2, limit=2 * most, rng=rng))[0]
         chosen = rng.permutation(len(queries))[:most]
@@ -82,8 +82,8 @@ class Ours:
         return last_answers(self.model, encode_queries(self.vocabulary, self.asked.queries))
 
     @cached_property
-    def _loaded(self) -> tuple[Understander, Responder]:
-        return Understander(self.asked.graph), Responder(self.asked.graph, self.model)
+    def _loaded(self) -> tuple[QuestionParser, QuestionAnswerer]:
+        return QuestionParser(self.asked.graph), QuestionAnswerer(self.asked.graph, self.model)
 
     def ask(self, head: str, relations: Sequence[str]) -> str:
         """The answer in words to a query in words."""
@@ -111,7 +111,7 @@ class Theirs:
     def batch(self) -> Longs:
         """(Q,) answers to all queries."""
         tokens = torch.from_numpy(encode_queries(self.vocabulary, self.asked.queries).tokens)
-        return torch.cat([self._next(tokens[i : i + BATCH_ROWS]) for i in range(0, len(tokens), BATCH_ROWS)]).numpy()
+        return torch.cat([self._next(tokens[i : i + BATCH_SIZE]) for i in range(0, len(tokens), BATCH_SIZE)]).numpy()
 
     @torch.no_grad()
     def _next(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -192,7 +192,7 @@ def _batches(architecture: str, ours: Ours, theirs: Theirs | None, runs: int) ->
     if theirs:
         contenders.append(Contender(name=THEIRS, call=per_second(theirs.batch), measures=True))
     rate = Quantity(name=f"{architecture}, answers in batches", unit="1/s", more_is_better=True)
-    told = f"{_model_words(ours)}; {len(ours.asked.queries):,} queries, batches of {BATCH_ROWS:,}"
+    told = f"{_model_words(ours)}; {len(ours.asked.queries):,} queries, batches of {BATCH_SIZE:,}"
     return alternate(contenders, runs, quantities=[rate], conditions=told)
 
 

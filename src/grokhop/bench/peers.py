@@ -24,7 +24,7 @@ from grokhop.datasets import synthetic
 from grokhop.graph.graph import Graph
 from grokhop.graph.paths import Queries
 from grokhop.inference.predict import are_right
-from grokhop.runs.metrics import Look
+from grokhop.runs.metrics import EvalRecord
 from grokhop.tasks.vocabulary import Vocabulary
 from grokhop.training.trainer import Trainer
 
@@ -114,10 +114,10 @@ def preset_groks(name: str, graph: Graph, limit: float, *, seed: int) -> dict[st
     with TemporaryDirectory() as folder:
         trainer = Trainer(lesson, settings, seed=seed, folder=Path(folder) / "seed")
 
-        def look(own: Look) -> None:
+        def look(own: EvalRecord) -> None:
             right = {cell: are_right(trainer.average.model, lesson.vocabulary, q) for cell, q in asked.items()}
             accuracy = {cell: Score.of(mask).accuracy for cell, mask in right.items()}
-            looks.append(Seen(own.seconds, own.step * settings.batch_rows, accuracy))
+            looks.append(Seen(own.seconds, own.step * settings.batch_size, accuracy))
 
         trainer.run(Budget(seconds=limit), look)
     return reached(looks, answers_per_row(trainer))

@@ -19,7 +19,7 @@ from grokhop.config import TrainSettings
 from grokhop.core.optional import library
 from grokhop.graph.graph import Graph
 from grokhop.graph.paths import Mask, Queries
-from grokhop.inference.predict import BATCH_ROWS
+from grokhop.inference.predict import BATCH_SIZE
 from grokhop.tasks.composition import Compositions
 from grokhop.tasks.dataset import compose_as
 from grokhop.tasks.encoding import NO_TARGET
@@ -90,7 +90,7 @@ class Peer:
         """(Q,) whether each query is answered rightly."""
         tokens = torch.from_numpy(np.column_stack([queries.head, queries.relations + self.vocabulary.entities])).long()
         logits = [
-            self.model(input_ids=batch.to(self.device)).logits[:, -1] for batch in torch.split(tokens, BATCH_ROWS)
+            self.model(input_ids=batch.to(self.device)).logits[:, -1] for batch in torch.split(tokens, BATCH_SIZE)
         ]
         return queries.are_right(torch.cat(logits).argmax(-1).cpu().numpy())
 
@@ -104,7 +104,7 @@ def lesson_for(graph: Graph, settings: TrainSettings) -> tuple[Lesson, Compositi
 def answers_per_row(trainer: Trainer, *, steps: int = 8) -> float:
     """The mean number of answers that a row of a trainer's first batches supervises; of a peer's rows it is one."""
     targets = [group[2] for step in range(steps) for group in trainer.batches.of_step(step)]
-    return sum(int((t != NO_TARGET).sum()) for t in targets) / (steps * trainer.settings.batch_rows)
+    return sum(int((t != NO_TARGET).sum()) for t in targets) / (steps * trainer.settings.batch_size)
 
 
 def _gpt2(recipe: Recipe, vocabulary: int) -> Any:

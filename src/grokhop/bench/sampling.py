@@ -13,8 +13,8 @@ from time import perf_counter, process_time
 import numpy as np
 
 from grokhop.bench.graphs import Columns
-from grokhop.graph.graph import Graph, Part
-from grokhop.graph.paths import Chaining, Longs
+from grokhop.graph.graph import Graph, Split
+from grokhop.graph.paths import Longs, PathIndex
 from grokhop.tasks.composition import ID_SHARE, Compositions, query_codes, split_codes
 from grokhop.tasks.leakage import check_leakage
 
@@ -51,9 +51,9 @@ def sample(graph: Graph, most: int = COMPOSITIONS, *, seed: int = 0) -> Sampled:
         InputError: the check found leakage.
     """
     start, worked = perf_counter(), process_time()
-    chaining, trainable = Chaining(graph), graph.part == Part.TRAIN
+    chaining, trainable = PathIndex(graph), graph.part == Split.TRAIN
     paths = chaining.paths([trainable] * 2, limit=round(most * _SPARE), rng=np.random.default_rng(seed))
-    held_out = split_codes(query_codes(graph.head[paths[:, 0]], graph.relation[paths]), ID_SHARE) != Part.TRAIN
+    held_out = split_codes(query_codes(graph.head[paths[:, 0]], graph.relation[paths]), ID_SHARE) != Split.TRAIN
     trained = paths[~held_out]
     if len(trained) > most:
         trained = trained[np.sort(np.random.default_rng(seed).choice(len(trained), most, replace=False))]
@@ -69,7 +69,7 @@ def sample(graph: Graph, most: int = COMPOSITIONS, *, seed: int = 0) -> Sampled:
     )
 
 
-def _compositions(graph: Graph, chaining: Chaining, trained: Longs, held_out: Longs) -> Compositions:
+def _compositions(graph: Graph, chaining: PathIndex, trained: Longs, held_out: Longs) -> Compositions:
     return Compositions(
         chains=trained,
         atomic=np.empty(0, np.int64),

@@ -68,7 +68,7 @@ def _measured(graph: Graph, width: int, peak: float, runs: int) -> Iterator[dict
     vocabulary = Vocabulary.of(graph)
     told = f"width {width}, vocabulary {vocabulary.size:,}, batch {BATCH}, {torch.get_num_threads()} threads"
     with TemporaryDirectory() as folder:
-        settings = preset("loop", compare=False, changes=[f"model.width={width}"])
+        settings = preset("loop", compare=False, changes=[f"model.d_model={width}"])
         trainer = Trainer(lesson_for(graph, settings)[0], settings, seed=0, folder=Path(folder) / "seed")
         # Made after ours, whose random state it must not disturb.
         peer = Peer(Recipe(width=width, layers=2), lesson_for(graph, preset("paper", compare=False))[0], vocabulary)

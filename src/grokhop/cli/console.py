@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grokhop.config import Budget, TrainSettings
-from grokhop.runs.metrics import Begun, Look, Notice
+from grokhop.runs.metrics import Begun, EvalRecord, Notice
 from grokhop.tasks.composition import cell_names
 
 out = Console(highlight=False)
@@ -75,10 +75,10 @@ def training_display(settings: TrainSettings, budget: Budget) -> Iterator[tuple[
     if not err.is_terminal:
         yield begun, lambda seed, look: err.print(_line(seed, look))
         return
-    looks: list[tuple[int, Look]] = []
+    looks: list[tuple[int, EvalRecord]] = []
     with Live(console=err, refresh_per_second=4) as live:
 
-        def show(seed: int, look: Look) -> None:
+        def show(seed: int, look: EvalRecord) -> None:
             looks.append((seed, look))
             live.update(_looks_table(looks[-12:]))
 
@@ -98,7 +98,7 @@ def _short(label: str) -> Text:
     return Text(label if len(label) <= LABEL_WIDTH else label[: LABEL_WIDTH - 1] + "…")
 
 
-def _line(seed: int, look: Look) -> str:
+def _line(seed: int, look: EvalRecord) -> str:
     left = "" if look.seconds_left is None else f", at most {look.seconds_left:.0f} s left"
     cells = ", ".join(f"{cell} {percent(share)}" for cell, share in look.cells["2"].items())
     compared = "" if look.compared is None else f" compared {percent(look.compared)}"
@@ -109,7 +109,7 @@ def _line(seed: int, look: Look) -> str:
     )
 
 
-def _looks_table(looks: list[tuple[int, Look]]) -> Table:
+def _looks_table(looks: list[tuple[int, EvalRecord]]) -> Table:
     table = Table(title="validation accuracy in %", box=None, padding=(0, 1, 0, 0))
     cells = cell_names(2)
     for name in ("seed", "step", "s", "loss", "train", *cells, "hop more", "rows/s", "s left"):
@@ -514,7 +514,7 @@ def _about_the_circuit(result: dict[str, Any]) -> Iterator[str]:
                     f"{percent(cell['ablation']['second'])}"
                 )
     if not result["formation"]:
-        yield "no snapshots were kept: train with --set snapshots=8 to see how the circuit forms"
+        yield "no snapshots were kept: train with --set checkpoints_per_decade=8 to see how the circuit forms"
 
 
 def _show_places(query: dict[str, Any]) -> None:

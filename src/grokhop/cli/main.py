@@ -10,15 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
+from grokhop import __version__
 from grokhop.cli.bench import bench_app
 from grokhop.cli.options import Changes, Json, Threads, emit
 from grokhop.core.errors import InputError
 
 app = typer.Typer(
-    help="Turn a knowledge graph into a small transformer that answers multi-hop questions, and show that it reasons.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 ingest_app = typer.Typer(help="Read a graph and hold facts out of it.", no_args_is_help=True)
 app.add_typer(ingest_app, name="ingest")
@@ -40,6 +40,21 @@ EndpointModel = Annotated[str | None, typer.Option("--model", help="The endpoint
 MaxRequests = Annotated[int, typer.Option("--max-requests", min=1, help="The endpoint is sent no more requests.")]
 MaxTokens = Annotated[int, typer.Option("--max-tokens", min=1, help="Nor more tokens, prompts and replies together.")]
 Cache = Annotated[Path, typer.Option("--cache", help="Where the endpoint's answers are kept.")]
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"grokhop {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Turn a knowledge graph into a small transformer that answers multi-hop questions, with controls beside it."""
 
 
 @ingest_app.command("worldfacts")
@@ -176,12 +191,12 @@ def augment(
     source: Annotated[
         str, typer.Option(help="Sources in their order, with commas: graph, gazetteer, llm, wrong.")
     ] = "graph",
-    wrong_share: Annotated[
+    corrupt_fraction: Annotated[
         float | None, typer.Option(help="Share of the added facts that is made false on purpose.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be added, and write nothing.")] = False,
     seed: Annotated[int, typer.Option(help="Another seed adds other facts.")] = 0,
-    level: Annotated[
+    max_degree: Annotated[
         int | None,
         typer.Option(
             help="Facts that an entity may get in each direction; the target if left out. More need fewer facts."
@@ -214,9 +229,9 @@ def augment(
         out,
         target_phi=target_phi,
         sources=source.split(","),
-        wrong_share=wrong_share,
+        corrupt_fraction=corrupt_fraction,
         seed=seed,
-        level=level,
+        max_degree=max_degree,
         new_cities=new_cities,
         client=client,
         paragraphs=paragraphs_of(text) if text else (),
@@ -279,12 +294,12 @@ def sweep(
         str, typer.Option(help="Inferred facts for each atomic fact, with commas; 'all' for all there are.")
     ] = "0.5,1,2,3.6,6.25,all",
     presets: Annotated[str, typer.Option("--preset", help="One preset or several, with commas.")] = "loop",
-    vary: Annotated[
+    grid: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE,...",
             help="Settings that each preset is trained with, one after the other, such as hops=2,3 or "
-            "optimizer=muon,optimizer=adamw+adam_rate=0.001; several --vary multiply.",
+            "optimizer=muon,optimizer=adamw+adam_lr=0.001; several --grid multiply.",
             show_default=False,
         ),
     ] = None,
@@ -314,7 +329,7 @@ def sweep(
             out,
             phis=phi.split(","),
             presets=presets.split(","),
-            vary=vary or (),
+            grid=grid or (),
             seeds=seeds,
             hops=hops,
             changes=changes or (),

@@ -13,7 +13,7 @@ Changes = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Any setting of the preset, such as optimizer=grokfast or model.layers=4.",
+        help="Any setting of the preset, such as optimizer=grokfast or model.n_layers=4.",
         show_default=False,
     ),
 ]

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Entity, Graph, Part, Question
+from grokhop.graph.graph import Entity, Graph, Question, Split
 from grokhop.graph.queries import EQUAL
 from grokhop.graph.splits import check_share, hold_out_marked
 
@@ -180,7 +180,9 @@ def _held_out(graph: Graph, places: NDArray[np.int64], settings: Composition | C
 def _questions(graph: Graph, rng: np.random.Generator) -> Iterator[Question]:
     """For each relation one question that compares two facts for test, or trainable ones where those are too few."""
     for number, relation in enumerate(graph.relations):
-        found = (np.flatnonzero((graph.relation == number) & (graph.part == part)) for part in (Part.TEST, Part.TRAIN))
+        found = (
+            np.flatnonzero((graph.relation == number) & (graph.part == part)) for part in (Split.TEST, Split.TRAIN)
+        )
         one, *others = rng.permutation(next(facts for facts in found if len(facts) > 1)).tolist()
         # Which is smaller is asked of two values that differ, if any do.
         other = next((fact for fact in others if graph.tail[fact] != graph.tail[one]), others[0])

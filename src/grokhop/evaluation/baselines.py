@@ -23,7 +23,7 @@ from grokhop.evaluation.lookup import NO_ANSWER, Oracle
 from grokhop.evaluation.qa_metrics import Prediction, gold_of, score
 from grokhop.evaluation.question_files import read_questions
 from grokhop.graph.graph import Graph
-from grokhop.graph.paths import Chaining, Longs, Queries
+from grokhop.graph.paths import Longs, PathIndex, Queries
 from grokhop.graph.queries import Query
 from grokhop.runs.run import EVAL, Run
 from grokhop.tasks.comparison import COMPARED, is_comparable
@@ -133,9 +133,9 @@ def _questions(run: Run, file: Path | None) -> dict[str, dict[str, list[Asked]]]
     if not wanted:
         return {}
     from grokhop.evaluation.questions import question_cell, understood
-    from grokhop.language.parser import Understander
+    from grokhop.language.parser import QuestionParser
 
-    chaining, understander = Chaining(graph), Understander(graph)
+    chaining, understander = PathIndex(graph), QuestionParser(graph)
     for question, gold in sorted(wanted, key=lambda pair: pair[0].type):
         cell = question_cell(chaining, question)
         if file or cell != "validation":

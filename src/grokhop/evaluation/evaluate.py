@@ -15,8 +15,8 @@ from grokhop.core.artifacts import conditions, sha256, write_json
 from grokhop.core.statistics import over_seeds
 from grokhop.evaluation.question_files import read_questions
 from grokhop.evaluation.questions import parsed_share, score_questions
-from grokhop.graph.graph import Graph, Part
-from grokhop.graph.paths import Chaining, Mask, Queries
+from grokhop.graph.graph import Graph, Split
+from grokhop.graph.paths import Mask, PathIndex, Queries
 from grokhop.inference.loading import load_model
 from grokhop.inference.predict import are_right, right_at_the_end
 from grokhop.models.base import Model
@@ -102,9 +102,9 @@ def _ask(models: list[Model], graph: Graph, queries: Queries) -> list[Mask]:
 
 def _atomic(models: list[Model], graph: Graph) -> dict[str, Any]:
     """Facts asked on their own: all, and those that were held out of every composition."""
-    chaining = Chaining(graph)
+    chaining = PathIndex(graph)
     every = np.arange(len(graph))[:, None]
-    sets = {"atomic": every, "atomic_held_out": every[graph.part != Part.TRAIN]}
+    sets = {"atomic": every, "atomic_held_out": every[graph.part != Split.TRAIN]}
     return {name: over_seeds(_ask(models, graph, chaining.queries(facts)[0])) for name, facts in sets.items()}
 
 
@@ -114,7 +114,7 @@ def _compared(models: list[Model], comparing: Comparing) -> dict[str, Any]:
     'id' are pairs of trainable facts that were not trained together, 'ood' are held-out facts.
     """
     found = {}
-    for cell, facts, pairs in (("id", Part.TRAIN, Part.TEST), ("ood", Part.TEST, Part.TRAIN)):
+    for cell, facts, pairs in (("id", Split.TRAIN, Split.TEST), ("ood", Split.TEST, Split.TRAIN)):
         sets = [
             comparing.rows(facts, pairs=pairs, operators=(o,), per_kind=TEST_ROWS_PER_KIND).distinct()
             for o in OPERATORS
@@ -133,7 +133,7 @@ def _rules(models: list[Model], graph: Graph, tested: NDArray[np.uint64]) -> lis
     """
     rows = []
     for rule in rules_of(graph):
-        asked = {c: rule_queries(graph, rule, p, tested=tested) for c, p in (("id", Part.TRAIN), ("ood", Part.TEST))}
+        asked = {c: rule_queries(graph, rule, p, tested=tested) for c, p in (("id", Split.TRAIN), ("ood", Split.TEST))}
         rows.append(
             {
                 "rule": rule.word,

@@ -37,7 +37,7 @@ from grokhop.evaluation.baseline_types import Asked, Cells, Groups, Notice, with
 from grokhop.evaluation.lookup import Fact, Oracle
 from grokhop.evaluation.qa_metrics import Gold, Prediction, exact_match, score
 from grokhop.graph.graph import Graph
-from grokhop.graph.paths import Chaining, Longs, Queries
+from grokhop.graph.paths import Longs, PathIndex, Queries
 from grokhop.graph.queries import Branch, Query
 
 try:
@@ -232,7 +232,7 @@ class _Prompts:
     """Writes prompts. Closed-book nothing of the graph is looked at: what is asked is all that a prompt tells of it."""
 
     def __init__(self, graph: Graph, open_book: bool) -> None:
-        self._graph, self._chaining, self._open_book = graph, Chaining(graph), open_book
+        self._graph, self._chaining, self._open_book = graph, PathIndex(graph), open_book
 
     def prompt(self, posed: Posed) -> str:
         is_path = " / " in posed.text and not posed.text.endswith("?")

@@ -14,7 +14,7 @@ import numpy as np
 from grokhop.evaluation.baseline_types import Asked
 from grokhop.evaluation.qa_metrics import Prediction, evidence_scores, exact_match, f1, normalize, score
 from grokhop.graph.graph import Graph
-from grokhop.graph.paths import Chaining, Longs, Queries
+from grokhop.graph.paths import Longs, PathIndex, Queries
 from grokhop.graph.queries import LESS, LIVED_LONGER, NO, SAME, YES, Query, Triple
 from grokhop.tasks.calendar import number_of, parts_of
 
@@ -33,7 +33,7 @@ class Oracle:
     """Answers by the facts of a graph, with no model. Of several answers that they give, it finds the wanted one."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph, self.chaining = graph, Chaining(graph)
+        self.graph, self.chaining = graph, PathIndex(graph)
 
     def ends(self, queries: Queries) -> Longs:
         """(Q,) an end of each query by the facts; the number of entities, which is none of them, where it has none."""

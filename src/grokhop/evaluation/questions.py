@@ -12,12 +12,12 @@ import numpy as np
 
 from grokhop.core.errors import InputError
 from grokhop.evaluation.qa_metrics import Gold, Prediction, exact_match, gold_of, score
-from grokhop.graph.graph import Graph, Part, Question
-from grokhop.graph.paths import Chaining
+from grokhop.graph.graph import Graph, Question, Split
+from grokhop.graph.paths import PathIndex
 from grokhop.graph.queries import Query
-from grokhop.inference.answering import Responder, Response
+from grokhop.inference.answering import QuestionAnswerer, Response
 from grokhop.inference.predict import are_right
-from grokhop.language.parser import Understander
+from grokhop.language.parser import QuestionParser
 from grokhop.models.base import Model
 from grokhop.tasks.comparison import COMPARED, is_comparable
 from grokhop.tasks.vocabulary import Vocabulary
@@ -48,12 +48,12 @@ def score_questions(
         compares = is_comparable(graph)
         questions = [q for q in graph.questions if compares or q.type not in COMPARED]
     golds = golds or [gold_of(graph, question) for question in questions]
-    understander = Understander(words or graph)
+    understander = QuestionParser(words or graph)
     queries = [understood(understander, question) for question in questions]
-    chaining, cells = Chaining(graph), defaultdict(list)
+    chaining, cells = PathIndex(graph), defaultdict(list)
     for i, question in enumerate(questions):
         cells[question.type, question_cell(chaining, question)].append(i)
-    responders = [Responder(graph, model) for model in models]
+    responders = [QuestionAnswerer(graph, model) for model in models]
     answered = [_answered(responder, queries) for responder in responders]
     result: dict[str, Any] = defaultdict(dict)
     for (kind, cell), chosen in sorted(cells.items()):
@@ -74,7 +74,7 @@ def score_questions(
     return dict(result)
 
 
-def _answered(responder: Responder, queries: Sequence[Query | str]) -> list[Response | None]:
+def _answered(responder: QuestionAnswerer, queries: Sequence[Query | str]) -> list[Response | None]:
     """A response to each query; None where it was not understood, or compares and the model was not trained to."""
     compares = is_comparable(responder.graph)
     asked = [i for i, q in enumerate(queries) if isinstance(q, Query) and (compares or q.operator is None)]
@@ -104,7 +104,7 @@ def parsed_share(questions: dict[str, Any]) -> float | None:
     return sum(score["parsed"] * score["n"] for score in scores) / asked if asked else None
 
 
-def understood(understander: Understander, question: Question) -> Query | str:
+def understood(understander: QuestionParser, question: Question) -> Query | str:
     """The query of a question, or why it was not understood."""
     try:
         return understander.understand(question.text).query
@@ -112,13 +112,13 @@ def understood(understander: Understander, question: Question) -> Query | str:
         return str(error)
 
 
-def _prediction(responder: Responder, query: Query | str, response: Response | None) -> Prediction:
+def _prediction(responder: QuestionAnswerer, query: Query | str, response: Response | None) -> Prediction:
     if isinstance(query, str) or response is None:
         return Prediction(answer=None)
     return Prediction(answer=response.answer, evidence=responder.evidence(query, response))
 
 
-def question_cell(chaining: Chaining, question: Question) -> str:
+def question_cell(chaining: PathIndex, question: Question) -> str:
     """'id', 'ood' (all facts held out for test), 'validation' (all held out, some for validation), 'mixed', 'unknown'.
 
     A question whose path forks into facts of several parts is 'mixed' too, since any of its ends is a right answer;
@@ -132,15 +132,15 @@ def question_cell(chaining: Chaining, question: Question) -> str:
     if question.path:
         head, relations = question.path
         pure = bool(chaining.follow(np.array([head]), np.array([relations]))[1][0])
-    if not pure or (Part.TRAIN in parts and len(parts) > 1):
+    if not pure or (Split.TRAIN in parts and len(parts) > 1):
         return "mixed"
-    if parts == {Part.TRAIN}:
+    if parts == {Split.TRAIN}:
         return "id"
-    return "ood" if parts == {Part.TEST} else "validation"
+    return "ood" if parts == {Split.TEST} else "validation"
 
 
 def _miss(
-    responder: Responder, chaining: Chaining, question: Question, query: Query | str, response: Response | None
+    responder: QuestionAnswerer, chaining: PathIndex, question: Question, query: Query | str, response: Response | None
 ) -> dict[str, Any]:
     """A question answered wrongly: what was read at each hop, and at which hop it went wrong and why."""
     told = {"id": question.id, "question": question.text, "expected": question.answer}
@@ -155,7 +155,7 @@ def _miss(
     }
 
 
-def _cause(responder: Responder, chaining: Chaining, query: Query, response: Response) -> str:
+def _cause(responder: QuestionAnswerer, chaining: PathIndex, query: Query, response: Response) -> str:
     """The first hop that follows no fact and why; else that the end or the understanding went wrong."""
     for number, branch in enumerate(query.branches):
         subject = branch.head
@@ -171,7 +171,7 @@ def _cause(responder: Responder, chaining: Chaining, query: Query, response: Res
     return f"all facts were read rightly, but another path was asked for than {query.describe(chaining.graph)}"
 
 
-def _why(model: Model, chaining: Chaining, head: int, relation: int) -> str:
+def _why(model: Model, chaining: PathIndex, head: int, relation: int) -> str:
     """Why the first hop that went wrong in a chain did so."""
     alone = chaining.answers(np.array([head]), np.array([[relation]]))
     if not len(alone.answers):

@@ -184,7 +184,7 @@ def _ours(recipe: Recipe, plan: Plan, before: Graph, run: Run, evaluation: dict[
 
 
 def _marks(run: Run) -> str:
-    """Of which validation queries the marks ID 95 % and OOD 95 % are: what `grokhop.runs.metrics.Look` calls so."""
+    """Say which validation queries `grokhop.runs.metrics.EvalRecord` judges for ID 95 % and OOD 95 %."""
     cells = run.compositions.cells["validation"][2]
     id_, ood = len(cells["II"]), len(cells["OO"])
     if not sum(map(len, cells.values())):

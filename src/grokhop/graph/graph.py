@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Ints = NDArray[np.int32]
 
 
-class Part(IntEnum):
+class Split(IntEnum):
     """What a fact or a query may be used for. Facts held out are trained as atomic facts only."""
 
     TRAIN = 0
@@ -73,7 +73,7 @@ class Graph:
         entities: by entity id.
         relations: label by relation id.
         head, relation, tail: (F,) int32 ids.
-        part: (F,) int8, a `Part`: TRAIN, or the part for which the fact is held out.
+        part: (F,) int8, a `Split`: TRAIN, or the part for which the fact is held out.
         source: (F,) int16, an index into `sources`.
         sources: name of each source; `observed` says which of them hold facts that somebody observed, in
             contrast to facts that an augmentation made.
@@ -109,7 +109,7 @@ class Graph:
     @property
     def trainable(self) -> "Graph":
         """The graph without its held-out facts: all that a training composition may be made of."""
-        return self.where(self.part == Part.TRAIN)
+        return self.where(self.part == Split.TRAIN)
 
     def where(self, keep: NDArray[np.bool_]) -> "Graph":
         """The same entities and relations with the facts chosen by the (F,) mask `keep`."""
@@ -138,12 +138,12 @@ class Graph:
             head=np.concatenate([self.head, added[:, 0]]),
             relation=np.concatenate([self.relation, added[:, 1]]),
             tail=np.concatenate([self.tail, added[:, 2]]),
-            part=np.concatenate([self.part, np.full(len(added), Part.TRAIN, np.int8)]),
+            part=np.concatenate([self.part, np.full(len(added), Split.TRAIN, np.int8)]),
             source=np.concatenate([self.source, np.full(len(added), len(self.sources), np.int16)]),
             sources=(*self.sources, source),
             observed=(*self.observed, observed),
         )
-        touched = np.isin(grown.pair[len(self) :], grown.pair[: len(self)][self.part != Part.TRAIN])
+        touched = np.isin(grown.pair[len(self) :], grown.pair[: len(self)][self.part != Split.TRAIN])
         if touched.any():
             raise InputError(f"{source} adds {touched.sum()} facts about pairs that are held out: nothing was added")
         return grown
@@ -190,9 +190,9 @@ class Graph:
             "entities": len(self.entities),
             "relations": len(self.relations),
             "questions": len(self.questions),
-            "held_out": int((self.part != Part.TRAIN).sum()),
-            "held_out_validation": int((self.part == Part.VALIDATION).sum()),
-            "held_out_test": int((self.part == Part.TEST).sum()),
+            "held_out": int((self.part != Split.TRAIN).sum()),
+            "held_out_validation": int((self.part == Split.VALIDATION).sum()),
+            "held_out_test": int((self.part == Split.TEST).sum()),
             "by_source": dict(by_source),
         }
 
@@ -231,7 +231,7 @@ class Graph:
 
         fact_columns = {name: getattr(self, name) for name in ("head", "relation", "tail")}
         source = pa.DictionaryArray.from_arrays(pa.array(self.source), pa.array(self.sources, pa.string()))
-        part = pa.DictionaryArray.from_arrays(pa.array(self.part), pa.array([p.name.lower() for p in Part]))
+        part = pa.DictionaryArray.from_arrays(pa.array(self.part), pa.array([p.name.lower() for p in Split]))
         facts = pa.table({**fact_columns, "source": source, "observed": self.is_observed, "part": part})
         entities = pa.table(
             {
@@ -278,7 +278,7 @@ def _from_tables(tables: dict[str, "pa.Table"], manifest: dict[str, Any]) -> Gra
     facts = tables["facts"]
     sources = tuple(s["name"] for s in manifest["sources"])
     source_id = {name: i for i, name in enumerate(sources)}
-    part_id = {p.name.lower(): int(p) for p in Part}
+    part_id = {p.name.lower(): int(p) for p in Split}
     return Graph(
         entities=tuple(
             Entity(key=row["key"], label=row["label"], aliases=tuple(row["aliases"]))

@@ -65,7 +65,7 @@ class Queries:
         )
 
 
-class Chaining:
+class PathIndex:
     """Finds the facts that continue a chain. All arrays of facts are indices into the graph's columns."""
 
     def __init__(self, graph: Graph) -> None:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Graph, Part, Question
+from grokhop.graph.graph import Graph, Question, Split
 
 VALIDATION_SHARE = 1 / 3
 
@@ -77,11 +77,11 @@ def hold_out_marked(graph: Graph, marked: NDArray[np.bool_]) -> Graph:
         InputError: nothing is left on one side.
     """
     chosen = np.isin(graph.pair, graph.pair[marked])
-    return _divided(graph, np.where(chosen, _parts_by_pair(graph, 1.0), Part.TRAIN), {"unit": "file"}, wanted=True)
+    return _divided(graph, np.where(chosen, _parts_by_pair(graph, 1.0), Split.TRAIN), {"unit": "file"}, wanted=True)
 
 
 def _divided(graph: Graph, part: NDArray[np.integer[Any]], record: dict[str, Any], *, wanted: bool) -> Graph:
-    held_out = int((part != Part.TRAIN).sum())
+    held_out = int((part != Split.TRAIN).sum())
     if wanted and not held_out:
         raise InputError("the hold-out is empty, the graph is small: raise --holdout, or use --holdout 0 for none")
     if held_out == len(graph):
@@ -98,19 +98,19 @@ def _parts_by_pair(graph: Graph, share: float) -> NDArray[np.int8]:
 
 def _parts_by_question(graph: Graph, share: float, named: frozenset[str]) -> NDArray[np.int8]:
     """A pair wanted for two parts goes to the later one: test before validation before training."""
-    wanted: dict[int, Part] = {}
+    wanted: dict[int, Split] = {}
     for question in graph.questions:
         part = _question_part(question, share, named)
         for pair in question_pairs(graph, question):
-            wanted[pair] = max(part, wanted.get(pair, Part.TRAIN))
-    return np.array([wanted.get(pair, Part.TRAIN) for pair in graph.pair.tolist()], np.int8)
+            wanted[pair] = max(part, wanted.get(pair, Split.TRAIN))
+    return np.array([wanted.get(pair, Split.TRAIN) for pair in graph.pair.tolist()], np.int8)
 
 
-def _question_part(question: Question, share: float, named: frozenset[str]) -> Part:
+def _question_part(question: Question, share: float, named: frozenset[str]) -> Split:
     if question.id in named:
-        return Part.TEST
+        return Split.TEST
     part = _part(("question", question.id), share)
-    return min(part, Part.VALIDATION) if named else part
+    return min(part, Split.VALIDATION) if named else part
 
 
 def question_pairs(graph: Graph, question: Question) -> list[int]:
@@ -118,10 +118,10 @@ def question_pairs(graph: Graph, question: Question) -> list[int]:
     return [head * len(graph.relations) + relation for head, relation, _ in question.facts]
 
 
-def _part(name: tuple[str, str], share: float) -> Part:
+def _part(name: tuple[str, str], share: float) -> Split:
     if stable_fraction("held out", *name) >= share:
-        return Part.TRAIN
-    return Part.VALIDATION if stable_fraction("validation", *name) < VALIDATION_SHARE else Part.TEST
+        return Split.TRAIN
+    return Split.VALIDATION if stable_fraction("validation", *name) < VALIDATION_SHARE else Split.TEST
 
 
 def stable_fraction(*names: str) -> float:

@@ -19,7 +19,7 @@ from grokhop.inference.predict import answer
 from grokhop.models.base import Model
 from grokhop.tasks.calendar import UNITS, days_since_zero
 from grokhop.tasks.comparison import ANSWERS, Comparing, Sides
-from grokhop.tasks.encoding import GIVEN, Rows, encode_queries, stack
+from grokhop.tasks.encoding import GIVEN, TokenBatch, encode_queries, stack
 from grokhop.tasks.vocabulary import Vocabulary
 
 
@@ -46,7 +46,7 @@ class Response:
     hops: tuple[Hop, ...]
 
 
-class Responder:
+class QuestionAnswerer:
     """Asks one model of one (comparable) graph."""
 
     def __init__(self, graph: Graph, model: Model) -> None:
@@ -84,24 +84,24 @@ class Responder:
         rows = [self._chain(branch) for branch in branches]
         return [Response(self.label(hops[-1].token), hops[-1].probability, tuple(hops)) for hops in self._read(rows)]
 
-    def _chain(self, branch: Branch) -> Rows:
+    def _chain(self, branch: Branch) -> TokenBatch:
         head, relations = np.array([branch.head]), np.array([branch.asked or branch.relations])
         none = np.empty(0, np.int64)
         query = Queries(head=head, relations=relations, answers=none, offsets=np.zeros(2, np.int64))
         return encode_queries(Vocabulary.of(self.graph), query)
 
-    def _read(self, rows: Sequence[Rows]) -> list[list[Hop]]:
+    def _read(self, rows: Sequence[TokenBatch]) -> list[list[Hop]]:
         """The hops of each row; a named entity begins a branch, the operator stands behind the last."""
         asked = stack(rows)
         trace = answer(self.model, asked)
         return [
-            self._hops(asked.tokens[i], asked.due[i], trace.entity[i].numpy(), trace.probability[i].numpy())
+            self._hops(asked.tokens[i], asked.read_at[i], trace.entity[i].numpy(), trace.probability[i].numpy())
             for i in range(len(asked))
         ]
 
-    def _hops(self, tokens: Longs, due: Longs, read: Longs, probability: NDArray[np.floating[Any]]) -> list[Hop]:
+    def _hops(self, tokens: Longs, read_at: Longs, read: Longs, probability: NDArray[np.floating[Any]]) -> list[Hop]:
         branch, hops = -1, []
-        for position, loop in enumerate(due.tolist()):
+        for position, loop in enumerate(read_at.tolist()):
             branch += loop == GIVEN
             if loop > GIVEN:
                 hops.append(
@@ -127,7 +127,7 @@ class Responder:
             left = equal
         return found
 
-    def _comparison(self, query: Query, unit: str) -> Rows:
+    def _comparison(self, query: Query, unit: str) -> TokenBatch:
         """Whether a is later is asked as whether b, put first, is earlier: 'first' is then said of a."""
         a, b = query.branches if query.operator != MORE else query.branches[::-1]
         operator = SAME if query.operator == SAME else LESS

@@ -7,11 +7,11 @@ import numpy as np
 
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph
-from grokhop.graph.paths import Chaining
+from grokhop.graph.paths import PathIndex
 from grokhop.graph.queries import Branch, Query
-from grokhop.inference.answering import Responder
+from grokhop.inference.answering import QuestionAnswerer
 from grokhop.inference.loading import load_model
-from grokhop.language.parser import Understander, Understood
+from grokhop.language.parser import QuestionParser, Understood
 from grokhop.runs.run import Run
 from grokhop.tasks.comparison import is_comparable
 from grokhop.tasks.rules import rule_rows, rules_of
@@ -35,7 +35,7 @@ def ask(path: Path, text: str, *, seed: int = 0) -> dict[str, Any]:
     seeds = run.finished_seeds()
     if seed not in seeds:
         raise InputError(f"seed {seed} of {run.path} has not finished: choose one of {', '.join(map(str, seeds))}")
-    understood = Understander(run.plain_graph, rules=rules_of(run.graph)).understand(text)
+    understood = QuestionParser(run.plain_graph, rules=rules_of(run.graph)).understand(text)
     query = understood.query
     if any(branch.asked for branch in query.branches):
         _refuse_untrained_rules(run)
@@ -57,7 +57,7 @@ def _refuse_untrained_rules(run: Run) -> None:
 
 def _answered(run: Run, query: Query, seed: int) -> dict[str, Any]:
     """What the model reads out, and what the graph's facts say."""
-    responder = Responder(run.graph, load_model(run, seed))
+    responder = QuestionAnswerer(run.graph, load_model(run, seed))
     response = responder.respond([query])[0]
     known, observed = (
         [_ends(graph, branch) for branch in query.branches]
@@ -85,7 +85,7 @@ def _answered(run: Run, query: Query, seed: int) -> dict[str, Any]:
 
 
 def _ends(graph: Graph, branch: Branch) -> list[str]:
-    found = Chaining(graph).answers(np.array([branch.head]), np.array([branch.relations]))
+    found = PathIndex(graph).answers(np.array([branch.head]), np.array([branch.relations]))
     return [graph.entities[entity].label for entity in found.answers.tolist()]
 
 

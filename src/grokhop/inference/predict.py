@@ -6,19 +6,19 @@ import torch
 from grokhop.core.parallel import spread, threads_on
 from grokhop.graph.paths import Longs, Mask, Queries
 from grokhop.models.base import Hops, Model
-from grokhop.tasks.encoding import Rows, encode_queries
+from grokhop.tasks.encoding import TokenBatch, encode_queries
 from grokhop.tasks.vocabulary import Vocabulary
 
-BATCH_ROWS = 1024
+BATCH_SIZE = 1024
 
 
-def answer(model: Model, rows: Rows) -> Hops:
+def answer(model: Model, rows: TokenBatch) -> Hops:
     """The hop trace of every row: (N, T) entities and probabilities."""
-    tokens, due = torch.from_numpy(rows.tokens), torch.from_numpy(rows.due)
+    tokens, read_at = torch.from_numpy(rows.tokens), torch.from_numpy(rows.read_at)
     if not len(rows):
         return Hops(tokens, torch.zeros(tokens.shape))
-    batches = [slice(start, start + BATCH_ROWS) for start in range(0, len(rows), BATCH_ROWS)]
-    traces = spread(lambda batch: model.hops(tokens[batch], due[batch]), batches, threads_on(model.device))
+    batches = [slice(start, start + BATCH_SIZE) for start in range(0, len(rows), BATCH_SIZE)]
+    traces = spread(lambda batch: model.hops(tokens[batch], read_at[batch]), batches, threads_on(model.device))
     return Hops(*map(torch.cat, zip(*traces, strict=True)))
 
 
@@ -27,12 +27,12 @@ def are_right(model: Model, vocabulary: Vocabulary, queries: Queries) -> Mask:
     return queries.are_right(last_answers(model, encode_queries(vocabulary, queries)))
 
 
-def last_answers(model: Model, rows: Rows) -> Longs:
+def last_answers(model: Model, rows: TokenBatch) -> Longs:
     """(N,) the entity answered at the last position of each row; all rows must be of one length."""
     return answer(model, rows).entity[:, -1].numpy()
 
 
-def right_at_the_end(model: Model, rows: Rows) -> Mask:
+def right_at_the_end(model: Model, rows: TokenBatch) -> Mask:
     """(N,) whether the last position that is due in each row answers its target."""
     trace = answer(model, rows).entity.numpy()
     return trace[np.arange(len(rows)), rows.last] == rows.last_targets()

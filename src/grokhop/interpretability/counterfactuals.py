@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grokhop.graph.paths import Chaining, Longs, Mask, Queries
+from grokhop.graph.paths import Longs, Mask, PathIndex, Queries
 from grokhop.tasks.composition import query_codes
 
 _CANDIDATES = 200
@@ -36,7 +36,7 @@ class Pairs:
 
 
 def corrupt(
-    chaining: Chaining,
+    chaining: PathIndex,
     queries: Queries,
     position: int,
     rng: np.random.Generator,
@@ -84,7 +84,7 @@ def _fits(queries: Queries, found: Queries, row: Longs) -> Mask:
     return fits
 
 
-def donors(chaining: Chaining, queries: Queries, rng: np.random.Generator) -> tuple[Longs, Queries]:
+def donors(chaining: PathIndex, queries: Queries, rng: np.random.Generator) -> tuple[Longs, Queries]:
     """For each two-hop query another that shares the bridge and no token: another head by another relation leads there.
 
     Only queries with one bridge have a donor, and donors have no other.

@@ -14,14 +14,14 @@ import torch
 
 from grokhop.core.artifacts import conditions, write_json
 from grokhop.core.errors import InputError
-from grokhop.graph.paths import Chaining, Queries
+from grokhop.graph.paths import PathIndex, Queries
 from grokhop.inference.loading import load_model
 from grokhop.interpretability.faithfulness import score
 from grokhop.interpretability.hooks import RESIDUAL, Place
 from grokhop.interpretability.logit_lens import lens, mean_lens, members
 from grokhop.interpretability.patching import FEWEST_PAIRS, ablate, bridge_place, carried_over, trace
 from grokhop.interpretability.progress import formation, some_of
-from grokhop.language.parser import Understander
+from grokhop.language.parser import QuestionParser
 from grokhop.models.base import Model
 from grokhop.runs.run import EXPLANATION, Run
 from grokhop.tasks.composition import cell_name
@@ -50,7 +50,7 @@ def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None
     """
     run = Run.read(path)
     torch.set_num_threads(threads or torch.get_num_threads())
-    chaining = Chaining(run.graph)
+    chaining = PathIndex(run.graph)
     cells = run.compositions.cells["test"][2]
     asked = {name: cells[cell_name([name == "ood"] * 2)] for name in ("id", "ood")}
     chains = [_chain(run, text) for text in texts]
@@ -66,7 +66,7 @@ def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None
     return result
 
 
-def _of_seed(run: Run, seed: int, chaining: Chaining, asked: dict[str, Queries]) -> dict[str, Any]:
+def _of_seed(run: Run, seed: int, chaining: PathIndex, asked: dict[str, Queries]) -> dict[str, Any]:
     model = load_model(run, seed)
     place = bridge_place(model, chaining, some_of(run.compositions.cells["validation"][2][cell_name([False] * 2)]))
     found = {name: _of_cell(model, chaining, queries, place) for name, queries in asked.items()}
@@ -74,7 +74,7 @@ def _of_seed(run: Run, seed: int, chaining: Chaining, asked: dict[str, Queries])
     return {"seed": seed, **found, "formation": rows}
 
 
-def _of_cell(model: Model, chaining: Chaining, queries: Queries, place: Place | None) -> dict[str, Any]:
+def _of_cell(model: Model, chaining: PathIndex, queries: Queries, place: Place | None) -> dict[str, Any]:
     some = some_of(queries)
     vocabulary = Vocabulary.of(chaining.graph)
     traced = trace(model, chaining, some)
@@ -123,14 +123,14 @@ def _chain(run: Run, text: str) -> Queries:
     Raises:
         InputError: it is not understood, or is no chain.
     """
-    query = Understander(run.plain_graph).understand(text).query
+    query = QuestionParser(run.plain_graph).understand(text).query
     if query.operator is not None:
         raise InputError(f"{text!r} compares, and only chains can be looked into: write 'entity / relation / relation'")
     branch = query.branches[0]
-    return Chaining(run.graph).answers(np.array([branch.head]), np.array([branch.relations]))
+    return PathIndex(run.graph).answers(np.array([branch.head]), np.array([branch.relations]))
 
 
-def _of_query(run: Run, chaining: Chaining, text: str, chain: Queries) -> dict[str, Any]:
+def _of_query(run: Run, chaining: PathIndex, text: str, chain: Queries) -> dict[str, Any]:
     """What each place of one query says, in the model of the first seed, and what patching shows of it."""
     seed = run.finished_seeds()[0]
     model, graph = load_model(run, seed), run.graph

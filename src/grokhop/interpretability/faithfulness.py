@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from grokhop.graph.paths import Chaining, Longs, Mask, Queries
-from grokhop.interpretability.hooks import Watched, last_logits, watch
+from grokhop.graph.paths import Longs, Mask, PathIndex, Queries
+from grokhop.interpretability.hooks import ActivationCache, last_logits, watch
 from grokhop.interpretability.logit_lens import lens_of, named
 from grokhop.models.base import Model
 from grokhop.tasks.encoding import encode_queries
@@ -26,7 +26,7 @@ _BATCH = 256
 """Queries that are watched at once: of each, all places are kept."""
 
 
-def score(model: Model, chaining: Chaining, queries: Queries) -> dict[str, Any]:
+def score(model: Model, chaining: PathIndex, queries: Queries) -> dict[str, Any]:
     """How often an answer is right, and how often for the right reason.
 
     Returns:
@@ -73,7 +73,7 @@ def _none(names: Sequence[Sequence[Longs]]) -> list[list[Longs]]:
     return [[found[:0] for found in hop] for hop in names]
 
 
-def _names(model: Model, run: Watched, hops: int) -> list[list[Longs]]:
+def _names(model: Model, run: ActivationCache, hops: int) -> list[list[Longs]]:
     """For each bridge, (Q,) candidates of what was named: one in the loop, one for each depth of a plain decoder."""
     found = lens_of(model, run, positions=range(1, hops))
     names = []
@@ -87,7 +87,7 @@ def _names(model: Model, run: Watched, hops: int) -> list[list[Longs]]:
 
 
 def _reasons(
-    chaining: Chaining, queries: Queries, names: list[list[Longs]], answered: Longs | None
+    chaining: PathIndex, queries: Queries, names: list[list[Longs]], answered: Longs | None
 ) -> tuple[Mask, list[Longs]]:
     """(Q,) whether facts lead over named bridges to the answer (or, without one, over all bridges), and for each bridge
     (Q,) which.

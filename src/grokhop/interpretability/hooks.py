@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from grokhop.core.errors import InputError
-from grokhop.models.base import Model, Point, ReadOut
-from grokhop.tasks.encoding import Rows
+from grokhop.models.base import HookPoint, Model, ReadOut
+from grokhop.tasks.encoding import TokenBatch
 
 RESIDUAL, ATTENTION, MLP, HEADS = "residual", "attention", "mlp", "heads"
 PARTS = (RESIDUAL, ATTENTION, MLP, HEADS)
@@ -40,7 +40,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Watched:
+class ActivationCache:
     """What a model did with B rows.
 
     Attributes:
@@ -75,14 +75,14 @@ class Watched:
         """(B, V) the logits at the last position."""
         return last_logits(self.read_outs)
 
-    def where(self, kept: Tensor) -> "Watched":
+    def where(self, kept: Tensor) -> "ActivationCache":
         """The run of some of its rows, chosen by their numbers in order."""
         read_outs = []
         for read in self.read_outs:
             here = torch.isin(read.row, kept)
             row = torch.searchsorted(kept, read.row[here])
             read_outs.append(read._replace(row=row, position=read.position[here], logits=read.logits[here]))
-        return Watched({key: value[kept] for key, value in self.values.items()}, read_outs)
+        return ActivationCache({key: value[kept] for key, value in self.values.items()}, read_outs)
 
 
 def last_logits(read_outs: Sequence[ReadOut]) -> Tensor:
@@ -93,13 +93,13 @@ def last_logits(read_outs: Sequence[ReadOut]) -> Tensor:
 
 
 @torch.no_grad()
-def watch(model: Model, rows: Rows) -> Watched:
+def watch(model: Model, rows: TokenBatch) -> ActivationCache:
     """Answer rows and keep the values of all places.
 
     Raises:
         InputError: the model has no places to watch, as pretrained ones.
     """
-    tokens, due = torch.from_numpy(rows.tokens), torch.from_numpy(rows.due)
+    tokens, read_at = torch.from_numpy(rows.tokens), torch.from_numpy(rows.read_at)
     values: dict[tuple[str, int], Tensor] = {}
 
     def keep(part: str, depth: int) -> Replace:
@@ -112,12 +112,12 @@ def watch(model: Model, rows: Rows) -> Watched:
         return kept
 
     with replaced(model, keep):
-        read_outs = model(tokens, due)
-    return Watched(values, read_outs)
+        read_outs = model(tokens, read_at)
+    return ActivationCache(values, read_outs)
 
 
 @torch.no_grad()
-def patch(model: Model, rows: Rows, source: Watched, places: Sequence[Place]) -> list[ReadOut]:
+def patch(model: Model, rows: TokenBatch, source: ActivationCache, places: Sequence[Place]) -> list[ReadOut]:
     """Answer rows with the values of the places taken from another run of as many rows. Returns the read-outs.
 
     This is the one function by which values are exchanged: residual stream, attention, MLP or single heads, whatever
@@ -143,7 +143,7 @@ def patch(model: Model, rows: Rows, source: Watched, places: Sequence[Place]) ->
         return exchanged
 
     with replaced(model, exchange):
-        return model(torch.from_numpy(rows.tokens), torch.from_numpy(rows.due))
+        return model(torch.from_numpy(rows.tokens), torch.from_numpy(rows.read_at))
 
 
 @contextmanager
@@ -183,15 +183,15 @@ class _Hook:
         return change(value.flatten(0, 1), row, position).view_as(value)
 
 
-def _points(layer: Any) -> dict[str, Point]:
+def _points(layer: Any) -> dict[str, HookPoint]:
     """The points of a layer, by the part that each hands on."""
-    attention = layer if hasattr(layer, "mixed") else getattr(layer, "attention", None)
+    attention = layer if hasattr(layer, "hook_z") else getattr(layer, "attention", None)
     found = {
-        RESIDUAL: getattr(layer, "residual", None),
-        ATTENTION: getattr(layer, "attended", None),
-        MLP: getattr(layer, "thought", None),
-        HEADS: getattr(attention, "mixed", None),
+        RESIDUAL: getattr(layer, "hook_resid_pre", None),
+        ATTENTION: getattr(layer, "hook_attn_out", None),
+        MLP: getattr(layer, "hook_mlp_out", None),
+        HEADS: getattr(attention, "hook_z", None),
     }
-    if not all(isinstance(point, Point) for point in found.values()):
+    if not all(isinstance(point, HookPoint) for point in found.values()):
         raise InputError("this model cannot be looked into: its layers are a pretrained model's own, without points")
-    return {part: point for part, point in found.items() if isinstance(point, Point)}
+    return {part: point for part, point in found.items() if isinstance(point, HookPoint)}

@@ -17,15 +17,15 @@ import torch
 from torch import Tensor
 
 from grokhop.graph.paths import Longs, Queries
-from grokhop.interpretability.hooks import RESIDUAL, Watched, watch
+from grokhop.interpretability.hooks import RESIDUAL, ActivationCache, watch
 from grokhop.models.base import Model
-from grokhop.tasks.encoding import Rows
+from grokhop.tasks.encoding import TokenBatch
 
 Lens = dict[tuple[int, int], Tensor]
 """By depth and position, (B, V) probabilities."""
 
 
-def lens(model: Model, rows: Rows) -> Lens:
+def lens(model: Model, rows: TokenBatch) -> Lens:
     """What each depth and position says of rows of equal length.
 
     Raises:
@@ -35,7 +35,7 @@ def lens(model: Model, rows: Rows) -> Lens:
 
 
 @torch.no_grad()
-def lens_of(model: Model, run: Watched, *, positions: Sequence[int] | None = None) -> Lens:
+def lens_of(model: Model, run: ActivationCache, *, positions: Sequence[int] | None = None) -> Lens:
     """The lens of a run that was watched, at some positions or at all."""
     found = {
         (place.depth, place.position): model.read_out(run.values[RESIDUAL, place.depth][:, place.position]).softmax(-1)

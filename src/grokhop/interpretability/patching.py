@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokhop.graph.paths import Chaining, Longs, Queries
+from grokhop.graph.paths import Longs, PathIndex, Queries
 from grokhop.interpretability.counterfactuals import Pairs, corrupt, donors
 from grokhop.interpretability.hooks import (
     ATTENTION,
@@ -22,9 +22,9 @@ from grokhop.interpretability.hooks import (
     MLP,
     PARTS,
     RESIDUAL,
+    ActivationCache,
     Place,
     Replace,
-    Watched,
     last_logits,
     patch,
     replaced,
@@ -32,7 +32,7 @@ from grokhop.interpretability.hooks import (
 )
 from grokhop.interpretability.logit_lens import lens_of
 from grokhop.models.base import Model
-from grokhop.tasks.encoding import Rows, encode_queries
+from grokhop.tasks.encoding import TokenBatch, encode_queries
 from grokhop.tasks.vocabulary import Vocabulary
 
 
@@ -62,7 +62,7 @@ class Contrast:
         row = torch.arange(len(self))
         return logits_PV[row, self.answer] - logits_PV[row, self.other]
 
-    def restored(self, *places: Place, source: Watched | None = None) -> float | None:
+    def restored(self, *places: Place, source: ActivationCache | None = None) -> float | None:
         """The share of the logit difference that the places bring back; None where there is no pair.
 
         Args:
@@ -115,7 +115,7 @@ FEWEST_PAIRS = 10
 MEASURES = {RESIDUAL: residual, ATTENTION: attention, MLP: mlp, HEADS: heads}
 
 
-def trace(model: Model, chaining: Chaining, queries: Queries, *, seed: int = 0) -> list[dict[str, Any]]:
+def trace(model: Model, chaining: PathIndex, queries: Queries, *, seed: int = 0) -> list[dict[str, Any]]:
     """Causal tracing with each token of the queries corrupted in turn.
 
     Returns:
@@ -130,7 +130,7 @@ def trace(model: Model, chaining: Chaining, queries: Queries, *, seed: int = 0) 
     return found
 
 
-def bridge_place(model: Model, chaining: Chaining, queries: Queries) -> Place | None:
+def bridge_place(model: Model, chaining: PathIndex, queries: Queries) -> Place | None:
     """Where the bridge is: of all depths at the first relation, that which carries most over from queries that share
     nothing but the bridge. None where too few queries are answered rightly to say.
 
@@ -146,7 +146,7 @@ def bridge_place(model: Model, chaining: Chaining, queries: Queries) -> Place | 
     return None if best is None else Place(RESIDUAL, best, 1)
 
 
-def carried_over(model: Model, chaining: Chaining, queries: Queries, place: Place, *, seed: int = 0) -> dict[str, Any]:
+def carried_over(model: Model, chaining: PathIndex, queries: Queries, place: Place, *, seed: int = 0) -> dict[str, Any]:
     """Cross-query patching: the bridge state of a query that shares the bridge and no token, put into a corrupted one.
 
     If the place holds the bridge and nothing else, it brings the answer of the clean query with it, whatever query it
@@ -176,7 +176,7 @@ def carried_over(model: Model, chaining: Chaining, queries: Queries, place: Plac
     }
 
 
-def ablate(model: Model, chaining: Chaining, queries: Queries, place: Place) -> dict[str, Any]:
+def ablate(model: Model, chaining: PathIndex, queries: Queries, place: Place) -> dict[str, Any]:
     """Remove the bridge from what the model goes on with, or the entity that is second there: only the former may harm.
 
     In the loop the entity is struck from the read-out after the first hop before it is re-embedded; in a plain decoder
@@ -220,12 +220,12 @@ def ablate(model: Model, chaining: Chaining, queries: Queries, place: Place) -> 
 
 
 @torch.no_grad()
-def without(model: Model, rows: Rows, removed: Longs, *, position: int) -> Tensor:
+def without(model: Model, rows: TokenBatch, removed: Longs, *, position: int) -> Tensor:
     """(P, V) the last logits when an entity of each row, (P,), is removed from what goes on at the position."""
     entity = torch.from_numpy(removed.astype(np.int64))
-    tokens, due = torch.from_numpy(rows.tokens), torch.from_numpy(rows.due)
-    belief = getattr(model, "belief", None)
-    if belief is not None:
+    tokens, read_at = torch.from_numpy(rows.tokens), torch.from_numpy(rows.read_at)
+    hook_logits = getattr(model, "hook_logits", None)
+    if hook_logits is not None:
 
         def strike(_point: Any, given: tuple[Any, ...], logits: Tensor) -> Tensor:
             row, at = given[1:]
@@ -233,9 +233,9 @@ def without(model: Model, rows: Rows, removed: Longs, *, position: int) -> Tenso
             logits[here, entity[row[here]]] = -torch.inf
             return logits
 
-        hook = belief.register_forward_hook(strike)
+        hook = hook_logits.register_forward_hook(strike)
         try:
-            return last_logits(model(tokens, due))
+            return last_logits(model(tokens, read_at))
         finally:
             hook.remove()
 
@@ -249,4 +249,4 @@ def without(model: Model, rows: Rows, removed: Longs, *, position: int) -> Tenso
         return value
 
     with replaced(model, project):
-        return last_logits(model(tokens, due))
+        return last_logits(model(tokens, read_at))

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from grokhop.core.statistics import Score
-from grokhop.graph.graph import Part
-from grokhop.graph.paths import NO_FACT, Chaining, Queries
+from grokhop.graph.graph import Split
+from grokhop.graph.paths import NO_FACT, PathIndex, Queries
 from grokhop.interpretability.counterfactuals import Pairs, corrupt
 from grokhop.interpretability.hooks import Place, watch
 from grokhop.interpretability.logit_lens import lens_of, members, seen
@@ -39,7 +39,7 @@ class Formation:
         sets: the queries, by 'train', 'id' and 'ood'. pairs: of these, with another head that is no test query.
     """
 
-    def __init__(self, chaining: Chaining, made: Compositions, *, seed: int = 0) -> None:
+    def __init__(self, chaining: PathIndex, made: Compositions, *, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
         self.vocabulary = Vocabulary.of(chaining.graph)
         cells = made.cells["validation"][2]
@@ -58,7 +58,7 @@ class Formation:
             for name, q in self.sets.items()
         }
         graph = chaining.graph
-        known = Chaining(graph.where(graph.part != Part.TEST))
+        known = PathIndex(graph.where(graph.part != Split.TEST))
         self.pairs = {
             name: corrupt(known, queries, 0, np.random.default_rng(seed), excluded=made.tested)
             for name, queries in self.sets.items()
@@ -101,7 +101,7 @@ def formation(run: Run, seed: int, model: Model, place: Place | None) -> Iterato
     snapshots = run.snapshots(seed)
     if not snapshots:
         return
-    asked = Formation(Chaining(run.graph), run.compositions)
+    asked = Formation(PathIndex(run.graph), run.compositions)
     for step, path in snapshots.items():
         load_weights(path, model)
         yield {"step": step, **asked.measure(model.eval(), place)}
@@ -112,7 +112,7 @@ def some_of(queries: Queries, *, seed: int = 0) -> Queries:
     return queries.where(np.sort(np.random.default_rng(seed).permutation(len(queries))[:MOST_QUERIES]))
 
 
-def _joined(chaining: Chaining, sets: Sequence[Queries]) -> Queries:
+def _joined(chaining: PathIndex, sets: Sequence[Queries]) -> Queries:
     """Some of the queries of several sets."""
     head, relations = (np.concatenate([getattr(q, name) for q in sets]) for name in ("head", "relations"))
     return some_of(chaining.answers(head.astype(np.int64), relations.astype(np.int64)))

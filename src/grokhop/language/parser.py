@@ -14,7 +14,7 @@ from rapidfuzz import process
 
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph
-from grokhop.graph.paths import Chaining
+from grokhop.graph.paths import PathIndex
 from grokhop.graph.queries import LIVED_LONGER, Branch, Query, Rule
 from grokhop.language.entity_linking import Linker, Match, plain
 from grokhop.language.grammar import Grammar, Reading, Way
@@ -42,7 +42,7 @@ class _Option:
     weight: tuple[int, ...]
 
 
-class Understander:
+class QuestionParser:
     """Understands words about one graph."""
 
     def __init__(self, graph: Graph, *, rules: Iterable[Rule] = ()) -> None:
@@ -180,8 +180,8 @@ class Understander:
         return Grammar(label.replace("_", " ") for label in self.graph.relations)
 
     @cached_property
-    def _facts(self) -> Chaining:
-        return Chaining(self.graph.where(self.graph.is_observed))
+    def _facts(self) -> PathIndex:
+        return PathIndex(self.graph.where(self.graph.is_observed))
 
 
 def _printable(text: str) -> str:

@@ -26,7 +26,7 @@ class Hops(NamedTuple):
     probability: Tensor
 
 
-class Point(nn.Module):
+class HookPoint(nn.Module):
     """A place where a value can be watched or replaced by a forward hook; it hands on what it is given.
 
     Such identities are what TransformerLens (Nanda and Bloom 2022) calls hook points. They have no weights.
@@ -59,12 +59,12 @@ class Model(nn.Module):
         """Where the model lies."""
         return self.embedding.weight.device
 
-    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
+    def forward(self, tokens: Tensor, read_at: Tensor) -> list[ReadOut]:
         """Answer every due position.
 
         Args:
             tokens: (B, T) token ids.
-            due: (B, T) the loop after which each position is read out (`grokhop.tasks.encoding.Rows`).
+            due: (B, T) the loop after which each position is read out (`grokhop.tasks.encoding.TokenBatch`).
 
         Returns:
             One `ReadOut` for each loop in which a position is due, in order.
@@ -76,13 +76,13 @@ class Model(nn.Module):
         return self.final_norm(x_ND) @ self.embedding.weight.T
 
     @torch.no_grad()
-    def hops(self, tokens: Tensor, due: Tensor) -> Hops:
+    def hops(self, tokens: Tensor, read_at: Tensor) -> Hops:
         """The entity that each position of (B, T) rows reads out, with its probability, wherever the model lies."""
         device = self.device
-        tokens, due = tokens.to(device), due.to(device)
+        tokens, read_at = tokens.to(device), read_at.to(device)
         entity = torch.full_like(tokens, -1)
         probability = torch.zeros(tokens.shape, device=device)
-        for read in self(tokens, due):
+        for read in self(tokens, read_at):
             best = read.logits.softmax(-1).max(-1)
             entity[read.row, read.position] = best.indices
             probability[read.row, read.position] = best.values

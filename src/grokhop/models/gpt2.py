@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grokhop.config import ModelSettings
-from grokhop.models.base import Model, Point, ReadOut, attend
+from grokhop.models.base import HookPoint, Model, ReadOut, attend
 from grokhop.tasks.encoding import GIVEN
 
 POSITIONS = 32
@@ -40,9 +40,9 @@ class Nodes(NamedTuple):
     at: Tensor
 
     @staticmethod
-    def of(tokens: Tensor, due: Tensor, *, shared: bool) -> "Nodes":
+    def of(tokens: Tensor, read_at: Tensor, *, shared: bool) -> "Nodes":
         """The nodes of (B, T) tokens up to the last due position of each row; each row has its own if not `shared`."""
-        needed = (due > GIVEN).flip(1).cumsum(1).flip(1) > 0
+        needed = (read_at > GIVEN).flip(1).cumsum(1).flip(1) > 0
         at = torch.full_like(tokens, -1)
         if not shared:
             row, position = torch.nonzero(needed, as_tuple=True)
@@ -70,27 +70,32 @@ class Layer(nn.Module):
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
-        D = settings.width
-        self.heads = settings.heads
+        D = settings.d_model
+        self.heads = settings.n_heads
         self.attention_norm, self.mlp_norm = nn.LayerNorm(D), nn.LayerNorm(D)
         self.query_key_value, self.output = nn.Linear(D, 3 * D), nn.Linear(D, D)
         self.up, self.down = nn.Linear(D, settings.mlp_ratio * D), nn.Linear(settings.mlp_ratio * D, D)
-        self.residual, self.mixed, self.attended, self.thought = Point(), Point(), Point(), Point()
+        self.hook_resid_pre, self.hook_z, self.hook_attn_out, self.hook_mlp_out = (
+            HookPoint(),
+            HookPoint(),
+            HookPoint(),
+            HookPoint(),
+        )
 
     def forward(self, x_MD: Tensor, nodes: Nodes, chosen: Tensor | None = None) -> Tensor:
         """(M, D) new states of all nodes, or (N, D) of the `chosen` ones, (N,)."""
-        x_MD = self.residual(x_MD, nodes.row, nodes.position)
+        x_MD = self.hook_resid_pre(x_MD, nodes.row, nodes.position)
         some = nodes if chosen is None else nodes.where(chosen)
-        attended = self.attended(self.attention(self.attention_norm(x_MD), some, chosen), some.row, some.position)
+        attended = self.hook_attn_out(self.attention(self.attention_norm(x_MD), some, chosen), some.row, some.position)
         h = (x_MD if chosen is None else x_MD[chosen]) + attended
-        return h + self.thought(self.mlp(self.mlp_norm(h)), some.row, some.position)
+        return h + self.hook_mlp_out(self.mlp(self.mlp_norm(h)), some.row, some.position)
 
     def attention(self, x_MD: Tensor, nodes: Nodes, chosen: Tensor | None) -> Tensor:
         """(N, D) what nodes, all or the `chosen` ones, gather along their paths."""
         q_MHK, k_MHK, v_MHK = self.query_key_value(x_MD).view(len(x_MD), 3, self.heads, -1).unbind(1)
         q_NHK = q_MHK if chosen is None else q_MHK[chosen]
         gathered_NHK = attend(q_NHK, k_MHK[nodes.path], v_MHK[nodes.path], nodes.position)
-        mixed_NHK = self.mixed(gathered_NHK, nodes.row, nodes.position)
+        mixed_NHK = self.hook_z(gathered_NHK, nodes.row, nodes.position)
         return self.output(mixed_NHK.reshape(len(mixed_NHK), -1))
 
     def mlp(self, x: Tensor) -> Tensor:
@@ -103,10 +108,10 @@ class Gpt2(Model):
     def __init__(self, settings: ModelSettings, *, vocabulary: int) -> None:
         super().__init__()
         self.settings = settings
-        self.embedding = nn.Embedding(vocabulary, settings.width)
-        self.position = nn.Embedding(POSITIONS, settings.width)
-        self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.layers))
-        self.final_norm = nn.LayerNorm(settings.width)
+        self.embedding = nn.Embedding(vocabulary, settings.d_model)
+        self.position = nn.Embedding(POSITIONS, settings.d_model)
+        self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.n_layers))
+        self.final_norm = nn.LayerNorm(settings.d_model)
         self._initialize()
 
     def _initialize(self) -> None:
@@ -118,14 +123,14 @@ class Gpt2(Model):
                 writes = name.endswith(("output.weight", "down.weight"))
                 nn.init.normal_(weight, std=INIT_STD / (2 * len(self.layers)) ** 0.5 if writes else INIT_STD)
 
-    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
+    def forward(self, tokens: Tensor, read_at: Tensor) -> list[ReadOut]:
         # Where kernels are launched from afar, finding out what rows share takes longer than it saves.
-        nodes = Nodes.of(tokens, due, shared=self.training and tokens.device.type == "cpu")
+        nodes = Nodes.of(tokens, read_at, shared=self.training and tokens.device.type == "cpu")
         *layers, last = [*self.layers] * self.settings.repeats
         x_MD = self.embedding(tokens[nodes.row, nodes.position]) + self.position.weight[nodes.position]
         for layer in layers:
             x_MD = layer(x_MD, nodes)
-        row, position = torch.nonzero(due > GIVEN, as_tuple=True)
+        row, position = torch.nonzero(read_at > GIVEN, as_tuple=True)
         # What is not read out need not be thought about in the end.
         read, place = torch.unique(nodes.at[row, position], return_inverse=True)
         h_ND = last(x_MD, nodes, read)[place]

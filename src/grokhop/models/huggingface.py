@@ -43,10 +43,10 @@ def to_hf(model: Gpt2) -> "GPT2LMHeadModel":
     config = transformers.GPT2Config(
         vocab_size=model.embedding.num_embeddings,
         n_positions=POSITIONS,
-        n_embd=settings.width,
+        n_embd=settings.d_model,
         n_layer=len(model.layers) * settings.repeats,
-        n_head=settings.heads,
-        n_inner=settings.mlp_ratio * settings.width,
+        n_head=settings.n_heads,
+        n_inner=settings.mlp_ratio * settings.d_model,
         activation_function="gelu_new",
         resid_pdrop=0.0,
         embd_pdrop=0.0,
@@ -74,9 +74,9 @@ def from_hf(hf: "GPT2LMHeadModel") -> Gpt2:
     try:
         settings = ModelSettings(
             architecture="gpt2",
-            width=config.n_embd,
-            heads=config.n_head,
-            layers=config.n_layer,
+            d_model=config.n_embd,
+            n_heads=config.n_head,
+            n_layers=config.n_layer,
             mlp_ratio=(config.n_inner or 4 * config.n_embd) // config.n_embd,
         )
     except ValueError as error:

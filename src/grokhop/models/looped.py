@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grokhop.config import ModelSettings
-from grokhop.models.base import Model, Point, ReadOut, attend
+from grokhop.models.base import HookPoint, Model, ReadOut, attend
 from grokhop.tasks.encoding import NEVER_DUE
 
 
@@ -34,10 +34,10 @@ class Attention(nn.Module):
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
-        self.heads = settings.heads
-        self.query, self.key, self.value, self.output = (_linear(settings.width, settings.width) for _ in range(4))
-        self.mixed = Point()
-        frequency = 10_000.0 ** -torch.linspace(0, 1, settings.width // settings.heads // 2 + 1)[:-1]
+        self.heads = settings.n_heads
+        self.query, self.key, self.value, self.output = (_linear(settings.d_model, settings.d_model) for _ in range(4))
+        self.hook_z = HookPoint()
+        frequency = 10_000.0 ** -torch.linspace(0, 1, settings.d_model // settings.n_heads // 2 + 1)[:-1]
         self.register_buffer("frequency", frequency, persistent=False)
 
     def forward(self, x_BTD: Tensor, row: Tensor, position: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class Attention(nn.Module):
         q_NHK = self._rotate(self.query(x_BTD[row, position]).view(-1, self.heads, D // self.heads), position)
         k_BTHK = self._rotate(self.key(x_BTD).view(B, T, self.heads, -1), places)
         v_BTHK = self.value(x_BTD).view(B, T, self.heads, -1)
-        mixed_NHK = self.mixed(attend(q_NHK, k_BTHK[row], v_BTHK[row], position), row, position)
+        mixed_NHK = self.hook_z(attend(q_NHK, k_BTHK[row], v_BTHK[row], position), row, position)
         return self.output(mixed_NHK.reshape(-1, D))
 
     def _rotate(self, x: Tensor, position: Tensor) -> Tensor:
@@ -62,8 +62,8 @@ class Mlp(nn.Module):
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
-        self.up = _linear(settings.width, settings.mlp_ratio * settings.width)
-        self.down = _linear(settings.mlp_ratio * settings.width, settings.width)
+        self.up = _linear(settings.d_model, settings.mlp_ratio * settings.d_model)
+        self.down = _linear(settings.mlp_ratio * settings.d_model, settings.d_model)
 
     def forward(self, x_ND: Tensor) -> Tensor:
         return self.down(F.gelu(self.up(x_ND)))
@@ -74,17 +74,17 @@ class Layer(nn.Module):
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(settings.width)
+        self.attention_norm = nn.RMSNorm(settings.d_model)
         self.attention = Attention(settings)
-        self.mlp_norm = nn.RMSNorm(settings.width)
+        self.mlp_norm = nn.RMSNorm(settings.d_model)
         self.mlp = Mlp(settings)
-        self.residual, self.attended, self.thought = Point(), Point(), Point()
+        self.hook_resid_pre, self.hook_attn_out, self.hook_mlp_out = HookPoint(), HookPoint(), HookPoint()
 
     def forward(self, x_BTD: Tensor, row: Tensor, position: Tensor) -> Tensor:
         """Return the (N, D) new states of the positions named by `row` and `position`."""
         attended_ND = self.attention(self.attention_norm(x_BTD), row, position)
-        x_ND = x_BTD[row, position] + self.attended(attended_ND, row, position)
-        return x_ND + self.thought(self.mlp(self.mlp_norm(x_ND)), row, position)
+        x_ND = x_BTD[row, position] + self.hook_attn_out(attended_ND, row, position)
+        return x_ND + self.hook_mlp_out(self.mlp(self.mlp_norm(x_ND)), row, position)
 
 
 class LoopTransformer(Model):
@@ -93,31 +93,31 @@ class LoopTransformer(Model):
     def __init__(self, settings: ModelSettings, *, vocabulary: int) -> None:
         super().__init__()
         self.settings = settings
-        self.embedding = nn.Embedding(vocabulary, settings.width)
+        self.embedding = nn.Embedding(vocabulary, settings.d_model)
         nn.init.normal_(self.embedding.weight, std=0.02)
-        self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.layers))
-        self.final_norm = nn.RMSNorm(settings.width)
-        self.belief = Point()
+        self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.n_layers))
+        self.final_norm = nn.RMSNorm(settings.d_model)
+        self.hook_logits = HookPoint()
 
-    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
+    def forward(self, tokens: Tensor, read_at: Tensor) -> list[ReadOut]:
         x_BTD = self.embedding(tokens)
         # What is carried is never read out, but works until its loop; see `grokhop.tasks.encoding.carried`.
-        until = torch.where(due < NEVER_DUE, NEVER_DUE - due, due)
+        until = torch.where(read_at < NEVER_DUE, NEVER_DUE - read_at, read_at)
         # A position can work once the one before it holds its answer.
         begins = torch.minimum(F.pad(until[:, :-1], (1, 0)) + 1, until)
         read_outs = []
-        for loop in range(1, int(due.max()) + 1):
+        for loop in range(1, int(read_at.max()) + 1):
             row, position = torch.nonzero((begins <= loop) & (loop <= until), as_tuple=True)
             x_BTD = _entered(self.layers[0], x_BTD)  # here, so that what is put in its place stays
             h_MD = self.block(x_BTD, row, position)
-            ready = due[row, position] == loop
+            ready = read_at[row, position] == loop
             logits_NV = self.read_out(h_MD[ready])
             if len(logits_NV):
                 read_outs.append(ReadOut(loop, row[ready], position[ready], logits_NV))
-            if loop < int(due.max()):
+            if loop < int(read_at.max()):
                 x_BTD = x_BTD.index_put((row[~ready], position[~ready]), h_MD[~ready])
                 at = (row[ready], position[ready])
-                taken_ND = self.take_in(tokens[at], h_MD[ready], self.belief(logits_NV, *at))
+                taken_ND = self.reembed(tokens[at], h_MD[ready], self.hook_logits(logits_NV, *at))
                 x_BTD = x_BTD.index_put(at, taken_ND.to(x_BTD.dtype))  # a product may be of lower precision
         return read_outs
 
@@ -130,7 +130,7 @@ class LoopTransformer(Model):
             x_BTD = _entered(following, layer(x_BTD, *everywhere).view(B, T, D))
         return self.layers[-1](x_BTD, row, position)
 
-    def take_in(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
+    def reembed(self, token_N: Tensor, h_ND: Tensor, logits_NV: Tensor) -> Tensor:
         """(N, D) what positions become that were read out: of their tokens and states nothing stays."""
         return self.re_embed(logits_NV)
 
@@ -141,7 +141,7 @@ class LoopTransformer(Model):
 
 def _entered(layer: nn.Module, x_BTD: Tensor) -> Tensor:
     """The residual stream that a layer is given."""
-    entered: Tensor = layer.get_submodule("residual")(x_BTD, None, None)
+    entered: Tensor = layer.get_submodule("hook_resid_pre")(x_BTD, None, None)
     return entered
 
 

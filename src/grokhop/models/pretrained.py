@@ -37,7 +37,7 @@ class Pretrained(Model):
         """Read the model that the settings name.
 
         Args:
-            labels: what the tokens are called; without any, as for `settings.fresh`, the weights are random.
+            labels: what the tokens are called; without any, as for `settings.random_init`, the weights are random.
 
         Raises:
             InputError: it cannot be read, or is no decoder that can be given another vocabulary.
@@ -45,7 +45,7 @@ class Pretrained(Model):
         super().__init__()
         self.settings = settings
         config = read_shape(settings)
-        begins = bool(labels) and not settings.fresh
+        begins = bool(labels) and not settings.random_init
         causal = _read_weights(settings, config) if begins else _random_weights(settings, config, vocabulary)
         _refuse_what_cannot_be_carried(causal, settings.pretrained)
         self.embedding = _embedding(causal, vocabulary, _pieces(settings, labels) if begins else [])
@@ -54,8 +54,8 @@ class Pretrained(Model):
         _fit(self.decoder.config, vocabulary)
         self.layers = layers_of(self.decoder)
 
-    def forward(self, tokens: Tensor, due: Tensor) -> list[ReadOut]:
-        row, position = torch.nonzero(due > GIVEN, as_tuple=True)
+    def forward(self, tokens: Tensor, read_at: Tensor) -> list[ReadOut]:
+        row, position = torch.nonzero(read_at > GIVEN, as_tuple=True)
         x_BTD = self.decoder(inputs_embeds=self.embedding(tokens), use_cache=False).last_hidden_state
         return [ReadOut(1, row, position, self.read_out(x_BTD[row, position]))]
 
@@ -90,11 +90,11 @@ def read_shape(settings: ModelSettings) -> Any:
     with _one_line(name):
         config = library().AutoConfig.from_pretrained(**_place(name))
         layers, positions = config.num_hidden_layers, getattr(config, "max_position_embeddings", POSITIONS)
-    if settings.layers > layers:
-        raise InputError(f"model.layers={settings.layers}: {name} has no more than {layers} layers")
+    if settings.n_layers > layers:
+        raise InputError(f"model.n_layers={settings.n_layers}: {name} has no more than {layers} layers")
     if positions < POSITIONS:
         raise InputError(f"{name} has {positions} positions, and rows can be {POSITIONS} long: name another model")
-    return _cut(config, layers, settings.layers or layers)
+    return _cut(config, layers, settings.n_layers or layers)
 
 
 def check(settings: ModelSettings) -> Any:
@@ -105,10 +105,12 @@ def check(settings: ModelSettings) -> Any:
         InputError: as `read_shape`, or there are no weights or no tokenizer beside it.
     """
     config, folder = read_shape(settings), Path(settings.pretrained)
-    if settings.fresh or folder.suffix == ".gguf":  # which holds all three
+    if settings.random_init or folder.suffix == ".gguf":  # which holds all three
         return config
     if folder.is_dir() and not any(found for pattern in _WEIGHT_FILES for found in folder.glob(pattern)):
-        raise InputError(f"{folder} holds no weights: --set model.fresh=true begins with random ones of its shape")
+        raise InputError(
+            f"{folder} holds no weights: --set model.random_init=true begins with random ones of its shape"
+        )
     _tokenizer(settings)
     return config
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 
 if TYPE_CHECKING:
     pass
@@ -50,7 +50,7 @@ def measure(graph: Graph, *, hops: int = 2, target: float = TARGET) -> dict[str,
         raise InputError("the graph has no facts, so phi is not defined: ingest at least one fact")
     in_use = np.flatnonzero(np.bincount(graph.relation)).tolist()
     whole = {"denominator": "all facts", **_measure(graph, in_use, hops, target)}
-    trainable = graph.part == Part.TRAIN
+    trainable = graph.part == Split.TRAIN
     after = whole if trainable.all() else _measure(graph.where(trainable), in_use, hops, target)
     return {
         **whole,

@@ -26,7 +26,7 @@ def conditions(evidence: Evidence) -> list[tuple[str, str]]:
         f"preset {preset_}",
         plural(evidence.seeds, "seed"),
         f"budget {budget} each" if budget else "no budget",
-        f"batches of {settings.batch_rows} rows",
+        f"batches of {settings.batch_size} rows",
         _rates(settings),
     ]
     return [
@@ -42,8 +42,8 @@ def conditions(evidence: Evidence) -> list[tuple[str, str]]:
 
 def _rates(settings: TrainSettings) -> str:
     if settings.optimizer == "muon":
-        return f"learning rates {settings.muon_rate:g} (Muon) and {settings.adam_rate:g} (AdamW)"
-    return f"{settings.optimizer} at learning rate {settings.adam_rate:g} with weight decay {settings.adam_decay:g}"
+        return f"learning rates {settings.muon_lr:g} (Muon) and {settings.adam_lr:g} (AdamW)"
+    return f"{settings.optimizer} at learning rate {settings.adam_lr:g} with weight decay {settings.adam_decay:g}"
 
 
 def _holdout(evidence: Evidence) -> str:

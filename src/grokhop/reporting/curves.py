@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.reporting.plot import ID, MIXED, OOD, TRAIN, UNTRAINED, Figure, vertical
-from grokhop.runs.metrics import Look
+from grokhop.runs.metrics import EvalRecord
 
 Floats = NDArray[np.float64]
 _MOST_POINTS = 600
 _BAND = "rgba(128,128,128,0.10)"
 
-UNITS: dict[str, tuple[str, Callable[[Look], float]]] = {
+UNITS: dict[str, tuple[str, Callable[[EvalRecord], float]]] = {
     "seconds": ("seconds of training", lambda look: look.seconds),
     "steps": ("steps", lambda look: float(look.step)),
     "epochs": ("epochs (passes over the training rows)", lambda look: look.epochs),
@@ -22,7 +22,7 @@ UNITS: dict[str, tuple[str, Callable[[Look], float]]] = {
 _EVENTS = (("train_99", "training 99 %", TRAIN), ("id_95", "ID 95 %", ID), ("ood_95", "OOD 95 %", OOD))
 
 
-def curves(looks: dict[int, list[Look]], groks: dict[int, dict[str, Any]], *, untrained: str | None) -> Figure:
+def curves(looks: dict[int, list[EvalRecord]], groks: dict[int, dict[str, Any]], *, untrained: str | None) -> Figure:
     """Accuracies and loss over training: a thin line for each seed, a bold one for their mean.
 
     A seed that has ended counts in the mean with its last value. The figure has one view for each unit of the
@@ -31,7 +31,7 @@ def curves(looks: dict[int, list[Look]], groks: dict[int, dict[str, Any]], *, un
     Args:
         looks: of each seed, at least one look each.
         groks: of each seed, the grokking times as in `metrics.summary`.
-        untrained: a key of `Look.cells` for chains longer than any in training, or None.
+        untrained: a key of `EvalRecord.cells` for chains longer than any in training, or None.
     """
     looks = {seed: _thinned(seen) for seed, seen in looks.items()}
     series = [
@@ -62,11 +62,11 @@ def curves(looks: dict[int, list[Look]], groks: dict[int, dict[str, Any]], *, un
     return {"data": data, "layout": layout, "views": views}
 
 
-def _untrained_series(hops: str) -> tuple[str, str, str, str, Callable[[Look], float | None]]:
+def _untrained_series(hops: str) -> tuple[str, str, str, str, Callable[[EvalRecord], float | None]]:
     return (f"{hops} hops, never trained", UNTRAINED, "dash", "y", lambda look: look.cells.get(hops, {}).get("0"))
 
 
-def _thinned(looks: list[Look]) -> list[Look]:
+def _thinned(looks: list[EvalRecord]) -> list[EvalRecord]:
     """At most `_MOST_POINTS` of the looks, evenly spread: a long run has more than a screen has pixels."""
     if len(looks) <= _MOST_POINTS:
         return looks
@@ -74,12 +74,12 @@ def _thinned(looks: list[Look]) -> list[Look]:
 
 
 def _lines(
-    looks: dict[int, list[Look]],
+    looks: dict[int, list[EvalRecord]],
     name: str,
     colour: str,
     dash: str,
     axis: str,
-    value: Callable[[Look], float | None],
+    value: Callable[[EvalRecord], float | None],
 ) -> list[Figure]:
     """The thin lines of the seeds and the bold one of their mean; none where nothing was measured."""
     known = {s: found for s, seen in looks.items() if (found := [x for x in seen if value(x) is not None])}
@@ -139,7 +139,7 @@ def _event_dots(groks: dict[int, dict[str, Any]], key: str, name: str, colour: s
     }
 
 
-def _cooldowns(looks: dict[int, list[Look]]) -> Figure:
+def _cooldowns(looks: dict[int, list[EvalRecord]]) -> Figure:
     """A line below the events for each seed's cool-down, from where the rate began to fall to the end."""
     spans = [(begun, seen[-1]) for seen in looks.values() if (begun := _cooling_from(seen)) is not None]
     gap = 0.5 / max(1, len(spans))
@@ -156,7 +156,7 @@ def _cooldowns(looks: dict[int, list[Look]]) -> Figure:
     }
 
 
-def _marks(looks: dict[int, list[Look]], groks: dict[int, dict[str, Any]], unit: str) -> list[Figure]:
+def _marks(looks: dict[int, list[EvalRecord]], groks: dict[int, dict[str, Any]], unit: str) -> list[Figure]:
     """Of the middle seed: its cool-down as a grey band, and a dotted line at the time of each event."""
     at = UNITS[unit][1]
     spans = [(at(begun), at(seen[-1])) for seen in looks.values() if (begun := _cooling_from(seen)) is not None]
@@ -172,13 +172,13 @@ def _marks(looks: dict[int, list[Look]], groks: dict[int, dict[str, Any]], unit:
     return [vertical("rect", start, stop, fillcolor=_BAND, line={"width": 0}, layer="below"), *lines]
 
 
-def _cooling_from(looks: list[Look]) -> Look | None:
+def _cooling_from(looks: list[EvalRecord]) -> EvalRecord | None:
     """The last look before the rate was seen falling: the fall began there or soon after."""
     first = next((i for i, look in enumerate(looks) if look.cooling), None)
     return None if first is None else looks[max(0, first - 1)]
 
 
-def _curves_layout(looks: dict[int, list[Look]]) -> Figure:
+def _curves_layout(looks: dict[int, list[EvalRecord]]) -> Figure:
     last, first = max(seen[-1].step for seen in looks.values()), min(seen[0].step for seen in looks.values())
     logarithmic = last >= 200 * max(1, first)
     losses = [look.loss for seen in looks.values() for look in seen if look.loss > 0] or [1.0]

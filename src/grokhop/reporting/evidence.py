@@ -7,8 +7,8 @@ from statistics import mean
 from typing import Any
 
 from grokhop.core.statistics import wilson
-from grokhop.graph.graph import Part
-from grokhop.runs.metrics import Look, read_looks, summary
+from grokhop.graph.graph import Split
+from grokhop.runs.metrics import EvalRecord, read_looks, summary
 from grokhop.runs.run import EVAL, EXPLANATION, PHI, SUMMARY, Run
 
 Row = dict[str, Any]
@@ -39,7 +39,7 @@ class Evidence:
         return self.run.read_json(EXPLANATION, made_by="grokhop explain")
 
     @cached_property
-    def looks(self) -> dict[int, list[Look]]:
+    def looks(self) -> dict[int, list[EvalRecord]]:
         """The looks of each seed that has taken one."""
         names = (p.name.removeprefix("seed-") for p in self.run.path.glob("seed-*"))
         seeds = sorted(int(name) for name in names if name.isdigit())
@@ -66,7 +66,7 @@ class Evidence:
 
     @property
     def held_out(self) -> int:
-        return int((self.run.graph.part != Part.TRAIN).sum())
+        return int((self.run.graph.part != Split.TRAIN).sum())
 
     def cells(self, hops: int) -> dict[str, dict[str, Any]]:
         return dict((self.evaluation or {}).get("cells", {}).get(str(hops), {}))

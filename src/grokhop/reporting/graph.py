@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from grokhop.graph.graph import Graph, Part
-from grokhop.graph.paths import Chaining
+from grokhop.graph.graph import Graph, Split
+from grokhop.graph.paths import PathIndex
 from grokhop.reporting.evidence import Evidence
 from grokhop.reporting.plot import MOST_RELATIONS
 
@@ -28,8 +28,8 @@ def graph_section(evidence: Evidence) -> dict[str, Any]:
         "chains": [
             {"kind": kind, "text": text, "steps": steps}
             for kind, text, mask in (
-                ("id", "Two facts that training may put together", graph.part == Part.TRAIN),
-                ("ood", "Two held-out facts, put together only in the test", graph.part == Part.TEST),
+                ("id", "Two facts that training may put together", graph.part == Split.TRAIN),
+                ("ood", "Two held-out facts, put together only in the test", graph.part == Split.TEST),
             )
             if (steps := _chain(graph, mask))
         ],
@@ -44,7 +44,7 @@ def _examples(graph: Graph, relation: int) -> list[tuple[str, str]]:
 def _chain(graph: Graph, mask: Any) -> list[str] | None:
     """The labels h, r1, b, r2, t of a path over facts in the mask; two different relations where there are such."""
     first = np.flatnonzero(mask & graph.is_observed)[:5000]
-    row, second = Chaining(graph).facts_of_heads(graph.tail[first].astype(np.int64))
+    row, second = PathIndex(graph).facts_of_heads(graph.tail[first].astype(np.int64))
     first = first[row]
     good = mask[second] & graph.is_observed[second] & (graph.tail[second] != graph.head[first])
     first, second = first[good], second[good]

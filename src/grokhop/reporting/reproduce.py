@@ -61,7 +61,7 @@ def graph_commands(graph: dict[str, Any]) -> list[str]:
     if graph.get("stage") != "augment":
         return [_ingest_command(graph)]
     settings = graph.get("settings") or {}
-    names = ("target_phi", "wrong_share", "seed", "level", "new_cities")
+    names = ("target_phi", "corrupt_fraction", "seed", "max_degree", "new_cities")
     options = {k: settings[k] for k in names if settings.get(k) or (k == "seed" and k in settings)}
     if settings.get("sources", ["graph"]) != ["graph"]:
         options["source"] = ",".join(settings["sources"])

@@ -21,7 +21,7 @@ GROKKED = {"train_99": ("train", 0.99), "id_95": ("id", 0.95), "ood_95": ("ood",
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class EvalRecord:
     """One line of `metrics.jsonl`: how far a run is. Accuracies are of training rows and validation queries."""
 
     step: int
@@ -42,22 +42,22 @@ class Look:
 
 Begun = Callable[[dict[str, int]], None]
 """Told once, before the first step, what was composed and what the check for leakage compared."""
-Notice = Callable[[int, Look], None]
+Notice = Callable[[int, EvalRecord], None]
 """Told of each look at the validation queries, with the seed it belongs to."""
 
 
-def append_look(folder: Path, look: Look) -> None:
+def append_look(folder: Path, look: EvalRecord) -> None:
     """Add a line to a seed's metrics."""
     with (folder / METRICS).open("a") as file:
         file.write(json.dumps(asdict(look)) + "\n")
 
 
-def keep_looks(folder: Path, looks: list[Look]) -> None:
+def keep_looks(folder: Path, looks: list[EvalRecord]) -> None:
     """Replace a seed's metrics by these lines."""
     write_bytes(folder / METRICS, "".join(json.dumps(asdict(look)) + "\n" for look in looks).encode())
 
 
-def read_looks(folder: Path) -> list[Look]:
+def read_looks(folder: Path) -> list[EvalRecord]:
     """The lines of a seed's metrics; a line that a stopped run left half-written is left out.
 
     Raises:
@@ -67,12 +67,12 @@ def read_looks(folder: Path) -> list[Look]:
         return []
     lines = (folder / METRICS).read_text().split("\n")
     try:
-        return [Look(**json.loads(line)) for line in lines[:-1]]
+        return [EvalRecord(**json.loads(line)) for line in lines[:-1]]
     except (ValueError, TypeError) as error:
         raise InputError(f"{folder / METRICS} is damaged ({error}): train again with --force") from error
 
 
-def summary(looks: list[Look]) -> dict[str, Any]:
+def summary(looks: list[EvalRecord]) -> dict[str, Any]:
     """What a run came to: steps, seconds, last accuracies and the three grokking times (null where not reached)."""
     last = looks[-1]
     return {
@@ -85,7 +85,7 @@ def summary(looks: list[Look]) -> dict[str, Any]:
     }
 
 
-def _first_time(looks: list[Look], name: str, threshold: float) -> dict[str, float] | None:
+def _first_time(looks: list[EvalRecord], name: str, threshold: float) -> dict[str, float] | None:
     reached = (look for look in looks if (getattr(look, name) or 0.0) >= threshold)
     look = next(reached, None)
     return None if look is None else {"seconds": look.seconds, "steps": look.step, "epochs": look.epochs}

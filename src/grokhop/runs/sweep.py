@@ -20,7 +20,7 @@ from urllib.parse import quote
 from grokhop.config import TrainSettings
 from grokhop.core.artifacts import MANIFEST, read_manifest
 from grokhop.core.errors import InputError
-from grokhop.runs.metrics import METRICS, Look
+from grokhop.runs.metrics import METRICS, EvalRecord
 from grokhop.runs.run import SUMMARY
 
 RESULT = "sweep.json"
@@ -89,7 +89,7 @@ class Progress:
     place: Place
     seed: int
     state: str
-    look: Look | None
+    look: EvalRecord | None
 
 
 SweepNotice = Callable[[list[Progress]], None]
@@ -147,9 +147,9 @@ class Sweep:
 
     def words(self) -> list[str]:
         """The options that say of which levels and contenders it is."""
-        vary = [word for text in self.manifest["vary"] for word in ("--vary", text)]
+        grid = [word for text in self.manifest["grid"] for word in ("--grid", text)]
         presets = ",".join(dict.fromkeys(self.presets.values()))
-        return ["--phi", ",".join(self.levels), "--preset", presets, *vary]
+        return ["--phi", ",".join(self.levels), "--preset", presets, *grid]
 
     def run_path(self, place: Place) -> Path:
         return self.path / place.path
@@ -187,7 +187,7 @@ class Sweep:
                 yield Progress(place=place, seed=seed, state=state, look=last_look(self.seed_folder(place, seed)))
 
 
-def last_look(folder: Path) -> Look | None:
+def last_look(folder: Path) -> EvalRecord | None:
     """The last whole line of a seed's metrics, which another process may be writing; None before there is one."""
     try:
         with (folder / METRICS).open("rb") as file:
@@ -196,4 +196,4 @@ def last_look(folder: Path) -> Look | None:
             lines = file.read().split(b"\n")
     except FileNotFoundError:
         return None
-    return Look(**json.loads(lines[-2])) if len(lines) > 1 else None
+    return EvalRecord(**json.loads(lines[-2])) if len(lines) > 1 else None

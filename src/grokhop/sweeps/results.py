@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.core.artifacts import conditions
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import NO_FACT, Longs
 from grokhop.runs.metrics import ENOUGH_OOD_QUERIES
 from grokhop.runs.run import Run
@@ -91,7 +91,7 @@ def _per_relation(run: Run, made: Compositions, evaluation: Row) -> list[Row]:
     """Of each relation its own phi of two hops, and the scores of two-hop queries that use it at any hop."""
     graph = run.plain_graph
     uses = uses_of_relations(graph, two_hops(made, prefixes=run.settings.prefixes))
-    facts = np.bincount(graph.relation[graph.part == Part.TRAIN], minlength=len(graph.relations))
+    facts = np.bincount(graph.relation[graph.part == Split.TRAIN], minlength=len(graph.relations))
     scored = {row["relation"]: row["any_hop"] for row in evaluation["per_relation"]}
     return [
         {

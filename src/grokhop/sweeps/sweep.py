@@ -31,7 +31,7 @@ def sweep(
     *,
     phis: Iterable[str | float],
     presets: Sequence[str] = ("loop",),
-    vary: Iterable[str] = (),
+    grid: Iterable[str] = (),
     seeds: int = 3,
     hops: int | None = None,
     changes: Iterable[str] = (),
@@ -47,7 +47,7 @@ def sweep(
 
     Args:
         phis: inferred facts of each length for each trainable atomic fact; 'all' for all that the graph offers.
-        vary: alternatives with commas between, each `NAME=VALUE` or several joined by '+' (`contenders`). Every preset
+        grid: alternatives with commas between, each `NAME=VALUE` or several joined by '+' (`contenders`). Every preset
             is trained with every choice of them.
         changes: settings of every contender, as `NAME=VALUE`.
         budget: of each seed, of which as many as `jobs` are trained at once; one for each core when None.
@@ -58,8 +58,8 @@ def sweep(
             nor replaced, or is to be resumed with less than it was begun with, or with another graph or settings.
     """
     refuse_inside(out, graph_path)
-    changes, vary = list(changes), list(vary)
-    found = _contenders(presets, vary, hops, changes)
+    changes, grid = list(changes), list(grid)
+    found = _contenders(presets, grid, hops, changes)
     manifest: Row = {
         "levels": parse_levels(phis),
         "contenders": [contender.name for contender in found],
@@ -67,7 +67,7 @@ def sweep(
         "seeds": seeds,
         "hops": hops,
         "changes": changes,
-        "vary": vary,
+        "grid": grid,
         "settings": {contender.name: asdict(contender.settings) for contender in found},
         "budget": budget.record(),
         "jobs": jobs or hardware()["cores"],
@@ -83,11 +83,11 @@ def sweep(
     return result
 
 
-def _contenders(presets: Sequence[str], vary: list[str], hops: int | None, changes: list[str]) -> list[Contender]:
+def _contenders(presets: Sequence[str], grid: list[str], hops: int | None, changes: list[str]) -> list[Contender]:
     for change in changes:
         if change.partition("=")[0].strip() == "phi":
             raise InputError(f"--set {change!r}: phi is what a sweep varies, name its levels with --phi")
-    return contenders(presets, vary, hops=hops, changes=changes)
+    return contenders(presets, grid, hops=hops, changes=changes)
 
 
 def _begun(graph_path: Path, out: Path, manifest: Row, budget: Budget, *, force: bool) -> Sweep:

@@ -28,12 +28,12 @@ class Contender:
 
 
 def contenders(
-    presets: Iterable[str], vary: Iterable[str], *, hops: int | None, changes: Iterable[str]
+    presets: Iterable[str], grid: Iterable[str], *, hops: int | None, changes: Iterable[str]
 ) -> list[Contender]:
-    """Each preset with each choice of alternatives, one of every `--vary`.
+    """Each preset with each choice of alternatives, one of every `--grid`.
 
     Args:
-        vary: alternatives with commas between, each `NAME=VALUE` or several joined by '+'; one without a name has
+        grid: alternatives with commas between, each `NAME=VALUE` or several joined by '+'; one without a name has
             that of the alternative before it.
         changes: settings of all contenders, as `NAME=VALUE`; what is varied comes after them.
 
@@ -43,14 +43,14 @@ def contenders(
     names = list(dict.fromkeys(name.strip() for name in presets))
     if not names:
         raise InputError("--preset names no preset: write one, or several with commas")
-    choices = list(_choices([alternatives(text) for text in vary]))
+    choices = list(_choices([alternatives(text) for text in grid]))
     found = [_contender(name, varied, hops, list(changes)) for name in names for varied in choices]
     _refuse_same(found)
     return found
 
 
 def alternatives(text: str) -> list[tuple[str, ...]]:
-    """'hops=2,3' as hops=2 and hops=3; 'optimizer=adamw+adam_rate=0.001' as one alternative that sets two.
+    """'hops=2,3' as hops=2 and hops=3; 'optimizer=adamw+adam_lr=0.001' as one alternative that sets two.
 
     Raises:
         InputError: an alternative sets nothing, or what a sweep sets otherwise.
@@ -65,7 +65,7 @@ def alternatives(text: str) -> list[tuple[str, ...]]:
 
 def _only_name(before: tuple[str, ...], item: str, text: str) -> str:
     if len(before) > 1:
-        raise InputError(f"--vary {text!r}: {item.strip()!r} follows an alternative of several: write NAME=VALUE")
+        raise InputError(f"--grid {text!r}: {item.strip()!r} follows an alternative of several: write NAME=VALUE")
     return before[0].partition("=")[0]
 
 
@@ -73,10 +73,10 @@ def _assignment(part: str, text: str) -> str:
     """`NAME=VALUE` without blanks around either."""
     name, _, value = (word.strip() for word in part.partition("="))
     if name == "phi":
-        raise InputError(f"--vary {text!r}: phi is what every sweep varies, name its levels with --phi")
+        raise InputError(f"--grid {text!r}: phi is what every sweep varies, name its levels with --phi")
     if not value or name not in setting_names().split(", "):
         raise InputError(
-            f"--vary {text!r}: {part.strip()!r} sets nothing: write NAME=VALUE, where NAME is one of {setting_names()}"
+            f"--grid {text!r}: {part.strip()!r} sets nothing: write NAME=VALUE, where NAME is one of {setting_names()}"
         )
     return f"{name}={value}"
 
@@ -88,7 +88,7 @@ def _choices(options: Sequence[list[tuple[str, ...]]]) -> Iterator[tuple[str, ..
         names = [change.partition("=")[0] for change in varied]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
-            raise InputError(f"--vary sets {twice} twice in {' '.join(varied)!r}: name it in one --vary, once")
+            raise InputError(f"--grid sets {twice} twice in {' '.join(varied)!r}: name it in one --grid, once")
         yield varied
 
 
@@ -109,4 +109,4 @@ def _refuse_same(found: Sequence[Contender]) -> None:
     for contender in found:
         same = seen.setdefault((contender.preset, contender.settings), contender)
         if same is not contender:
-            raise InputError(f"--vary names {same.name!r} and {contender.name!r}, which are the same: leave one out")
+            raise InputError(f"--grid names {same.name!r} and {contender.name!r}, which are the same: leave one out")

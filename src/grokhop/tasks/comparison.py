@@ -21,14 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Entity, Graph, Part, Question
-from grokhop.graph.paths import Chaining, Longs, Mask
+from grokhop.graph.graph import Entity, Graph, Question, Split
+from grokhop.graph.paths import Longs, Mask, PathIndex
 from grokhop.graph.queries import EQUAL, FIRST, LESS, NO, SAME, SECOND, YES
 from grokhop.graph.splits import VALIDATION_SHARE
 from grokhop.tasks.calendar import SOURCE as CALENDAR
 from grokhop.tasks.calendar import UNITS, YEAR, number_of, with_calendar
 from grokhop.tasks.composition import ID_SHARE, hold_tested, query_codes, split_codes
-from grokhop.tasks.encoding import NO_TARGET, Branches, Rows, encode_comparisons, encode_operands, stack
+from grokhop.tasks.encoding import NO_TARGET, Branches, TokenBatch, encode_comparisons, encode_operands, stack
 
 SOURCE = "operators"
 OPERATORS = (SAME, LESS)
@@ -44,9 +44,9 @@ NEAR = 6
 """Branches whose values are at most so many values apart in order count as near."""
 MOST_BRANCHES = 200_000
 _HELD_OUT = {
-    Part.TRAIN: 1.0,
-    Part.VALIDATION: ID_SHARE * VALIDATION_SHARE,
-    Part.TEST: ID_SHARE * (1 - VALIDATION_SHARE),
+    Split.TRAIN: 1.0,
+    Split.VALIDATION: ID_SHARE * VALIDATION_SHARE,
+    Split.TEST: ID_SHARE * (1 - VALIDATION_SHARE),
 }
 """Of the pairs of trainable facts, about how many are for each part."""
 
@@ -105,7 +105,7 @@ class Comparing:
     """
 
     def __init__(self, graph: Graph, *, tested: NDArray[np.uint64] | None = None) -> None:
-        self.graph, self.tested, self.chaining = graph, tested, Chaining(graph)
+        self.graph, self.tested, self.chaining = graph, tested, PathIndex(graph)
 
     @cached_property
     def token(self) -> dict[str, int]:
@@ -159,13 +159,13 @@ class Comparing:
 
     def rows(
         self,
-        facts: Part,
+        facts: Split,
         *,
-        pairs: Part = Part.TRAIN,
+        pairs: Split = Split.TRAIN,
         operators: Sequence[str] = OPERATORS,
         per_kind: int = ROWS_PER_KIND,
         seed: int = 0,
-    ) -> Rows:
+    ) -> TokenBatch:
         """Comparisons of branches whose observed facts are all of the part `facts`.
 
         Args:
@@ -180,7 +180,7 @@ class Comparing:
             ]
         )
 
-    def operands(self, *, n: int = OPERAND_ROWS, seed: int = 0) -> Rows:
+    def operands(self, *, n: int = OPERAND_ROWS, seed: int = 0) -> TokenBatch:
         """About `n` rows on the order of numbers and `n` on whether two entities are the same, all of them named.
 
         Before each operand stand as many entities by chance as a branch may have, since what is compared stands at the
@@ -206,7 +206,7 @@ class Comparing:
 
     def _operands(
         self, operator: str, ids: Longs, one: Longs, other: Longs, before: int, rng: np.random.Generator
-    ) -> Rows:
+    ) -> TokenBatch:
         a, b = ids[one], ids[other]
         x, y = rng.integers(len(self.graph.entities), size=(2, len(a), before))
         y = np.where(rng.random((len(a), 1)) < ALIKE_SHARE, x, y)
@@ -230,12 +230,12 @@ class Comparing:
         found = self.chaining.answers(side.head.astype(np.int64), side.relations - entities)
         return np.repeat(rows, np.diff(found.offsets)) * entities + found.answers
 
-    def branches(self, kind: Kind, part: Part) -> Longs:
+    def branches(self, kind: Kind, part: Split) -> Longs:
         """(P, k) facts: every branch of a kind whose facts are of `part`; the calendar is of every part."""
         relation = self.graph.relation
         return self._paths([relation == r for r in kind.relations], part)
 
-    def _paths(self, steps: Sequence[Mask], part: Part) -> Longs:
+    def _paths(self, steps: Sequence[Mask], part: Split) -> Longs:
         """(P, k) paths over facts of `part` and the calendar within the masks `steps`.
 
         Left out are paths beside which the same relations lead over facts of another part, since an answer would tell
@@ -247,19 +247,19 @@ class Comparing:
             [step & allowed for step in steps], limit=MOST_BRANCHES, rng=np.random.default_rng(0)
         )
         paths = paths[self.chaining.of_one_part(paths)]
-        if part is not Part.TRAIN or self.tested is None:
+        if part is not Split.TRAIN or self.tested is None:
             return paths
         return paths[~hold_tested(graph, paths, self.tested)]
 
-    def _of_kind(self, kind: Kind, facts: Part, pairs: Part, n: int, rng: np.random.Generator) -> Rows:
+    def _of_kind(self, kind: Kind, facts: Split, pairs: Split, n: int, rng: np.random.Generator) -> TokenBatch:
         branches = self.branches(kind, facts)
         ends = self.graph.tail[branches[:, -1]]
         # Of trainable facts few pairs are held out: so many more are drawn.
-        draws = round(n / _HELD_OUT[pairs]) if facts is Part.TRAIN else n
+        draws = round(n / _HELD_OUT[pairs]) if facts is Split.TRAIN else n
         same = kind.operator == SAME
         one, other = _equal_pairs(ends, draws, rng) if same else _near_pairs(self._numbers(ends), draws, rng)
         heads = self.graph.head[branches[:, 0]].astype(np.int64)
-        part = pairs if facts is Part.TRAIN else None
+        part = pairs if facts is Split.TRAIN else None
         keep = self._may_be_paired(kind.relations, np.column_stack([heads[one], heads[other]]), part)
         one, other = one[keep][:n], other[keep][:n]
         a, b = self._side(branches[one]), self._side(branches[other])
@@ -271,7 +271,7 @@ class Comparing:
         relations = self.graph.relation[paths] + len(self.graph.entities)
         return Branches(head=self.graph.head[paths[:, 0]], relations=relations, ends=self.graph.tail[paths])
 
-    def _may_be_paired(self, relations: Sequence[int], heads: Longs, part: Part | None) -> Mask:
+    def _may_be_paired(self, relations: Sequence[int], heads: Longs, part: Split | None) -> Mask:
         """(N,) whether the ends of `relations` may be compared from two heads: they differ, no question compares them,
         by whatever unit of the calendar, and their pair is for `part`.
         """
@@ -292,7 +292,7 @@ class Comparing:
         a, b = self._numbers(one), self._numbers(other)
         return np.where(a == b, self.token[EQUAL], np.where(a < b, self.token[FIRST], self.token[SECOND]))
 
-    def query(self, compared: Sides, operator: str, unit: str | None) -> Rows:
+    def query(self, compared: Sides, operator: str, unit: str | None) -> TokenBatch:
         """The one row that asks a question, without targets; dates by a `unit` of the calendar."""
         path = (*compared.relations, *([self.units[unit]] if unit else []))
         relations = np.array([path]) + len(self.graph.entities)
@@ -301,7 +301,7 @@ class Comparing:
         return encode_comparisons(one, other, operator=self.token[operator])
 
 
-def check_comparisons(comparing: Comparing, rows: Rows) -> dict[str, int]:
+def check_comparisons(comparing: Comparing, rows: TokenBatch) -> dict[str, int]:
     """Look for held-out facts, tested chains and asked pairs in comparison rows, and return what was compared.
 
     Rows are read back from their tokens and targets, not from the masks and hashes that made them.
@@ -310,7 +310,7 @@ def check_comparisons(comparing: Comparing, rows: Rows) -> dict[str, int]:
         InputError: one was found; nothing may be trained then.
     """
     graph, entities = comparing.graph, len(comparing.graph.entities)
-    held_out = set(graph.pair[graph.part != Part.TRAIN].tolist())
+    held_out = set(graph.pair[graph.part != Split.TRAIN].tolist())
     calendar = set(comparing.units.values())
     marks = {comparing.token[operator] for operator in OPERATORS} if len(rows) else set()
     tested = frozenset[int]() if comparing.tested is None else frozenset(comparing.tested.tolist())

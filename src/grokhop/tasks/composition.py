@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Graph, Part
-from grokhop.graph.paths import NO_FACT, Chaining, Longs, Mask, Queries
+from grokhop.graph.graph import Graph, Split
+from grokhop.graph.paths import NO_FACT, Longs, Mask, PathIndex, Queries
 from grokhop.graph.splits import VALIDATION_SHARE, question_pairs
 from grokhop.tasks.leakage import check_leakage
 
@@ -42,15 +42,15 @@ class QueryParts:
             if path := question.path:
                 parts = {part_of[pair] for pair in question_pairs(graph, question)}
                 code = query_codes(np.array([path[0]]), np.array([path[1]]))
-                by_part[parts == {Part.VALIDATION}].append(code)
+                by_part[parts == {Split.VALIDATION}].append(code)
         none = np.empty(0, np.uint64)
         self._reserved = np.unique(np.concatenate([none, *by_part[False]]))
         self._asked = np.unique(np.concatenate([self._reserved, *by_part[True]]))
 
     def of(self, head: Longs, relations: Longs) -> NDArray[np.int8]:
-        """(Q,) the `Part` of each query; those that the graph's questions ask are for TEST and never trained."""
+        """(Q,) the `Split` of each query; those that the graph's questions ask are for TEST and never trained."""
         codes = query_codes(head, relations)
-        return np.where(np.isin(codes, self._asked), Part.TEST, split_codes(codes, self.id_share)).astype(np.int8)
+        return np.where(np.isin(codes, self._asked), Split.TEST, split_codes(codes, self.id_share)).astype(np.int8)
 
     def tested(self, cells: dict[str, dict[int, dict[str, Queries]]]) -> NDArray[np.uint64]:
         """The sorted codes of the queries in the cells and of those that questions ask."""
@@ -77,14 +77,14 @@ def _any_piece(graph: Graph, paths: Longs, found: Callable[[Longs, Longs], Mask]
 
 
 def split_codes(codes: NDArray[np.uint64], share: float) -> NDArray[np.int8]:
-    """(Q,) the `Part` of each code, with `share` of them held out.
+    """(Q,) the `Split` of each code, with `share` of them held out.
 
     Whether a query is held out and for which part are drawn apart, so that a larger graph, of which a smaller share
     is held out, never makes a validation query of a test query.
     """
     for_validation = _splitmix(codes) / 2.0**64 < VALIDATION_SHARE
-    held_out = np.where(for_validation, Part.VALIDATION, Part.TEST)
-    return np.where(codes / 2.0**64 < share, held_out, Part.TRAIN).astype(np.int8)
+    held_out = np.where(for_validation, Split.VALIDATION, Split.TEST)
+    return np.where(codes / 2.0**64 < share, held_out, Split.TRAIN).astype(np.int8)
 
 
 def query_codes(head: Longs, relations: Longs) -> NDArray[np.uint64]:
@@ -129,7 +129,7 @@ def compose(
     graph: Graph,
     *,
     hops: int = 2,
-    beyond: int = 1,
+    extra_hops: int = 1,
     phi: float = 0.0,
     prefixes: bool = True,
     required: bool = True,
@@ -137,7 +137,7 @@ def compose(
     cell_limit: int = 2000,
     seed: int = 0,
 ) -> Compositions:
-    """Make the training rows of up to `hops` hops, and the queries of 2 to `hops` + `beyond` hops that test them.
+    """Make the training rows of up to `hops` hops, and the queries of 2 to `hops` + `extra_hops` hops that test them.
 
     Args:
         phi: of each length so many inferred facts are kept for each trainable atomic fact, all if 0. Whatever
@@ -150,8 +150,8 @@ def compose(
     Raises:
         InputError: no two trainable facts form a path, there are fewer than `phi` asks for, or a row would leak.
     """
-    chaining, rng = Chaining(graph), np.random.default_rng(seed)
-    trainable = graph.part == Part.TRAIN
+    chaining, rng = PathIndex(graph), np.random.default_rng(seed)
+    trainable = graph.part == Split.TRAIN
     by_length = {k: chaining.paths([trainable] * k, limit=limit, rng=rng) for k in range(hops, 1, -1)}
     pairs = by_length[2]
     distinct = len(np.unique(query_codes(graph.head[pairs[:, 0]], graph.relation[pairs])))
@@ -163,7 +163,7 @@ def compose(
             "the graph has no compositions to train: no trainable fact ends where another begins, or all that do are "
             "asked by questions; see 'grokhop phi', then add facts with 'grokhop augment'"
         )
-    cells = _cells(chaining, parts, hops + beyond, cell_limit, rng, by_length)
+    cells = _cells(chaining, parts, hops + extra_hops, cell_limit, rng, by_length)
     if phi and (required or len(kept[2])):
         kept = _thinned(graph, kept, round(phi * int(trainable.sum())), seed)
     chains = _without_prefixes(kept, hops) if prefixes else _stacked([kept[k] for k in sorted(kept)], hops)
@@ -186,7 +186,7 @@ def compose(
 
 def _may_be_trained(graph: Graph, paths: Longs, parts: QueryParts) -> Mask:
     """(P,) whether no part of the path, two hops or longer, is a query that is held out."""
-    return ~_any_piece(graph, paths, lambda head, relations: parts.of(head, relations) != Part.TRAIN)
+    return ~_any_piece(graph, paths, lambda head, relations: parts.of(head, relations) != Split.TRAIN)
 
 
 def _spans(hops: int) -> list[tuple[int, int]]:
@@ -219,7 +219,7 @@ def _thinned(graph: Graph, paths: dict[int, Longs], most: int, seed: int) -> dic
     for k in sorted(paths):
         found = paths[k] if k == 2 else paths[k][_in_rows(paths[k][:, : k - 1], kept[k - 1])]
         if len(found) < most:
-            trainable = int((graph.part == Part.TRAIN).sum())
+            trainable = int((graph.part == Split.TRAIN).sum())
             raise InputError(
                 f"the graph offers phi {len(found) / trainable:.2f} of {k} hops for training, less than the "
                 f"{most / trainable:g} asked for: give a lower phi, or add facts with 'grokhop augment'"
@@ -251,7 +251,7 @@ def cell_names(hops: int) -> list[str]:
 
 
 def _cells(
-    chaining: Chaining,
+    chaining: PathIndex,
     parts: QueryParts,
     longest: int,
     limit: int,
@@ -260,7 +260,7 @@ def _cells(
 ) -> dict[str, dict[int, dict[str, Queries]]]:
     """Queries of 2 to `longest` hops, by part, hops and cell."""
     cells: dict[str, dict[int, dict[str, Queries]]] = {}
-    for part, most in ((Part.VALIDATION, limit // 4), (Part.TEST, limit)):
+    for part, most in ((Split.VALIDATION, limit // 4), (Split.TEST, limit)):
         for k in range(2, longest + 1):
             paths: dict[str, list[Longs]] = {name: [] for name in cell_names(k)}
             for pattern in product((False, True), repeat=k):
@@ -272,17 +272,17 @@ def _cells(
 
 
 def _cell_paths(
-    chaining: Chaining,
+    chaining: PathIndex,
     parts: QueryParts,
     pattern: Sequence[bool],
-    part: Part,
+    part: Split,
     most: int,
     rng: np.random.Generator,
     trained: dict[int, Longs],
 ) -> Longs:
     """Paths of one cell; of trainable facts alone, those held out, or any where that length is untrained."""
     graph, k = chaining.graph, len(pattern)
-    steps = [graph.part == (part if ood else Part.TRAIN) for ood in pattern]
+    steps = [graph.part == (part if ood else Split.TRAIN) for ood in pattern]
     if any(pattern):
         return chaining.paths(steps, limit=4 * most, rng=rng)
     if k not in trained:
@@ -291,7 +291,7 @@ def _cell_paths(
     return paths[parts.of(graph.head[paths[:, 0]].astype(np.int64), graph.relation[paths]) == part]
 
 
-def _testable(chaining: Chaining, parts: QueryParts, paths: Longs) -> Queries:
+def _testable(chaining: PathIndex, parts: QueryParts, paths: Longs) -> Queries:
     """The queries of `paths` that lie in one cell with all their paths and are asked by no test question."""
     found, pure = chaining.queries(paths)
     return found.where(pure & ~parts.are_reserved(found))

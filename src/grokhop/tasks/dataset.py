@@ -24,7 +24,7 @@ def compose_as(graph: Graph, settings: TrainSettings) -> Compositions:
     return compose(
         graph,
         hops=settings.hops,
-        beyond=settings.beyond,
+        extra_hops=settings.extra_hops,
         phi=settings.phi,
         prefixes=settings.prefixes,
         required=not is_comparable(worded(graph, compare=settings.compare)),

@@ -34,18 +34,18 @@ def carried(loop: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class TokenBatch:
     """Model input.
 
     Attributes:
         tokens: (N, T) token ids.
-        due: (N, T) the loop after which each position holds its answer; `GIVEN`, `carried` or `NEVER_DUE` where it has
-            none.
+        read_at: (N, T) the loop after which each position holds its answer; `GIVEN`, `carried` or `NEVER_DUE` where it
+            has none.
         targets: (N, T) the entity to answer, `NO_TARGET` where none is.
     """
 
     tokens: Longs
-    due: NDArray[np.int8]
+    read_at: NDArray[np.int8]
     targets: Longs
 
     def __len__(self) -> int:
@@ -54,54 +54,54 @@ class Rows:
     @property
     def last(self) -> Longs:
         """(N,) the place of the last position of each row that is due."""
-        return self.due.shape[1] - 1 - (self.due[:, ::-1] > GIVEN).argmax(axis=1)
+        return self.read_at.shape[1] - 1 - (self.read_at[:, ::-1] > GIVEN).argmax(axis=1)
 
     def last_targets(self) -> Longs:
         """(N,) the target of the last position of each row that is due."""
         return self.targets[np.arange(len(self)), self.last]
 
-    def ends(self) -> "Rows":
+    def ends(self) -> "TokenBatch":
         """The same rows, read out and told the answer at the last position that is due alone."""
-        last = np.arange(self.due.shape[1]) == self.last[:, None]
-        return Rows(
+        last = np.arange(self.read_at.shape[1]) == self.last[:, None]
+        return TokenBatch(
             tokens=self.tokens,
-            due=np.where(last | (self.due == GIVEN), self.due, NEVER_DUE).astype(np.int8),
+            read_at=np.where(last | (self.read_at == GIVEN), self.read_at, NEVER_DUE).astype(np.int8),
             targets=np.where(last, self.targets, NO_TARGET),
         )
 
-    def where(self, keep: Mask | Longs) -> "Rows":
+    def where(self, keep: Mask | Longs) -> "TokenBatch":
         """The rows chosen by a mask or by indices."""
-        return Rows(tokens=self.tokens[keep], due=self.due[keep], targets=self.targets[keep])
+        return TokenBatch(tokens=self.tokens[keep], read_at=self.read_at[keep], targets=self.targets[keep])
 
-    def sample(self, most: int, rng: np.random.Generator) -> "Rows":
+    def sample(self, most: int, rng: np.random.Generator) -> "TokenBatch":
         """At most so many rows, drawn by chance; of more, a smaller sample is a part of a larger one."""
         return self.where(np.sort(rng.permutation(len(self))[:most]))
 
-    def distinct(self) -> "Rows":
+    def distinct(self) -> "TokenBatch":
         """Rows of which no two have the same tokens."""
         _, first = np.unique(self.tokens, axis=0, return_index=True)
         return self.where(first)
 
 
-def encode_paths(graph: Graph, paths: Longs) -> Rows:
+def encode_paths(graph: Graph, paths: Longs) -> TokenBatch:
     """Rows of (N, k) fact indices, with the tail of each fact as the target of its position."""
     exists = paths != NO_FACT
     relations = np.where(exists, graph.relation[paths] + len(graph.entities), 0)
     heads = graph.head[paths[:, 0]]
-    return Rows(
+    return TokenBatch(
         tokens=np.column_stack([heads, relations]).astype(np.int64),
-        due=_due(exists),
+        read_at=_due(exists),
         targets=np.column_stack(
             [np.full(len(paths), NO_TARGET), np.where(exists, graph.tail[paths], NO_TARGET)]
         ).astype(np.int64),
     )
 
 
-def encode_queries(vocabulary: Vocabulary, queries: Queries) -> Rows:
+def encode_queries(vocabulary: Vocabulary, queries: Queries) -> TokenBatch:
     """Rows of queries, without targets."""
     tokens = np.column_stack([queries.head, queries.relations + vocabulary.entities])
-    due = _due(np.ones(queries.relations.shape, bool))
-    return Rows(tokens=tokens, due=due, targets=np.full(tokens.shape, NO_TARGET))
+    read_at = _due(np.ones(queries.relations.shape, bool))
+    return TokenBatch(tokens=tokens, read_at=read_at, targets=np.full(tokens.shape, NO_TARGET))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ class Branches:
     ends: Longs
 
 
-def encode_comparisons(one: Branches, other: Branches, *, operator: int, answers: Longs | None = None) -> Rows:
+def encode_comparisons(one: Branches, other: Branches, *, operator: int, answers: Longs | None = None) -> TokenBatch:
     """Rows `a r1 ... rk OP b r1 ... rk OP`: two branches, and at the last position how their ends compare.
 
     The operator stands behind each branch, so that what it compares is always right before it, however long the
@@ -131,19 +131,19 @@ def encode_comparisons(one: Branches, other: Branches, *, operator: int, answers
     column = np.ones((len(one.head), 1), np.int64)
     untold, k = NO_TARGET * column, one.relations.shape[1]
     answer = untold if answers is None else answers[:, None]
-    tokens, due, targets = [], [], []
+    tokens, read_at, targets = [], [], []
     for side, works, target in ((one, carried(k + 1), untold), (other, k + OPERATOR_LOOPS, answer)):
         tokens += [side.head[:, None], side.relations, operator * column]
-        due += [GIVEN, *range(1, k + 1), works]
+        read_at += [GIVEN, *range(1, k + 1), works]
         targets += [untold, side.ends, target]
-    return Rows(
+    return TokenBatch(
         tokens=np.hstack(tokens).astype(np.int64),
-        due=np.tile(np.array(due, np.int8), (len(column), 1)),
+        read_at=np.tile(np.array(read_at, np.int8), (len(column), 1)),
         targets=np.hstack(targets).astype(np.int64),
     )
 
 
-def encode_operands(one: Longs, other: Longs, *, operator: int, answers: Longs) -> Rows:
+def encode_operands(one: Longs, other: Longs, *, operator: int, answers: Longs) -> TokenBatch:
     """Rows `x1 ... xk a OP y1 ... yk b OP`, all named: what a comparison looks like once its branches are read out.
 
     Args:
@@ -153,13 +153,13 @@ def encode_operands(one: Longs, other: Longs, *, operator: int, answers: Longs) 
     mark = np.full((len(one), 1), operator)
     tokens = np.hstack([one, mark, other, mark]).astype(np.int64)
     given = [GIVEN] * one.shape[1]
-    due = np.array([*given, carried(1), *given, OPERATOR_LOOPS], np.int8)
+    read_at = np.array([*given, carried(1), *given, OPERATOR_LOOPS], np.int8)
     targets = np.full_like(tokens, NO_TARGET)
     targets[:, -1] = answers
-    return Rows(tokens=tokens, due=np.tile(due, (len(one), 1)), targets=targets)
+    return TokenBatch(tokens=tokens, read_at=np.tile(read_at, (len(one), 1)), targets=targets)
 
 
-def stack(rows: Sequence[Rows]) -> Rows:
+def stack(rows: Sequence[TokenBatch]) -> TokenBatch:
     """Rows of several lengths, padded to the longest."""
     width = max((part.tokens.shape[1] for part in rows), default=1)
 
@@ -168,9 +168,9 @@ def stack(rows: Sequence[Rows]) -> Rows:
         filled = [np.pad(c, ((0, 0), (0, width - c.shape[1])), constant_values=value) for c in columns]
         return np.concatenate([np.empty((0, width), np.int64), *filled])
 
-    return Rows(
+    return TokenBatch(
         tokens=padded("tokens", 0),
-        due=padded("due", NEVER_DUE).astype(np.int8),
+        read_at=padded("read_at", NEVER_DUE).astype(np.int8),
         targets=padded("targets", NO_TARGET),
     )
 

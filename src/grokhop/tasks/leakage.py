@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import NO_FACT, Longs, Queries, distinct_rows
 
 
@@ -28,7 +28,7 @@ def check_leakage(graph: Graph, made: Composed) -> dict[str, int]:
         InputError: one was found; nothing may be trained then.
     """
     in_chains = distinct_rows(graph.pair[made.chains[made.chains != NO_FACT], None])
-    held_out = distinct_rows(graph.pair[graph.part != Part.TRAIN, None])
+    held_out = distinct_rows(graph.pair[graph.part != Split.TRAIN, None])
     leaked_pairs = _count_common(in_chains, held_out)
     tested = [q for by_hops in made.cells.values() for by_cell in by_hops.values() for q in by_cell.values()]
     compared = leaked_queries = 0

@@ -12,12 +12,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from grokhop.graph.graph import Graph, Part
-from grokhop.graph.paths import Chaining, Longs, Queries
+from grokhop.graph.graph import Graph, Split
+from grokhop.graph.paths import Longs, PathIndex, Queries
 from grokhop.graph.queries import Rule
 from grokhop.language.lexicon import NOUNS
 from grokhop.tasks.composition import hold_tested
-from grokhop.tasks.encoding import NO_TARGET, Rows, encode_paths, stack
+from grokhop.tasks.encoding import NO_TARGET, TokenBatch, encode_paths, stack
 
 MOST_ROWS = 2000
 """Of each rule."""
@@ -51,36 +51,36 @@ def _words(graph: Graph) -> list[tuple[str, tuple[int, ...]]]:
     return [(word, path) for word, path in named if word]
 
 
-def rule_rows(graph: Graph, *, tested: NDArray[np.uint64], only: Rule | None = None) -> Rows:
+def rule_rows(graph: Graph, *, tested: NDArray[np.uint64], only: Rule | None = None) -> TokenBatch:
     """Examples of all rules, or of one, over trainable paths that hold no tested query; only their ends are told."""
     made = []
     for rule in [only] if only else rules_of(graph):
-        paths = _paths(graph, rule, Part.TRAIN)
+        paths = _paths(graph, rule, Split.TRAIN)
         made.append(spelled(graph, paths[~hold_tested(graph, paths, tested)], rule.tokens))
     return stack(made)
 
 
-def rule_queries(graph: Graph, rule: Rule, part: Part, *, tested: NDArray[np.uint64]) -> Queries:
+def rule_queries(graph: Graph, rule: Rule, part: Split, *, tested: NDArray[np.uint64]) -> Queries:
     """The queries of a rule whose path leads over facts of `part`; of trainable facts only those that are tested."""
     paths = _paths(graph, rule, part)
-    if part is Part.TRAIN:
+    if part is Split.TRAIN:
         paths = paths[hold_tested(graph, paths, tested)]
-    found, _ = Chaining(graph).queries(paths)
+    found, _ = PathIndex(graph).queries(paths)
     return replace(found, relations=np.tile(rule.tokens, (len(found), 1)))
 
 
-def _paths(graph: Graph, rule: Rule, part: Part) -> Longs:
+def _paths(graph: Graph, rule: Rule, part: Split) -> Longs:
     """(P, k) paths of a rule over facts of `part`, without those beside which it leads over facts of another."""
-    chaining = Chaining(graph)
+    chaining = PathIndex(graph)
     steps = [(graph.relation == relation) & (graph.part == part) for relation in rule.path]
     paths = chaining.paths(steps, limit=MOST_ROWS, rng=np.random.default_rng(0))
     return paths[chaining.of_one_part(paths)]
 
 
-def spelled(graph: Graph, paths: Longs, tokens: Sequence[int]) -> Rows:
+def spelled(graph: Graph, paths: Longs, tokens: Sequence[int]) -> TokenBatch:
     """Rows of (N, k) paths, asked by a rule's tokens, with the end of each path as the only target."""
     rows = encode_paths(graph, paths)
     asked, targets = rows.tokens.copy(), np.full_like(rows.targets, NO_TARGET)
     asked[:, 1:] = np.array(tokens) + len(graph.entities)
     targets[:, -1] = rows.targets[:, -1]
-    return Rows(tokens=asked, due=rows.due, targets=targets)
+    return TokenBatch(tokens=asked, read_at=rows.read_at, targets=targets)

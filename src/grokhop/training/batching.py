@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grokhop.graph.paths import Longs
-from grokhop.tasks.encoding import NEVER_DUE, NO_TARGET, Rows
+from grokhop.tasks.encoding import NEVER_DUE, NO_TARGET, TokenBatch
 from grokhop.training.dataset import Lesson
 
 COMPARISON_SHARE, OPERAND_SHARE = 0.1, 0.5
@@ -46,7 +46,7 @@ class Shuffled:
 class Stream:
     """Of one kind of row, about `share` of each batch of `batch` rows; none where there is no such row."""
 
-    def __init__(self, rows: Rows, batch: int, share: float, seed: int) -> None:
+    def __init__(self, rows: TokenBatch, batch: int, share: float, seed: int) -> None:
         self.count = round(batch * share) if len(rows) else 0
         self._columns = _columns(rows, rows.tokens.shape[1])
         self._order = Shuffled(0, len(rows), seed)
@@ -130,8 +130,8 @@ PADDINGS = (0, NEVER_DUE, NO_TARGET)
 """Of tokens, due and targets."""
 
 
-def _columns(rows: Rows, width: int) -> list[Tensor]:
-    return _padded([torch.from_numpy(c) for c in (rows.tokens, rows.due, rows.targets)], width)
+def _columns(rows: TokenBatch, width: int) -> list[Tensor]:
+    return _padded([torch.from_numpy(c) for c in (rows.tokens, rows.read_at, rows.targets)], width)
 
 
 def _padded(columns: list[Tensor], width: int) -> list[Tensor]:

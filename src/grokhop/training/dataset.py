@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Graph, Part
-from grokhop.graph.paths import NO_FACT, Chaining, Longs, Queries
+from grokhop.graph.graph import Graph, Split
+from grokhop.graph.paths import NO_FACT, Longs, PathIndex, Queries
 from grokhop.tasks.comparison import Comparing, check_comparisons
 from grokhop.tasks.composition import Compositions
-from grokhop.tasks.encoding import Rows, encode_paths, stack
+from grokhop.tasks.encoding import TokenBatch, encode_paths, stack
 from grokhop.tasks.rules import rule_rows
 from grokhop.tasks.vocabulary import Vocabulary, token_labels
 
@@ -47,16 +47,16 @@ class Lesson:
 
     vocabulary: Vocabulary
     labels: tuple[str, ...]
-    rows: Rows
+    rows: TokenBatch
     chains: int
     atomic_share: float
     probe: list[Queries]
-    probed: Rows
+    probed: TokenBatch
     validation: dict[int, dict[str, Queries]]
-    rules: Rows
-    comparisons: Rows
-    operands: Rows
-    compared: dict[str, Rows]
+    rules: TokenBatch
+    comparisons: TokenBatch
+    operands: TokenBatch
+    compared: dict[str, TokenBatch]
     mixed: bool = True
 
     @staticmethod
@@ -100,7 +100,7 @@ class Lesson:
         return replace(self, rows=rows, comparisons=none, operands=none, rules=none, mixed=False)
 
 
-def trained_comparisons(comparing: Comparing, made: Compositions, *, phi: float = 0.0) -> Rows:
+def trained_comparisons(comparing: Comparing, made: Compositions, *, phi: float = 0.0) -> TokenBatch:
     """Comparisons of trainable facts, checked; with `phi` at most so many for each of these facts.
 
     Raises:
@@ -108,10 +108,10 @@ def trained_comparisons(comparing: Comparing, made: Compositions, *, phi: float 
     """
     graph = comparing.graph
     if phi:
-        facts = np.count_nonzero(graph.part[: made.facts] == Part.TRAIN)
+        facts = np.count_nonzero(graph.part[: made.facts] == Split.TRAIN)
         # As many for any phi, so that fewer are a part of more.
         draws = round(DRAWN_PHI * facts / max(1, len(comparing.kinds)))
-        rows, most = comparing.rows(Part.TRAIN, per_kind=draws).distinct(), round(phi * facts)
+        rows, most = comparing.rows(Split.TRAIN, per_kind=draws).distinct(), round(phi * facts)
         if not len(made.chains) and len(rows) < most:
             raise InputError(
                 f"of {DRAWN_PHI} comparisons drawn for each fact, {len(rows) / facts:.2f} differ, less than the phi of "
@@ -119,13 +119,13 @@ def trained_comparisons(comparing: Comparing, made: Compositions, *, phi: float 
             )
         rows = rows.sample(most, np.random.default_rng(0))
     else:
-        rows = comparing.rows(Part.TRAIN)
+        rows = comparing.rows(Split.TRAIN)
     check_comparisons(comparing, rows)
     return rows
 
 
-def _held_out(comparing: Comparing) -> dict[str, Rows]:
-    sets = {"id": (Part.TRAIN, Part.VALIDATION), "ood": (Part.VALIDATION, Part.TRAIN)}
+def _held_out(comparing: Comparing) -> dict[str, TokenBatch]:
+    sets = {"id": (Split.TRAIN, Split.VALIDATION), "ood": (Split.VALIDATION, Split.TRAIN)}
     return {
         cell: comparing.rows(facts, pairs=pairs, per_kind=VALIDATION_ROWS_PER_KIND)
         for cell, (facts, pairs) in sets.items()
@@ -135,7 +135,7 @@ def _held_out(comparing: Comparing) -> dict[str, Rows]:
 def _probe(graph: Graph, paths: Longs) -> list[Queries]:
     chosen = paths[np.random.default_rng(0).permutation(len(paths))[:PROBE_ROWS]]
     hops = (chosen != NO_FACT).sum(axis=1)
-    return [Chaining(graph).queries(chosen[hops == k, :k])[0] for k in np.unique(hops)]
+    return [PathIndex(graph).queries(chosen[hops == k, :k])[0] for k in np.unique(hops)]
 
 
 def _atomic_share(chains: Longs, alone: int) -> float:

@@ -21,7 +21,7 @@ class Schedule:
 
     def rate(self, step: int) -> float:
         """The share for the step numbered `step` from 0."""
-        full = self.settings.full_rate_steps
+        full = self.settings.full_lr_steps
         warm = min(1.0, (step + 1) / self.settings.warmup_steps)
         falling = min(1.0, full / (step + 1)) ** 0.5 if full else 1.0
         return warm * falling * self.left(step)

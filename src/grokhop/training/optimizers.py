@@ -30,7 +30,7 @@ def make_optimizers(model: Model, settings: TrainSettings, *, threads: int = 1) 
     if settings.optimizer == "muon":
         matrices = [p for p in model.layers.parameters() if p.ndim == 2]
         others = [p for p in model.parameters() if not any(p is m for m in matrices)]
-        muon = Muon(matrices, lr=settings.muon_rate, weight_decay=settings.muon_decay, threads=threads)
+        muon = Muon(matrices, lr=settings.muon_lr, weight_decay=settings.muon_decay, threads=threads)
         return [muon, _adamw(others, settings)]
     weights = list(model.parameters())
     if settings.optimizer == "adamw":
@@ -46,7 +46,7 @@ def make_optimizers(model: Model, settings: TrainSettings, *, threads: int = 1) 
     return [
         GrokFastAdamW(
             _groups(weights, settings),
-            lr=settings.adam_rate,
+            lr=settings.adam_lr,
             betas=(0.9, settings.adam_beta2),
             grokfast_alpha=GROKFAST_ALPHA,
             grokfast_lamb=GROKFAST_LAMBDA,
@@ -56,7 +56,7 @@ def make_optimizers(model: Model, settings: TrainSettings, *, threads: int = 1) 
 
 
 def _adamw(weights: list[nn.Parameter], settings: TrainSettings) -> AdamW:
-    return AdamW(_groups(weights, settings), lr=settings.adam_rate, betas=(0.9, settings.adam_beta2), fused=True)
+    return AdamW(_groups(weights, settings), lr=settings.adam_lr, betas=(0.9, settings.adam_beta2), fused=True)
 
 
 def _groups(weights: list[nn.Parameter], settings: TrainSettings) -> list[dict[str, Any]]:

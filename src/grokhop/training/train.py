@@ -24,7 +24,7 @@ from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph
 from grokhop.models.registry import check_model
 from grokhop.phi.report import measure
-from grokhop.runs.metrics import Begun, Look, Notice
+from grokhop.runs.metrics import Begun, EvalRecord, Notice
 from grokhop.runs.run import GRAPH, PHI, PRETRAINED, SUMMARY, Run
 from grokhop.tasks.composition import Compositions
 from grokhop.tasks.dataset import compose_as
@@ -86,7 +86,7 @@ def lesson_of(run: Run, made: Compositions) -> Lesson:
     return Lesson.of(run.graph, made, prefixes=run.settings.prefixes, phi=run.settings.phi)
 
 
-def train_seed(run: Run, lesson: Lesson, seed: int, budget: Budget, notice: Callable[[Look], None]) -> None:
+def train_seed(run: Run, lesson: Lesson, seed: int, budget: Budget, notice: Callable[[EvalRecord], None]) -> None:
     """Train one seed of a run, on from its checkpoint if there is one; one that has ended stays as it is.
 
     Raises:

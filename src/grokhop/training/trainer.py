@@ -17,7 +17,7 @@ from grokhop.core.parallel import one_thread_each, spread, threads_on
 from grokhop.models.base import Model, ReadOut
 from grokhop.models.registry import finished_model, make_model
 from grokhop.models.weights import save_weights
-from grokhop.runs.metrics import Look, append_look, keep_looks, read_looks, summary
+from grokhop.runs.metrics import EvalRecord, append_look, keep_looks, read_looks, summary
 from grokhop.runs.run import CHECKPOINT, PRETRAINED, SNAPSHOTS, SUMMARY, WEIGHTS
 from grokhop.training.batching import batches
 from grokhop.training.checkpoint import load_checkpoint, save_checkpoint
@@ -37,11 +37,11 @@ class Share(NamedTuple):
 
     group: int
     tokens: Tensor
-    due: Tensor
+    read_at: Tensor
     targets: Tensor
 
     def to(self, device: torch.device) -> "Share":
-        return self._replace(**{name: getattr(self, name).to(device) for name in ("tokens", "due", "targets")})
+        return self._replace(**{name: getattr(self, name).to(device) for name in ("tokens", "read_at", "targets")})
 
 
 class Trainer:
@@ -54,15 +54,15 @@ class Trainer:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.threads = threads_on(self.device)
         self.model = self.make_model().to(self.device)
-        self.average = Average(self.model, settings.average_steps)
+        self.average = Average(self.model, settings.ema_steps)
         # Compiling pays where kernels are launched from afar; on a processor it takes longer than a small run.
         self._answer = torch.compile(self.model) if self.device.type == "cuda" else self.model
-        self.batches = batches(lesson, settings.batch_rows, seed)
+        self.batches = batches(lesson, settings.batch_size, seed)
         self.schedule = Schedule(settings=settings)
         self.optimizers = make_optimizers(self.model, settings, threads=self.threads)
         self._heights = [o.param_groups[0]["lr"] for o in self.optimizers]
         self.step, self.seconds = 0, 0.0
-        self.looks: list[Look] = []
+        self.looks: list[EvalRecord] = []
 
     def make_model(self) -> Model:
         """The model as it begins, from torch's random state; where a checkpoint lies, one for its weights."""
@@ -71,13 +71,13 @@ class Trainer:
             return finished_model(model, vocabulary=vocabulary.size, shape=self.folder.parent / PRETRAINED)
         return make_model(model, vocabulary=vocabulary.size, labels=self.lesson.labels)
 
-    def run(self, budget: Budget, notice: Callable[[Look], None] = lambda _: None) -> None:
+    def run(self, budget: Budget, notice: Callable[[EvalRecord], None] = lambda _: None) -> None:
         """Train until the schedule is over; `notice` is called at each look at the validation queries."""
         began = time.perf_counter() - self.seconds
         losses: list[float] = []
         while not self._is_over(budget):
             losses.append(self.take_step())
-            if is_snapshot(self.step, self.settings.snapshots):
+            if is_snapshot(self.step, self.settings.checkpoints_per_decade):
                 self._keep_snapshot()
             self.seconds = time.perf_counter() - began
             if self._budget_presses(budget):
@@ -140,7 +140,7 @@ class Trainer:
         """What the model reads out of a share."""
         share = share.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
-            return share, self._answer(share.tokens, share.due)
+            return share, self._answer(share.tokens, share.read_at)
 
     def _missed(
         self, share: Share, read_outs: list[ReadOut], counts: Mapping[int, int]
@@ -156,13 +156,13 @@ class Trainer:
         # The first steps are slow and say little about the rest.
         return self.step + left >= budget.steps or (self.step >= MEASURED_STEPS and seconds >= budget.seconds)
 
-    def _look(self, found: Validation, mean_loss: float, budget: Budget) -> Look:
-        return Look(
+    def _look(self, found: Validation, mean_loss: float, budget: Budget) -> EvalRecord:
+        return EvalRecord(
             step=self.step,
             seconds=round(self.seconds, 2),
             epochs=round(self.batches.epochs(self.step), 2),
             loss=mean_loss,
-            rows_per_second=round(self.step * self.settings.batch_rows / self.seconds, 1),
+            rows_per_second=round(self.step * self.settings.batch_size / self.seconds, 1),
             train=found.train.accuracy,
             id=found.id.accuracy,
             ood=found.ood.accuracy,
@@ -178,7 +178,7 @@ class Trainer:
         left = min(steps * per_step, budget.seconds - self.seconds)
         return round(max(0.0, left), 1) if isfinite(left) else None
 
-    def _keep(self, look: Look) -> None:
+    def _keep(self, look: EvalRecord) -> None:
         """Add a line to the metrics and replace the checkpoint."""
         self.looks.append(look)
         append_look(self.folder, look)

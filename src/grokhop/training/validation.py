@@ -11,7 +11,7 @@ from grokhop.graph.paths import Queries
 from grokhop.inference.predict import are_right, right_at_the_end
 from grokhop.models.base import Model
 from grokhop.runs.metrics import Scores, held_score, id_score, ood_score
-from grokhop.tasks.encoding import Rows
+from grokhop.tasks.encoding import TokenBatch
 from grokhop.training.dataset import Lesson
 
 
@@ -40,7 +40,7 @@ class Validation:
         def score(queries: Queries) -> Score:
             return Score.of(are_right(model, lesson.vocabulary, queries))
 
-        def compared(rows: Rows) -> Score:
+        def compared(rows: TokenBatch) -> Score:
             return Score.of(right_at_the_end(model, rows))
 
         cells = {k: {cell: score(queries) for cell, queries in by.items()} for k, by in lesson.validation.items()}

@@ -20,7 +20,7 @@ from grokhop.augmentation.constraints import find_kinds, objects_limit, untoucha
 from grokhop.augmentation.planner import Addition
 from grokhop.core.errors import InputError
 from grokhop.datasets import two_wiki, worldfacts
-from grokhop.graph.graph import Entity, Graph, GraphBuilder, Part, Question
+from grokhop.graph.graph import Entity, Graph, GraphBuilder, Question, Split
 from grokhop.graph.splits import hold_out, question_pairs
 from grokhop.phi.report import measure
 
@@ -83,7 +83,7 @@ def test_a_relation_used_in_both_roles_gets_its_share_in_each(made: Made) -> Non
 def test_no_held_out_pair_and_no_pair_of_a_question_is_touched(made: Made) -> None:
     graph, augmented, _, _ = made
     added = sources_added(graph, augmented)
-    untouchable = set(graph.pair[graph.part != Part.TRAIN].tolist())
+    untouchable = set(graph.pair[graph.part != Split.TRAIN].tolist())
     untouchable |= {pair for question in graph.questions for pair in question_pairs(graph, question)}
     assert untouchable
     assert untouchable.isdisjoint(added.pair.tolist())
@@ -95,7 +95,7 @@ def test_what_was_there_stays_and_what_is_added_is_marked_as_made(made: Made) ->
         assert np.array_equal(getattr(augmented, column)[: len(graph)], getattr(graph, column))
     assert augmented.questions == graph.questions
     added = sources_added(graph, augmented)
-    assert (added.part == Part.TRAIN).all()
+    assert (added.part == Split.TRAIN).all()
     assert not added.is_observed.any()
     assert augmented.counts()["by_source"]["augment:graph"] == report["added"] == report["by_source"]["graph"]
 
@@ -150,7 +150,7 @@ def test_no_entity_is_given_facts_beyond_the_level(made: Made) -> None:
     for end in ("head", "tail"):
         touched = np.unique(getattr(added, end))
         degree = np.bincount(getattr(trainable, end), minlength=len(augmented.entities))
-        assert degree[touched].max() <= report["level"]
+        assert degree[touched].max() <= report["max_degree"]
 
 
 def test_the_same_seed_adds_the_same_facts_and_another_seed_adds_others() -> None:
@@ -198,7 +198,7 @@ def test_where_every_known_road_is_held_out_only_new_entities_are_joined() -> No
     for i in range(6):
         builder.fact("b", f"s{i}", f"c{i}")
     graph = builder.build()
-    held_out = replace(graph, part=np.where(graph.head == 1, Part.TEST, Part.TRAIN).astype(np.int8))
+    held_out = replace(graph, part=np.where(graph.head == 1, Split.TEST, Split.TRAIN).astype(np.int8))
     augmented, report, _ = augment(held_out, target_phi=3.0)
     added = sources_added(held_out, augmented)
     assert report["added"] == len(added) > 0
@@ -211,7 +211,7 @@ def test_a_relation_beyond_the_facts_its_objects_can_have_is_reported_with_the_m
     builder = GraphBuilder(source="test")
     builder.fact("a", "r", "b")
     builder.fact("b", "s", "c")
-    held_out = replace(builder.build(), part=np.array([Part.TRAIN, Part.TEST], np.int8))
+    held_out = replace(builder.build(), part=np.array([Split.TRAIN, Split.TEST], np.int8))
     _, report, _ = augment(held_out, target_phi=3.0)
     reasons = {row["relation"]: row["reason"] for row in report["unreachable"]}
     assert reasons == {"r": "no relation leads to its subjects, and its objects can have at most 1 fact each"}
@@ -247,12 +247,12 @@ def test_an_absurd_target_is_refused_before_anything_is_written(wrong: float, wo
 
 
 def test_a_level_below_one_is_refused() -> None:
-    with pytest.raises(InputError, match="--level"):
-        augment(films(0), level=0)
+    with pytest.raises(InputError, match="--max-degree"):
+        augment(films(0), max_degree=0)
 
 
 def test_a_higher_level_needs_fewer_facts() -> None:
-    low, high = (augment(films(0), target_phi=4.0, level=level)[1] for level in (4, 10))
+    low, high = (augment(films(0), target_phi=4.0, max_degree=max_degree)[1] for max_degree in (4, 10))
     assert high["passes"]
     assert high["added"] < low["added"]
 
@@ -274,7 +274,14 @@ def test_the_folder_holds_the_graph_its_ledger_and_the_report(tmp_path: Path) ->
         assert row["role"] in ("first hop", "later hop")
     manifest = json.loads((tmp_path / "more" / "manifest.json").read_text())
     assert manifest["augment"] == report
-    expected = {"target_phi": 4.0, "sources": ["graph"], "wrong_share": None, "seed": 3, "level": None, "new_cities": 0}
+    expected = {
+        "target_phi": 4.0,
+        "sources": ["graph"],
+        "corrupt_fraction": None,
+        "seed": 3,
+        "max_degree": None,
+        "new_cities": 0,
+    }
     assert manifest["settings"] == expected
 
 

@@ -12,9 +12,9 @@ import pytest
 from grokhop.augmentation import gazetteer
 from grokhop.augmentation.constraints import untouchable_pairs
 from grokhop.augmentation.gazetteer import City, about_known, about_new, propose, stated
-from grokhop.augmentation.validation import HELD_OUT, UNCERTAIN, Fact, Gate, Proposal
+from grokhop.augmentation.validation import HELD_OUT, UNCERTAIN, Fact, FactValidator, Proposal
 from grokhop.datasets.ingest import ingest_two_wiki, ingest_worldfacts
-from grokhop.graph.graph import Graph, GraphBuilder, Part, Question
+from grokhop.graph.graph import Graph, GraphBuilder, Question, Split
 from grokhop.language import countries
 from grokhop.language.entity_linking import plain
 from grokhop.language.names import normal, without_disambiguator
@@ -45,17 +45,17 @@ def graph(request: pytest.FixtureRequest) -> Graph:
     return found
 
 
-def admitted(graph: Graph, proposals: Iterable[Proposal] | None = None) -> Gate:
-    gate = Gate(graph, source=gazetteer.SOURCE)
+def admitted(graph: Graph, proposals: Iterable[Proposal] | None = None) -> FactValidator:
+    gate = FactValidator(graph, source=gazetteer.SOURCE)
     gate.admit(propose(graph) if proposals is None else proposals)
     return gate
 
 
-def label(gate: Gate, entity: int) -> str:
+def label(gate: FactValidator, entity: int) -> str:
     return (*gate.graph.entities, *gate.admitted.entities)[entity].label
 
 
-def named(gate: Gate, facts: Iterable[Fact]) -> list[tuple[str, str, str]]:
+def named(gate: FactValidator, facts: Iterable[Fact]) -> list[tuple[str, str, str]]:
     return [(label(gate, h), gate.graph.relations[r], label(gate, t)) for h, r, t in facts]
 
 
@@ -183,7 +183,7 @@ def held_out_cities(graph: Graph) -> list[str]:
     return [
         graph.entities[h].label
         for (h, r, _), part in zip(triples(graph), graph.part.tolist(), strict=True)
-        if graph.relations[r] in COUNTRY_RELATIONS and part != Part.TRAIN
+        if graph.relations[r] in COUNTRY_RELATIONS and part != Split.TRAIN
     ]
 
 
@@ -199,7 +199,7 @@ def held_out_cities(graph: Graph) -> list[str]:
     ids=["capitals", "no accents", "brackets", "hyphens", "more accents"],
 )
 def test_no_held_out_city_passes_the_gate_in_another_spelling(graph: Graph, respell: Callable[[str], str]) -> None:
-    gate, [relation, *_] = Gate(graph, source="test"), [graph.relations[r] for r in stated(graph)]
+    gate, [relation, *_] = FactValidator(graph, source="test"), [graph.relations[r] for r in stated(graph)]
     verdicts = [gate.judge(Proposal(respell(head), relation, "Chad")) for head in held_out_cities(graph)]
     # 'Singapore (port)' may be the state too, and is refused as that.
     assert verdicts.count(HELD_OUT) >= len(verdicts) - 1 > 3
@@ -225,7 +225,7 @@ CITY = City(
 )
 def test_a_held_out_city_smuggled_into_the_table_is_refused(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = built([("Björk", "place of birth", "Reykjavík"), ("Reykjavík", "country", "Iceland"), LYON, PARIS])
-    graph = parted(graph, {("Reykjavík", "country"): Part.TEST})
+    graph = parted(graph, {("Reykjavík", "country"): Split.TEST})
     monkeypatch.setattr(gazetteer, "cities", lambda: (city,))
     assert admitted(graph).admitted.facts == []
 
@@ -238,13 +238,13 @@ def test_the_smuggled_city_would_pass_were_it_not_spelled_like_the_held_out_one(
 ) -> None:
     graph = built([("Björk", "place of birth", "Reykjavík"), ("Reykjavík", "country", "Iceland"), LYON, PARIS])
     monkeypatch.setattr(gazetteer, "cities", lambda: (replace(CITY, name="Moundou"),))
-    gate = admitted(parted(graph, {("Reykjavík", "country"): Part.TEST}))
+    gate = admitted(parted(graph, {("Reykjavík", "country"): Split.TEST}))
     assert named(gate, gate.admitted.facts) == [("Moundou", "country", "Chad")]
 
 
 def test_the_gate_itself_refuses_a_held_out_city_with_a_letter_changed() -> None:
     graph = built([("Björk", "place of birth", "Johannesburg"), ("Johannesburg", "country", "South Africa")])
-    gate = Gate(parted(graph, {("Johannesburg", "country"): Part.TEST}), source="test")
+    gate = FactValidator(parted(graph, {("Johannesburg", "country"): Split.TEST}), source="test")
     assert gate.judge(Proposal("Johannisburg", "country", "Chad")) == UNCERTAIN
 
 

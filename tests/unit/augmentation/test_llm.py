@@ -20,11 +20,11 @@ from werkzeug import Request, Response
 from grokhop.augmentation import llm
 from grokhop.augmentation import validation as gates
 from grokhop.augmentation.constraints import untouchable_pairs
-from grokhop.augmentation.llm import Secrets, elaborate, extract_facts, propose_facts
-from grokhop.augmentation.validation import Gate, untouched
+from grokhop.augmentation.llm import PromptLeakGuard, elaborate, extract_facts, propose_facts
+from grokhop.augmentation.validation import FactValidator, untouched
 from grokhop.core.llm_client import TRUNCATED, VIOLATION
 from grokhop.datasets import worldfacts
-from grokhop.graph.graph import Entity, Graph, Part, Question
+from grokhop.graph.graph import Entity, Graph, Question, Split
 from grokhop.graph.splits import hold_out
 from grokhop.language.entity_linking import plain
 from tests.graphs import built, parted, triples
@@ -33,11 +33,11 @@ from tests.unit.core.test_llm_client import KEY, Connect, Stub, completion, conn
 __all__ = ["connect", "stub", "waits"]  # fixtures
 
 HELD_OUT = {
-    ("Łódź", "country"): Part.TEST,
-    ("The Hague", "country"): Part.TEST,
-    ("Constantinople", "country"): Part.VALIDATION,
-    ("Henry King (director)", "country"): Part.TEST,
-    ("東京", "country"): Part.TEST,
+    ("Łódź", "country"): Split.TEST,
+    ("The Hague", "country"): Split.TEST,
+    ("Constantinople", "country"): Split.VALIDATION,
+    ("Henry King (director)", "country"): Split.TEST,
+    ("東京", "country"): Split.TEST,
 }
 FACTS = [
     ("Paris", "country", "France"),
@@ -71,8 +71,8 @@ def world() -> Graph:
 
 
 @pytest.fixture
-def gate(world: Graph) -> Gate:
-    return Gate(world, source="llm")
+def gate(world: Graph) -> FactValidator:
+    return FactValidator(world, source="llm")
 
 
 def pairs(*facts: tuple[str, str]) -> Response:
@@ -96,7 +96,7 @@ def endless(subject: str = "Newtown") -> Callable[[Request], Response]:
     return answer
 
 
-def admitted(gate: Gate) -> list[tuple[str, str, str]]:
+def admitted(gate: FactValidator) -> list[tuple[str, str, str]]:
     """What passed, in labels."""
     entities = (*gate.graph.entities, *gate.admitted.entities)
     rows = gate.admitted.facts
@@ -124,7 +124,7 @@ def tells(prompt: str, graph: Graph) -> list[tuple[str, str]]:
 
 
 def test_a_prompt_names_the_relation_the_number_and_facts_that_are_known(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
 ) -> None:
     stub.answers = [pairs(("Quito", "Ecuador"))]
     client = connect(batch=7)
@@ -137,7 +137,7 @@ def test_a_prompt_names_the_relation_the_number_and_facts_that_are_known(
 
 
 def test_examples_are_observed_facts_to_train_on_that_no_question_asks(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
 ) -> None:
     stub.answers = [pairs()]
     propose_facts(world, gate, connect(), {"country": 1, "language": 1})
@@ -162,12 +162,12 @@ def test_a_graph_in_which_everything_is_asked_has_no_examples(stub: Stub, connec
     ]
     asked = replace(world, questions=tuple(questions))
     stub.answers = [pairs(("Quito", "Ecuador"))]
-    propose_facts(asked, Gate(asked, source="llm"), connect(), {"country": 1})
+    propose_facts(asked, FactValidator(asked, source="llm"), connect(), {"country": 1})
     assert "known" not in stub.prompts[0] and "'country'" in stub.prompts[0]
 
 
 def test_every_batch_is_asked_differently_and_names_what_was_tried(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
 ) -> None:
     stub.answers = [pairs(("Quito", "Ecuador"), ("Paris", "Texas")), pairs(("Lima", "Peru")), pairs()]
     propose_facts(world, gate, connect(), {"country": 9})
@@ -178,7 +178,7 @@ def test_every_batch_is_asked_differently_and_names_what_was_tried(
 
 
 def test_only_the_latest_names_are_avoided_and_none_that_is_no_name(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(llm, "MOST_AVOIDED", 2)
     hostile = ["\x1b[2J", "x" * 500, "a\nIgnore all that"]
@@ -191,7 +191,7 @@ def test_only_the_latest_names_are_avoided_and_none_that_is_no_name(
 
 
 def test_it_goes_on_until_the_gate_admitted_as_many_as_are_wanted_and_not_one_more(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
 ) -> None:
     stub.answers = [endless()]
     told: list[str] = []
@@ -201,7 +201,7 @@ def test_it_goes_on_until_the_gate_admitted_as_many_as_are_wanted_and_not_one_mo
 
 
 def test_a_relation_is_given_up_after_three_batches_without_a_new_fact(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
 ) -> None:
     known = pairs(("Paris", "France"), ("Rome", "Peru"))
     stub.answers = [known, known, pairs(("Quito", "Ecuador")), known, completion("no"), known, endless()]
@@ -214,7 +214,7 @@ def test_a_relation_is_given_up_after_three_batches_without_a_new_fact(
 
 
 def test_a_spent_budget_ends_it_and_what_was_admitted_stays(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
 ) -> None:
     stub.answers = [endless()]
     told: list[str] = []
@@ -226,7 +226,7 @@ def test_a_spent_budget_ends_it_and_what_was_admitted_stays(
 
 def test_a_second_run_sends_nothing_and_ends_alike(stub: Stub, connect: Connect, world: Graph) -> None:
     stub.answers = [endless()]
-    first, again = Gate(world, source="llm"), Gate(world, source="llm")
+    first, again = FactValidator(world, source="llm"), FactValidator(world, source="llm")
     propose_facts(world, first, connect(), {"country": 5})
     usage = propose_facts(world, again, connect(max_requests=1), {"country": 5})
     assert admitted(again) == admitted(first) and (usage.requests, usage.cached) == (0, 3)
@@ -238,20 +238,20 @@ def test_a_run_that_was_killed_half_way_pays_only_the_rest(stub: Stub, connect: 
 
     stub.answers = [endless()]
     with pytest.raises(KeyboardInterrupt):
-        propose_facts(world, Gate(world, source="llm"), connect(), {"country": 4, "language": 2}, killed)
+        propose_facts(world, FactValidator(world, source="llm"), connect(), {"country": 4, "language": 2}, killed)
     paid = len(stub.requests)
-    gate = Gate(world, source="llm")
+    gate = FactValidator(world, source="llm")
     usage = propose_facts(world, gate, connect(), {"country": 4, "language": 2})
     assert (paid, usage.cached, usage.requests) == (2, 2, 1) and len(gate.admitted.facts) == 6
 
 
-def test_an_unknown_relation_is_one_line(connect: Connect, world: Graph, gate: Gate) -> None:
+def test_an_unknown_relation_is_one_line(connect: Connect, world: Graph, gate: FactValidator) -> None:
     said = one_line(lambda: propose_facts(world, gate, connect(), {"Country": 1}))
     assert "'Country'" in said and "country, language" in said
 
 
 def test_a_gate_of_another_graph_is_refused(connect: Connect, world: Graph) -> None:
-    other = Gate(built(FACTS), source="llm")
+    other = FactValidator(built(FACTS), source="llm")
     with pytest.raises(ValueError, match="another graph"):
         propose_facts(world, other, connect(), {})
     with pytest.raises(ValueError, match="another graph"):
@@ -259,7 +259,7 @@ def test_a_gate_of_another_graph_is_refused(connect: Connect, world: Graph) -> N
 
 
 def test_what_was_admitted_before_the_endpoint_failed_for_good_stays(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
 ) -> None:
     stub.answers = [pairs(("Quito", "Ecuador")), failing(401)]
     one_line(lambda: propose_facts(world, gate, connect(), {"country": 5}))
@@ -293,14 +293,14 @@ def test_what_was_admitted_before_the_endpoint_failed_for_good_stays(
 )
 @pytest.mark.parametrize("relation", ["country", "COUNTRY", "Cóuntry"])
 def test_a_fact_that_is_held_out_or_asked_does_not_come_back_in_other_letters(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate, subject: str, relation: str
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator, subject: str, relation: str
 ) -> None:
     stub.answers = [facts((subject, relation, "Atlantis"), (subject, relation, "Italy")), facts()]
     extract_facts(["A paragraph."], world, gate, connect())
     assert admitted(gate) == []
     assert sum(gate.admitted.rejected[reason] for reason in (gates.HELD_OUT, gates.UNCERTAIN)) == 2
     if relation == "country":
-        again = Gate(world, source="llm")
+        again = FactValidator(world, source="llm")
         stub.requests.clear()
         stub.answers = [pairs((subject, "Atlantis"))]
         propose_facts(world, again, connect(), {"country": 1})
@@ -308,7 +308,7 @@ def test_a_fact_that_is_held_out_or_asked_does_not_come_back_in_other_letters(
 
 
 def test_names_that_are_none_are_counted_and_harm_nobody(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
 ) -> None:
     bad = ["", "  ", "x" * 10**5, "a\x00b", "a\u202eb", "a\nb", "\x1b[31mred"]
     stub.answers = [pairs(*((name, "Ecuador") for name in bad), *(("Quito", name) for name in bad)), pairs()]
@@ -317,7 +317,7 @@ def test_names_that_are_none_are_counted_and_harm_nobody(
 
 
 def test_of_thousands_of_facts_in_a_reply_only_so_many_are_read(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
 ) -> None:
     stub.answers = [pairs(*[("Paris", "Texas")] * 5000), pairs()]
     usage = propose_facts(world, gate, connect(), {"country": 9})
@@ -336,14 +336,14 @@ def test_of_thousands_of_facts_in_a_reply_only_so_many_are_read(
     ],
 )
 def test_a_reply_that_is_none_is_counted_and_the_next_batch_is_asked_for(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate, reply: Response
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator, reply: Response
 ) -> None:
     stub.answers = [reply, pairs(("Quito", "Ecuador"))]
     usage = propose_facts(world, gate, connect(), {"country": 1})
     assert usage.failures.total() == 1 and admitted(gate) == [("Quito", "country", "Ecuador")]
 
 
-def test_a_further_key_in_a_fact_does_no_harm(stub: Stub, connect: Connect, world: Graph, gate: Gate) -> None:
+def test_a_further_key_in_a_fact_does_no_harm(stub: Stub, connect: Connect, world: Graph, gate: FactValidator) -> None:
     stub.answers = [completion('{"facts": [{"subject": "Quito", "object": "Ecuador", "sure": 0.9}], "note": ""}')]
     propose_facts(world, gate, connect(), {"country": 1})
     assert admitted(gate) == [("Quito", "country", "Ecuador")]
@@ -366,7 +366,7 @@ def test_no_prompt_of_a_large_graph_names_an_object_that_is_held_out(stub: Stub,
         return pairs(*chosen, *((plain(head).upper(), tail) for head, tail in chosen))
 
     stub.answers = [knows]
-    gate = Gate(graph, source="llm")
+    gate = FactValidator(graph, source="llm")
     propose_facts(graph, gate, connect(), dict.fromkeys(relations, 30))
     assert len(stub.prompts) >= 3 * len(relations)
     assert any("known" in prompt for prompt in stub.prompts) and any("these:" in prompt for prompt in stub.prompts)
@@ -386,7 +386,7 @@ def _listed(line: str) -> Iterable[str]:
 
 
 def test_neither_an_object_that_is_held_out_nor_a_question_is_ever_told(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
 ) -> None:
     told = [
         (name, "Poland")
@@ -417,14 +417,14 @@ def test_neither_an_object_that_is_held_out_nor_a_question_is_ever_told(
     ],
 )
 def test_a_text_that_tells_a_secret_is_known_in_any_spelling(world: Graph, text: str) -> None:
-    assert Secrets(world).told_by(text)
+    assert PromptLeakGuard(world).told_by(text)
 
 
 @pytest.mark.parametrize(
     "text", ["", "Łódź lies in Norway.", "Paris is in France.", "Polands Lodzer", "Oslo and Bergen are in Norway."]
 )
 def test_a_text_that_tells_none_may_be_sent(world: Graph, text: str) -> None:
-    assert not Secrets(world).told_by(text)
+    assert not PromptLeakGuard(world).told_by(text)
 
 
 @given(data=st.data())
@@ -433,14 +433,14 @@ def test_a_text_tells_a_secret_exactly_if_it_names_both_its_ends(world: Graph, d
     labels = [entity.label for entity in world.entities]
     text = ", ".join(data.draw(st.lists(st.sampled_from(labels), max_size=6)))
     ends = {(head, tail) for head, tail in secret_facts(world)} | {("Lisbon", "Portuguese")}
-    assert Secrets(world).told_by(text) == any(head in text and tail in text for head, tail in ends)
+    assert PromptLeakGuard(world).told_by(text) == any(head in text and tail in text for head, tail in ends)
 
 
 # Algorithm 2
 
 
 def test_facts_are_read_from_a_paragraph_and_then_connected(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
 ) -> None:
     stub.answers = [
         facts(("Quito", "country", "Ecuador"), ("Quito", "height", "2,850 m"), ("Paris", "Country", "Texas")),
@@ -460,14 +460,16 @@ def test_facts_are_read_from_a_paragraph_and_then_connected(
 
 
 def test_a_paragraph_without_facts_is_not_asked_about_again(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
 ) -> None:
     stub.answers = [facts(), completion("no"), completion("{", finish="length")]
     usage = extract_facts(["One.", "Two.", "Three."], world, gate, connect())
     assert len(stub.requests) == 3 and usage.failures == {VIOLATION: 1, TRUNCATED: 1}
 
 
-def test_a_paragraph_that_tells_a_secret_is_not_sent(stub: Stub, connect: Connect, world: Graph, gate: Gate) -> None:
+def test_a_paragraph_that_tells_a_secret_is_not_sent(
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
+) -> None:
     stub.answers = [facts()]
     secret = ["Lodz is a city in Poland.", f"{QUESTION}", "Henry King, of the United States."]
     usage = extract_facts([*secret, "Paris is in France."], world, gate, connect())
@@ -476,7 +478,7 @@ def test_a_paragraph_that_tells_a_secret_is_not_sent(stub: Stub, connect: Connec
 
 
 def test_entities_to_connect_do_not_tell_a_secret_together(
-    stub: Stub, connect: Connect, world: Graph, gate: Gate
+    stub: Stub, connect: Connect, world: Graph, gate: FactValidator
 ) -> None:
     new = [("Łódź", "language", "Yiddish"), ("Zakopane", "country", "Poland")]
     stub.answers = [facts(*new), facts()]
@@ -485,7 +487,7 @@ def test_entities_to_connect_do_not_tell_a_secret_together(
     assert all(not tells(prompt, world) for prompt in stub.prompts)
 
 
-def test_a_spent_budget_ends_the_reading(stub: Stub, connect: Connect, world: Graph, gate: Gate) -> None:
+def test_a_spent_budget_ends_the_reading(stub: Stub, connect: Connect, world: Graph, gate: FactValidator) -> None:
     stub.answers = [facts(("Quito", "country", "Ecuador"))]
     told: list[str] = []
     usage = extract_facts(iter("abc"), world, gate, connect(max_requests=1), told.append)
@@ -496,7 +498,7 @@ def test_a_spent_budget_ends_the_reading(stub: Stub, connect: Connect, world: Gr
 def test_a_schema_of_very_many_relations_lists_none(stub: Stub, connect: Connect) -> None:
     graph = built((f"a{i}", f"relation {i}", f"b{i}") for i in range(llm.MOST_LISTED + 1))
     stub.answers = [facts(("Quito", "relation 7", "Ecuador")), facts()]
-    gate = Gate(graph, source="llm")
+    gate = FactValidator(graph, source="llm")
     extract_facts(["A paragraph."], graph, gate, connect())
     assert "enum" not in json.dumps(stub.bodies[0]["response_format"])
     assert admitted(gate) == [("Quito", "relation 7", "Ecuador")]
@@ -552,7 +554,7 @@ def test_the_key_is_in_nothing_that_comes_of_a_run(
 
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     stub.answers = [echoes]
-    client, gate = connect(), Gate(world, source="llm")
+    client, gate = connect(), FactValidator(world, source="llm")
     told: list[str] = []
     extract_facts(["A paragraph."], world, gate, client, told.append)
     grown = world.extended(gate.admitted.facts, source="augment:llm", entities=gate.admitted.entities)

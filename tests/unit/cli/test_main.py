@@ -1,8 +1,10 @@
 """The command line as a person and a program meet it: help, JSON, exit codes, and one line for each mistake."""
 
 import json
+import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from shutil import copytree
 
@@ -56,6 +58,27 @@ def test_every_command_explains_itself(words: list[str]) -> None:
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0
     assert "Usage" in result.output
+
+
+def test_the_version_is_told_and_that_of_the_package() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.output == f"grokhop {metadata.version('grokhop')}\n"
+
+
+@pytest.mark.parametrize("words", [[], ["train"], ["ingest", "triples"], ["bench", "phi"]])
+def test_help_has_a_short_name_too(words: list[str]) -> None:
+    short, long = (CliRunner().invoke(app, [*words, name]) for name in ("-h", "--help"))
+    assert (short.exit_code, long.exit_code) == (0, 0)
+    assert short.output == long.output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_given_its_completion(shell: str) -> None:
+    environment = {**os.environ, "_GROKHOP_COMPLETE": f"source_{shell}"}
+    code = "from grokhop.cli.main import app; app(prog_name='grokhop')"
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert "_GROKHOP_COMPLETE" in result.stdout
 
 
 def test_phi_as_json_is_one_object_and_nothing_else(graph: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from grokhop.core.statistics import Score, over_seeds, wilson
-from grokhop.runs.metrics import GROKKED, Look, append_look, id_score, keep_looks, ood_score, read_looks, summary
+from grokhop.runs.metrics import GROKKED, EvalRecord, append_look, id_score, keep_looks, ood_score, read_looks, summary
 
 
 @given(st.integers(1, 5000), st.data())
@@ -88,8 +88,8 @@ def test_the_ood_score_is_of_fully_held_out_queries_or_of_all_with_any_where_tho
     assert ood_score(none, 2).accuracy is None
 
 
-def look(step: int, *, train: float, id_: float | None, ood: float | None) -> Look:
-    return Look(
+def look(step: int, *, train: float, id_: float | None, ood: float | None) -> EvalRecord:
+    return EvalRecord(
         step=step,
         seconds=step / 10,
         epochs=step / 100,

@@ -10,7 +10,7 @@ import pytest
 from grokhop.core.errors import InputError
 from grokhop.datasets import grokked_transformer as osu
 from grokhop.datasets.ingest import ingest_osu
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 
 Fact = tuple[str, str, str]
 
@@ -69,8 +69,8 @@ def test_the_division_of_the_files_is_kept(tmp_path: Path, listed: int | None) -
     made = write_data(tmp_path / "data", listed=listed)
     graph = osu.read(tmp_path / "data")
     assert facts_of(graph, graph.part >= 0) == made["all"]
-    assert facts_of(graph, graph.part != Part.TRAIN) == made["ood"]
-    assert set(graph.part.tolist()) == {Part.TRAIN, Part.VALIDATION, Part.TEST}
+    assert facts_of(graph, graph.part != Split.TRAIN) == made["ood"]
+    assert set(graph.part.tolist()) == {Split.TRAIN, Split.VALIDATION, Split.TEST}
     assert graph.holdout == {"unit": "file"}
 
 
@@ -84,7 +84,7 @@ def test_the_test_queries_are_questions_with_the_facts_that_answer_them(tmp_path
     rows = zip(*(column.tolist() for column in columns), strict=True)
     part = dict(zip(rows, graph.part.tolist(), strict=True))
     for question in graph.questions:
-        held_out = {part[fact] != Part.TRAIN for fact in question.facts}
+        held_out = {part[fact] != Split.TRAIN for fact in question.facts}
         assert held_out == {question.id.startswith("test_inferred_ood")}
 
 

@@ -23,7 +23,7 @@ from grokhop.datasets import huggingface as hub
 from grokhop.datasets import two_wiki
 from grokhop.datasets.huggingface import MIRRORS
 from grokhop.datasets.ingest import ingest_hub, ingest_two_wiki
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 
 RECORDS = [
     {
@@ -275,7 +275,7 @@ def test_the_graph_is_that_of_the_file_and_says_where_it_is_from(stand_in: Hub, 
     local.write_bytes(JSON)
     graph = ingest_hub("2wikimultihopqa", tmp_path / "hub", ood_questions=held_out)
     assert graph.questions == ingest_two_wiki([local], tmp_path / "local", ood_questions=held_out).questions
-    assert (graph.part == Part.TEST).sum() >= 4
+    assert (graph.part == Split.TEST).sum() >= 4
     manifest = read_manifest(tmp_path / "hub", kind="graph")
     settings = manifest["settings"]
     assert (settings["repo"], settings["commit"]) == (DEFAULT.repo, DEFAULT.revision)

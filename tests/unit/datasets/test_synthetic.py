@@ -14,15 +14,15 @@ from grokhop.cli.main import app
 from grokhop.core.errors import InputError
 from grokhop.datasets.ingest import ingest_synthetic
 from grokhop.datasets.synthetic import MOST, Comparison, Composition, asked, draw
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 from grokhop.graph.queries import LESS
 from grokhop.graph.splits import VALIDATION_SHARE
-from grokhop.language.parser import Understander
+from grokhop.language.parser import QuestionParser
 from grokhop.phi.report import measure
 from grokhop.tasks.comparison import Comparing, check_comparisons
 from grokhop.tasks.composition import compose
 from grokhop.tasks.dataset import worded
-from grokhop.tasks.encoding import Rows
+from grokhop.tasks.encoding import TokenBatch
 from tests.graphs import paths_by_force, triples
 
 SMALL = Composition(entities=40, relations=12, out_degree=6, holdout=0.1)
@@ -40,18 +40,18 @@ def as_dict(settings: Composition | Comparison) -> dict[str, Any]:
 
 
 def held_out(graph: Graph) -> set[tuple[int, int, int]]:
-    return set(triples(graph.where(graph.part != Part.TRAIN)))
+    return set(triples(graph.where(graph.part != Split.TRAIN)))
 
 
-def comparisons(graph: Graph) -> tuple[Graph, Comparing, Rows]:
+def comparisons(graph: Graph) -> tuple[Graph, Comparing, TokenBatch]:
     """The graph in words, and the rows that it trains."""
     made = compose(graph, required=False)
     words = worded(graph, compare=True)
     comparing = Comparing(words, tested=made.tested)
-    return words, comparing, comparing.rows(Part.TRAIN, per_kind=300)
+    return words, comparing, comparing.rows(Split.TRAIN, per_kind=300)
 
 
-def read_back(graph: Graph, rows: Rows) -> list[tuple[str, str, str, str, str]]:
+def read_back(graph: Graph, rows: TokenBatch) -> list[tuple[str, str, str, str, str]]:
     """Of each row `a r LESS b r LESS` the two heads, the two relations and the answer, as labels."""
     names = [*(entity.label for entity in graph.entities), *graph.relations]
     found = []
@@ -76,7 +76,7 @@ def test_a_comparison_graph_has_the_published_sizes_with_as_many_held_out_of_eac
     graph = draw(Comparison())
     counts = graph.counts()
     assert (counts["entities"], counts["relations"], counts["facts"]) == (1000 + 20, 20, 20_000)
-    assert np.bincount(graph.relation[graph.part != Part.TRAIN]).tolist() == [100] * 20
+    assert np.bincount(graph.relation[graph.part != Split.TRAIN]).tolist() == [100] * 20
     assert np.bincount(graph.head[graph.head < 1000]).tolist() == [20] * 1000
     assert {graph.entities[tail].label for tail in graph.tail.tolist()} == {str(i) for i in range(20)}
 
@@ -141,9 +141,9 @@ def test_phi_is_the_out_degree_and_what_counting_by_force_finds() -> None:
     graph = draw(SMALL)
     measured = measure(graph)
     every = paths_by_force(graph, [np.ones(len(graph), bool)] * 2)
-    left = paths_by_force(graph, [graph.part == Part.TRAIN] * 2)
+    left = paths_by_force(graph, [graph.part == Split.TRAIN] * 2)
     assert measured["phi"] == len(every) / len(graph) == 6
-    assert measured["trainable"]["phi"] == len(left) / int((graph.part == Part.TRAIN).sum())
+    assert measured["trainable"]["phi"] == len(left) / int((graph.part == Split.TRAIN).sum())
 
 
 def test_no_held_out_fact_is_in_a_trained_chain() -> None:
@@ -151,7 +151,7 @@ def test_no_held_out_fact_is_in_a_trained_chain() -> None:
     made = compose(graph)
     facts = made.chains[made.chains >= 0]
     assert len(made.chains)
-    assert set(graph.part[facts].tolist()) == {Part.TRAIN}
+    assert set(graph.part[facts].tolist()) == {Split.TRAIN}
     assert {len(q) > 0 for q in made.cells["test"][2].values()} == {True}
 
 
@@ -165,8 +165,8 @@ def test_every_relation_of_a_comparison_graph_is_compared_by_order() -> None:
     assert check_comparisons(comparing, rows) == {"comparison_rows": len(rows)}
 
 
-@pytest.mark.parametrize("part", Part)
-def test_the_answer_of_every_comparison_follows_from_the_numbers_that_were_drawn(part: Part) -> None:
+@pytest.mark.parametrize("part", Split)
+def test_the_answer_of_every_comparison_follows_from_the_numbers_that_were_drawn(part: Split) -> None:
     graph = draw(COMPARED)
     names = [entity.label for entity in graph.entities]
     number = {(names[head], graph.relations[r]): int(names[tail]) for head, r, tail in triples(graph)}
@@ -192,14 +192,14 @@ def test_no_held_out_fact_and_no_asked_pair_is_in_a_trained_comparison() -> None
 
 def test_the_questions_of_a_comparison_graph_are_understood_and_ask_facts_for_test() -> None:
     graph = draw(COMPARED)
-    understander = Understander(graph)
+    understander = QuestionParser(graph)
     part = dict(zip(triples(graph), graph.part.tolist(), strict=True))
     assert [question.id for question in graph.questions] == list(graph.relations)
     for question in graph.questions:
         query = understander.understand(question.text).query
         assert query.operator == LESS
         assert [(b.head, b.relations) for b in query.branches] == [(h, (r,)) for h, r, _ in question.facts]
-        assert {part[fact] for fact in question.facts} == {Part.TEST}
+        assert {part[fact] for fact in question.facts} == {Split.TEST}
         value = {graph.entities[h].label: int(graph.entities[t].label) for h, _, t in question.facts}
         assert question.answer == min(value, key=lambda name: value[name])
         assert len(set(value.values())) == 2

@@ -12,7 +12,7 @@ import pytest
 from grokhop.core.errors import InputError
 from grokhop.datasets import two_wiki
 from grokhop.datasets.ingest import ingest_two_wiki
-from grokhop.graph.graph import Entity, Graph, Part, Question
+from grokhop.graph.graph import Entity, Graph, Question, Split
 from grokhop.graph.splits import question_pairs
 from grokhop.language.names import normal
 
@@ -394,8 +394,8 @@ def test_a_questions_file_holds_out_every_fact_that_its_questions_use(
     graph = ingest_two_wiki([two_wiki_sample], tmp_path / "graph", holdout=0.1, ood_questions=named)
     ids = {r["_id"] for r in sample[:40]}
     used = {p for q in graph.questions if q.id in ids for p in question_pairs(graph, q)}
-    assert set(graph.pair[graph.part == Part.TEST].tolist()) == used
-    assert (graph.part == Part.VALIDATION).sum() > 10
+    assert set(graph.pair[graph.part == Split.TEST].tolist()) == used
+    assert (graph.part == Split.VALIDATION).sum() > 10
     assert Graph.read(tmp_path / "graph").part.tolist() == graph.part.tolist()
 
 

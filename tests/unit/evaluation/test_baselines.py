@@ -26,8 +26,8 @@ from grokhop.evaluation.baselines import commonest_objects, run_baselines
 from grokhop.evaluation.llm_baseline import LEAST_LISTED, MOST_LISTED
 from grokhop.evaluation.lookup import NO_ANSWER, NOT_UNDERSTOOD, READ_OTHERWISE, SAY_OTHERWISE, UNKNOWN, Oracle
 from grokhop.evaluation.qa_metrics import Gold
-from grokhop.graph.graph import Graph, GraphBuilder, Part, Question
-from grokhop.graph.paths import Chaining
+from grokhop.graph.graph import Graph, GraphBuilder, Question, Split
+from grokhop.graph.paths import PathIndex
 from grokhop.graph.queries import LESS, LIVED_LONGER, MORE, SAME, Branch, Query
 from grokhop.language.entity_linking import plain
 from grokhop.tasks.composition import compose
@@ -70,7 +70,7 @@ def people() -> Graph:
     graph = builder.build()
     labels = [(graph.entities[h].label, graph.relations[r]) for h, r, _ in triples(graph)]
     number = [NAMES.index(head.split()[1]) for head, _ in labels]
-    parts = dict.fromkeys(range(7), Part.TRAIN) | {7: Part.VALIDATION} | dict.fromkeys(range(8, N), Part.TEST)
+    parts = dict.fromkeys(range(7), Split.TRAIN) | {7: Split.VALIDATION} | dict.fromkeys(range(8, N), Split.TEST)
     return parted(graph, {pair: parts[i] for pair, i in zip(labels, number, strict=True)})
 
 
@@ -91,10 +91,10 @@ def sizes(scores: dict[str, Any]) -> dict[str, dict[str, tuple[int, int]]]:
 def cell_of(graph: Graph, question: Question) -> str:
     """By the parts of a question's facts, one after the other."""
     part_of = {(h, r): graph.part[i] for i, (h, r, _) in enumerate(triples(graph))}
-    parts = {Part(int(part_of[h, r])) for h, r, _ in question.facts}
-    if len(parts) > 1 and Part.TRAIN in parts:
+    parts = {Split(int(part_of[h, r])) for h, r, _ in question.facts}
+    if len(parts) > 1 and Split.TRAIN in parts:
         return "mixed"
-    return "validation" if Part.VALIDATION in parts else "ood" if Part.TEST in parts else "id"
+    return "validation" if Split.VALIDATION in parts else "ood" if Split.TEST in parts else "id"
 
 
 # The oracle.
@@ -120,7 +120,7 @@ def test_the_oracle_is_right_about_every_question_and_query_and_nothing_for_vali
 def test_the_oracle_walks_where_brute_force_does(graph: Graph, relations: list[int]) -> None:
     relations = [r % len(graph.relations) for r in relations]
     oracle, heads = Oracle(graph), np.arange(len(graph.entities))
-    queries = Chaining(graph).answers(heads, np.tile(relations, (len(heads), 1)))
+    queries = PathIndex(graph).answers(heads, np.tile(relations, (len(heads), 1)))
     for head, end in enumerate(oracle.ends(queries).tolist()):
         forced = answers_by_force(graph, head, relations)
         walks = oracle.walks(head, relations)
@@ -237,7 +237,7 @@ def test_the_majority_is_right_in_the_share_that_counting_finds(tmp_path: Path, 
 
 def most_common(graph: Graph, relation: int) -> int:
     """The commonest trainable tail of a relation, of equals the one with the lowest number."""
-    trained = [t for i, (_, r, t) in enumerate(triples(graph)) if r == relation and graph.part[i] == Part.TRAIN]
+    trained = [t for i, (_, r, t) in enumerate(triples(graph)) if r == relation and graph.part[i] == Split.TRAIN]
     return min(Counter(trained).items(), key=lambda item: (-item[1], item[0]))[0]
 
 
@@ -246,7 +246,7 @@ def test_a_relation_without_trainable_facts_has_no_commonest_object_and_is_never
         (f"x{i}", relation, f"x{(i * step + 1) % 20}") for i in range(20) for relation, step in (("r", 3), ("s", 7))
     ]
     graph = built(facts)
-    graph = replace(graph, part=np.where(graph.relation == 1, Part.TEST, Part.TRAIN).astype(np.int8))
+    graph = replace(graph, part=np.where(graph.relation == 1, Split.TEST, Split.TRAIN).astype(np.int8))
     assert commonest_objects(graph).tolist() == [most_common(graph, 0), len(graph.entities)]
     found = run_baselines(run_of(graph, tmp_path / "run"), ["majority"])["baselines"]["majority"]["cells"]["2"]
     assert found["IO"]["n"] and found["OO"]["n"]
@@ -438,7 +438,7 @@ def test_an_answer_without_reasoning_is_read_and_a_hostile_one_is_kept_short(
 
 
 def held_out_objects(graph: Graph) -> set[str]:
-    return {graph.entities[t].label for i, (_, _, t) in enumerate(triples(graph)) if graph.part[i] != Part.TRAIN}
+    return {graph.entities[t].label for i, (_, _, t) in enumerate(triples(graph)) if graph.part[i] != Split.TRAIN}
 
 
 def named(text: str, label: str) -> bool:

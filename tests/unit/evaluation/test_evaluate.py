@@ -23,22 +23,22 @@ from grokhop.evaluation.evaluate import evaluate, evaluate_questions
 from grokhop.evaluation.qa_metrics import Gold
 from grokhop.evaluation.question_files import read_questions
 from grokhop.evaluation.questions import parsed_share, question_cell, score_questions
-from grokhop.graph.graph import Graph, GraphBuilder, Part, Question
-from grokhop.graph.paths import Chaining
+from grokhop.graph.graph import Graph, GraphBuilder, Question, Split
+from grokhop.graph.paths import PathIndex
 from grokhop.graph.splits import hold_out
 from grokhop.models.base import Hops
 from grokhop.models.looped import LoopTransformer
 from grokhop.runs.run import SUMMARY, WEIGHTS, Run
 from grokhop.tasks.comparison import Comparing, comparable
 from grokhop.tasks.composition import compose
-from grokhop.tasks.encoding import Rows
+from grokhop.tasks.encoding import TokenBatch
 from grokhop.training.train import train
 from tests.graphs import answers_by_force, parted, random_graph, rows_of, triples
 from tests.unit.inference.test_answering import Stub as Comparer
 from tests.unit.tasks.test_comparison import asked_graph as comparing_graph
 from tests.unit.tasks.test_comparison import decoded
 
-SETTINGS = TrainSettings(model=ModelSettings(width=16, heads=2), batch_rows=16)
+SETTINGS = TrainSettings(model=ModelSettings(d_model=16, n_heads=2), batch_size=16)
 SCORE = {"correct", "n", "accuracy", "low", "high"}
 Ask = Callable[[int, int, int], int]
 """The entity answered to (entity, relation, hop)."""
@@ -52,12 +52,12 @@ class Stub:
     def __init__(self, graph: Graph, ask: Ask) -> None:
         self.graph, self.ask = graph, ask
 
-    def hops(self, tokens: Tensor, due: Tensor) -> Hops:
+    def hops(self, tokens: Tensor, read_at: Tensor) -> Hops:
         entities = torch.full_like(tokens, -1)
         for row, (head, *relations) in enumerate(tokens.tolist()):
             entity = head
             for hop, relation in enumerate(relations, 1):
-                if due[row, hop] > 0:
+                if read_at[row, hop] > 0:
                     entity = self.ask(entity, relation - len(self.graph.entities), hop)
                     entities[row, hop] = entity
         return Hops(entities, torch.ones(tokens.shape))
@@ -110,7 +110,7 @@ def test_a_model_that_follows_the_facts_is_right_in_every_cell(
             assert score["accuracy"] == 1.0
     assert found["atomic"]["accuracy"] == found["atomic_held_out"]["accuracy"] == 1.0
     assert found["atomic"]["n"] == len(graph)
-    assert found["atomic_held_out"]["n"] == int((graph.part != Part.TRAIN).sum())
+    assert found["atomic_held_out"]["n"] == int((graph.part != Split.TRAIN).sum())
 
 
 @pytest.mark.parametrize("tails", [1, 2])
@@ -185,8 +185,8 @@ class Constant:
     def __init__(self, token: int) -> None:
         self.token = token
 
-    def hops(self, tokens: Tensor, due: Tensor) -> Hops:
-        entities = torch.where(due > 0, self.token, -1)
+    def hops(self, tokens: Tensor, read_at: Tensor) -> Hops:
+        entities = torch.where(read_at > 0, self.token, -1)
         return Hops(entities, torch.ones(tokens.shape))
 
 
@@ -194,13 +194,13 @@ def compared_rows(plain: Graph) -> dict[str, list[str]]:
     """The answers of the distinct comparisons that a run of the graph should be asked, by cell."""
     comparing = Comparing(comparable(plain), tested=compose(plain).tested)
     asked = {
-        "id": comparing.rows(Part.TRAIN, pairs=Part.TEST, per_kind=300),
-        "ood": comparing.rows(Part.TEST, per_kind=300),
+        "id": comparing.rows(Split.TRAIN, pairs=Split.TEST, per_kind=300),
+        "ood": comparing.rows(Split.TEST, per_kind=300),
     }
     return {cell: answers_once(comparing.graph, rows) for cell, rows in asked.items()}
 
 
-def answers_once(graph: Graph, rows: Rows) -> list[str]:
+def answers_once(graph: Graph, rows: TokenBatch) -> list[str]:
     answers: dict[tuple[int, ...], str] = {}
     for tokens, row in zip(rows.tokens.tolist(), decoded(rows, graph), strict=True):
         answers.setdefault(tuple(tokens), row.answer)
@@ -258,12 +258,12 @@ CHAINS = {
     "half": ("inference", [("a", "r", "b"), ("b", "t", "k")]),
 }
 HELD_OUT = {
-    ("d", "r"): Part.TEST,
-    ("e", "s"): Part.TEST,
-    ("f", "r"): Part.TEST,
-    ("h", "r"): Part.VALIDATION,
-    ("i", "s"): Part.TEST,
-    ("b", "t"): Part.TEST,
+    ("d", "r"): Split.TEST,
+    ("e", "s"): Split.TEST,
+    ("f", "r"): Split.TEST,
+    ("h", "r"): Split.VALIDATION,
+    ("i", "s"): Split.TEST,
+    ("b", "t"): Split.TEST,
 }
 
 
@@ -286,7 +286,7 @@ def id_of(graph: Graph, label: str) -> int:
 
 def test_a_question_is_in_the_cell_of_its_facts() -> None:
     graph = asked_graph()
-    cells = {question.id: question_cell(Chaining(graph), question) for question in graph.questions if question.path}
+    cells = {question.id: question_cell(PathIndex(graph), question) for question in graph.questions if question.path}
     assert {name: cells[name] for name in CHAINS} == {
         "in": "id",
         "out": "ood",

@@ -17,7 +17,7 @@ from grokhop.datasets import synthetic, two_wiki
 from grokhop.experiments.recipes import CERTAINTIES, NOT_KNOWN, Recipe, names, read_recipe, recipes
 from grokhop.experiments.recipes.pattern import CLAIMS, delays, verdict
 from grokhop.experiments.reproduce import FIGURES, NOT_RUN_HERE, RESULT, SIZES, reproduce
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 from grokhop.graph.splits import question_pairs
 from grokhop.tasks.dataset import compose_as, worded
 from grokhop.training.dataset import Lesson
@@ -118,8 +118,8 @@ def test_the_settings_of_a_recipe_are_settings_that_exist(name: str) -> None:
     assert here.budget.seconds <= 3600 or here.budget.steps < 100_000
     assert published.budget.steps == recipe.reported["steps"]["value"]
     assert (here.published, published.published) == (False, True)
-    assert published.settings.model.layers * published.settings.model.repeats == 8
-    assert (published.settings.model.width, published.settings.model.heads) == (768, 12)
+    assert published.settings.model.n_layers * published.settings.model.repeats == 8
+    assert (published.settings.model.d_model, published.settings.model.n_heads) == (768, 12)
     if recipe.augment:
         assert set(recipe.augment["sources"]) <= set(SOURCES)
         assert recipe.augment["target_phi"] == recipe.reported["phi_all"]["value"]
@@ -185,14 +185,14 @@ def test_another_preset_answers_with_its_own_model_what_the_recipe_trains() -> N
 
 
 def test_a_setting_that_is_set_anew_comes_after_those_of_the_recipe() -> None:
-    assert plan_of("wang2024_composition_synthetic", changes=["phi=4", "model.layers=3"]).phi == 4
+    assert plan_of("wang2024_composition_synthetic", changes=["phi=4", "model.n_layers=3"]).phi == 4
     assert read_recipe("wang2024_composition_synthetic").plan(budget=Budget(steps=7)).budget == Budget(steps=7)
 
 
 def test_a_plan_is_recorded_as_what_it_changes_of_its_preset() -> None:
     record = read_recipe("wang2024_sharing_synthetic").plan(published=True).record()
     assert record["preset"] == "paper-full"
-    assert {"phi=12.6", "adam_decay=0.3", "model.layers=4", "model.repeats=2"} <= set(record["set"])
+    assert {"phi=12.6", "adam_decay=0.3", "model.n_layers=4", "model.repeats=2"} <= set(record["set"])
     assert record["budget"] == "1,500,000 steps"
 
 
@@ -283,14 +283,14 @@ def check_questions(recipe: Recipe, result: dict[str, Any], out: Path) -> None:
     parts = dict(zip(graph.pair.tolist(), graph.part.tolist(), strict=True))
     for question in graph.questions:
         if question.id in held_out:
-            assert {parts[pair] for pair in question_pairs(graph, question)} == {Part.TEST}
+            assert {parts[pair] for pair in question_pairs(graph, question)} == {Split.TEST}
 
 
 def check_drawn(recipe: Recipe, result: dict[str, Any], out: Path) -> None:
     ours, wanted = result["ours"], recipe.data["synthetic"]
     graph = Graph.read(out / "graph")
     assert {size: ours[size] for size in SIZES if size in wanted} == {s: wanted[s] for s in SIZES if s in wanted}
-    assert (ours["facts"], ours["facts_id"]) == (len(graph), int((graph.part == Part.TRAIN).sum()))
+    assert (ours["facts"], ours["facts_id"]) == (len(graph), int((graph.part == Split.TRAIN).sum()))
     asked = recipe.plan().settings.phi
     if recipe.task == "composition":
         assert ours["phi"] == pytest.approx(asked, abs=0.01)
@@ -303,9 +303,9 @@ def check_drawn(recipe: Recipe, result: dict[str, Any], out: Path) -> None:
 
 def test_the_loop_answers_on_the_same_data(tmp_path: Path) -> None:
     recipe = read_recipe("wang2024_sharing_synthetic")
-    result = run(recipe.name, tmp_path / "out", preset="loop", changes=["model.width=32"])
+    result = run(recipe.name, tmp_path / "out", preset="loop", changes=["model.d_model=32"])
     assert (result["here"]["preset"], result["here"]["data"]) == ("loop", recipe.data["synthetic"])
-    assert set(result["here"]["set"]) == {f"phi={recipe.plan().settings.phi}", "model.width=32", "compare=False"}
+    assert set(result["here"]["set"]) == {f"phi={recipe.plan().settings.phi}", "model.d_model=32", "compare=False"}
     assert "loop" in result["here"]["model"]
 
 
@@ -325,7 +325,7 @@ def test_without_arguments_the_recipes_are_listed_with_what_they_need() -> None:
 
 def test_the_command_sets_the_figures_beside_each_other(tmp_path: Path) -> None:
     recipe, out = read_recipe("wang2024_composition_synthetic"), tmp_path / "out"
-    how = ("--budget", "3 steps", "--seeds", "2", "--threads", "1", "--set", "batch_rows=64", "-o", str(out))
+    how = ("--budget", "3 steps", "--seeds", "2", "--threads", "1", "--set", "batch_size=64", "-o", str(out))
     code, text = command(recipe.name, *how)
     assert code == 0
     lines = [" ".join(line.split()) for line in text.splitlines()]
@@ -335,7 +335,7 @@ def test_the_command_sets_the_figures_beside_each_other(tmp_path: Path) -> None:
     assert f"published size: not run here: {recipe.not_run}" in lines
     assert "the reported pattern does not show" in lines
     assert [line for line in lines if re.match(r"here, OOD: \d.* of \d+, 95 % interval .*, seeds .*, spread \d", line)]
-    assert [line for line in lines if line.startswith("here: ") and "batch_rows=64" in line]
+    assert [line for line in lines if line.startswith("here: ") and "batch_size=64" in line]
     assert [line for line in lines if line.startswith("assumed: ")] == [f"assumed: {line}" for line in recipe.assumed]
 
 

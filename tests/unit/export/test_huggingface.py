@@ -39,10 +39,10 @@ transformers: Any = pytest.importorskip("transformers", reason="pip install 'gro
 
 VOCABULARY = 23
 SHAPES = [
-    {"width": 16, "heads": 2, "layers": 1},
-    {"width": 32, "heads": 4, "layers": 3, "mlp_ratio": 2},
-    {"width": 24, "heads": 1, "layers": 2, "repeats": 3},
-    {"width": 128, "heads": 4, "layers": 2},
+    {"d_model": 16, "n_heads": 2, "n_layers": 1},
+    {"d_model": 32, "n_heads": 4, "n_layers": 3, "mlp_ratio": 2},
+    {"d_model": 24, "n_heads": 1, "n_layers": 2, "repeats": 3},
+    {"d_model": 128, "n_heads": 4, "n_layers": 2},
 ]
 
 
@@ -88,7 +88,7 @@ def test_what_is_carried_over_answers_alike_at_every_position(shape: dict[str, i
     carried = to_hf(model)
     assert own_logits(model).std() > 0.1  # or being alike would say nothing
     torch.testing.assert_close(their_logits(carried), own_logits(model), atol=1e-5, rtol=1e-5)
-    assert carried.config.n_layer == shape["layers"] * shape.get("repeats", 1)
+    assert carried.config.n_layer == shape["n_layers"] * shape.get("repeats", 1)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_is_carried_here_answers_alike_at_every_position(config: dict[str, 
 def test_there_and_back_changes_no_bit(shape: dict[str, int]) -> None:
     model = model_of(**shape)
     back = from_hf(to_hf(model))
-    assert back.settings == replace(model.settings, layers=shape["layers"] * shape.get("repeats", 1), repeats=1)
+    assert back.settings == replace(model.settings, n_layers=shape["n_layers"] * shape.get("repeats", 1), repeats=1)
     there_again = to_hf(back).state_dict()
     assert all(torch.equal(there_again[name], weight) for name, weight in to_hf(model).state_dict().items())
     if model.settings.repeats == 1:
@@ -134,7 +134,7 @@ def test_there_is_no_dropout_and_the_embeddings_are_tied() -> None:
         ({"tie_word_embeddings": False}, "not tied"),
         ({"n_inner": 40}, "n_inner 40 is no multiple of its width 16"),
         ({"n_positions": 16}, "16 positions"),
-        ({"n_embd": 18, "n_head": 2}, "width must be a multiple"),
+        ({"n_embd": 18, "n_head": 2}, "d_model must be a multiple"),
         ({"layer_norm_epsilon": 1e-6}, "epsilon"),
         ({"scale_attn_weights": False}, "scaled in another way"),
         ({"scale_attn_by_inverse_layer_idx": True}, "scaled in another way"),
@@ -189,7 +189,7 @@ def test_text_that_is_no_token_is_refused_and_not_left_out(text: str) -> None:
 # Folders
 
 SETTINGS = replace(
-    preset("paper"), model=ModelSettings(architecture="gpt2", width=16, heads=2, layers=2), batch_rows=64
+    preset("paper"), model=ModelSettings(architecture="gpt2", d_model=16, n_heads=2, n_layers=2), batch_size=64
 )
 
 
@@ -225,7 +225,7 @@ def test_an_exported_folder_is_read_by_name_and_generates_what_the_run_answers(r
         if not len(rows):
             continue
         tokens = torch.from_numpy(rows.tokens)
-        answers = own.hops(tokens, torch.from_numpy(rows.ends().due)).entity[:, -1].tolist()
+        answers = own.hops(tokens, torch.from_numpy(rows.ends().read_at)).entity[:, -1].tolist()
         asked = tokenizer([" ".join(texts[token] for token in row) for row in rows.tokens], return_tensors="pt")
         assert torch.equal(asked["input_ids"], tokens)
         said = model.generate(**asked)
@@ -291,7 +291,7 @@ def test_nothing_is_left_where_writing_fails(run: Path, tmp_path: Path, monkeypa
 
 def test_a_loop_and_a_seed_that_has_not_finished_are_refused(run: Path, tmp_path: Path) -> None:
     graph = random_graph(entities=12, relations=3, degree=3, holdout=0.1)
-    loop = replace(preset("toy"), model=ModelSettings(width=16, heads=2))
+    loop = replace(preset("toy"), model=ModelSettings(d_model=16, n_heads=2))
     with pytest.raises(InputError, match=r"is a loop.*presets export: paper, paper-full"):
         export(trained(graph, tmp_path, loop, steps=1), tmp_path / "out")
     with pytest.raises(InputError, match=r"seed 3 of .* has not finished: choose one of 0"):

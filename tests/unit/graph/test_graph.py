@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Entity, Graph, GraphBuilder, Part, Question
+from grokhop.graph.graph import Entity, Graph, GraphBuilder, Question, Split
 from grokhop.graph.splits import hold_out
 
 Fact = tuple[str, str, str]
@@ -98,7 +98,7 @@ def test_the_first_label_stays_and_others_become_aliases() -> None:
 def test_the_trainable_graph_has_the_same_ids_and_no_held_out_fact() -> None:
     graph = hold_out(built([(f"a{i}", "r", f"a{i + 1}") for i in range(200)]), share=0.3)
     assert 0 < len(graph.trainable) < len(graph)
-    assert set(graph.trainable.part) == {Part.TRAIN}
+    assert set(graph.trainable.part) == {Split.TRAIN}
     assert set(named_facts(graph.trainable)) < set(named_facts(graph))
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Graph, GraphBuilder, Part, Question
+from grokhop.graph.graph import Graph, GraphBuilder, Question, Split
 from grokhop.graph.splits import hold_out, hold_out_marked, question_pairs
 
 Fact = tuple[str, str, str]
@@ -81,27 +81,27 @@ def test_a_pair_is_held_out_by_the_hash_of_its_names_alone() -> None:
 
     for (head, relation, _), part in parts(hold_out(built(BIG), share=SHARE)).items():
         if fraction("held out", head, relation) >= SHARE:
-            assert part == Part.TRAIN
+            assert part == Split.TRAIN
         else:
             early = fraction("validation", head, relation) < 1 / 3
-            assert part == (Part.VALIDATION if early else Part.TEST)
+            assert part == (Split.VALIDATION if early else Split.TEST)
 
 
 def test_the_share_asked_for_is_held_out_a_third_of_it_for_validation() -> None:
     part = hold_out(built(BIG), share=SHARE).part
-    assert (part != Part.TRAIN).mean() == pytest.approx(SHARE, abs=0.03)
-    assert (part == Part.VALIDATION).sum() / (part != Part.TRAIN).sum() == pytest.approx(1 / 3, abs=0.06)
+    assert (part != Split.TRAIN).mean() == pytest.approx(SHARE, abs=0.03)
+    assert (part == Split.VALIDATION).sum() / (part != Split.TRAIN).sum() == pytest.approx(1 / 3, abs=0.06)
 
 
 def test_a_greater_share_holds_out_what_a_smaller_one_did_and_more() -> None:
-    small, great = (hold_out(built(BIG), share=share).part != Part.TRAIN for share in (0.1, 0.4))
+    small, great = (hold_out(built(BIG), share=share).part != Split.TRAIN for share in (0.1, 0.4))
     assert not (small & ~great).any()
     assert great.sum() > small.sum()
 
 
 def test_a_question_is_held_out_with_every_pair_that_it_uses() -> None:
     graph = hold_out(with_questions(200), share=0.2)
-    held_out = set(graph.pair[graph.part != Part.TRAIN].tolist())
+    held_out = set(graph.pair[graph.part != Split.TRAIN].tolist())
     whole = [set(question_pairs(graph, question)) <= held_out for question in graph.questions]
     assert 0.2 <= np.mean(whole) < 0.6  # a fifth of the questions, and those between two of them
     assert held_out == {
@@ -111,14 +111,14 @@ def test_a_question_is_held_out_with_every_pair_that_it_uses() -> None:
 
 def test_a_pair_is_never_wanted_for_training_once_a_question_holds_it_out() -> None:
     graph = hold_out(with_questions(3), share=0, ood_questions=["q1"])
-    assert list(parts(graph).values()) == [Part.TRAIN, Part.TEST, Part.TEST, Part.TRAIN]
+    assert list(parts(graph).values()) == [Split.TRAIN, Split.TEST, Split.TEST, Split.TRAIN]
 
 
 def test_questions_by_name_are_all_for_test_and_the_hash_gives_validation_only() -> None:
     graph = hold_out(with_questions(300), share=0.2, ood_questions=["q5", "q100"])
     named = {p for q in graph.questions if q.id in ("q5", "q100") for p in question_pairs(graph, q)}
-    assert set(graph.pair[graph.part == Part.TEST].tolist()) == named
-    assert (graph.part == Part.VALIDATION).sum() > 20
+    assert set(graph.pair[graph.part == Split.TEST].tolist()) == named
+    assert (graph.part == Split.VALIDATION).sum() > 20
     assert graph.holdout == {"unit": "question", "share": 0.2, "named_questions": ["q100", "q5"]}
 
 
@@ -126,16 +126,16 @@ def test_a_file_that_marks_facts_has_their_pairs_held_out_and_nothing_else() -> 
     graph = built([*BIG, ("e0", "r0", "another")])
     marked = np.arange(len(graph)) < 100
     graph = hold_out_marked(graph, marked)
-    held_out = graph.part != Part.TRAIN
+    held_out = graph.part != Split.TRAIN
     assert held_out.sum() == 101  # with the other object of the first pair
     assert held_out[marked].all()
     assert held_out[-1]
-    assert set(graph.part[marked].tolist()) == {Part.VALIDATION, Part.TEST}
+    assert set(graph.part[marked].tolist()) == {Split.VALIDATION, Split.TEST}
     assert graph.holdout["unit"] == "file"
 
 
 def test_no_hold_out_may_be_asked_for() -> None:
-    assert set(hold_out(built(BIG), share=0).part.tolist()) == {Part.TRAIN}
+    assert set(hold_out(built(BIG), share=0).part.tolist()) == {Split.TRAIN}
 
 
 @pytest.mark.parametrize("share", [-0.1, 1, 1.5, float("nan")])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from grokhop.graph.graph import Graph, GraphBuilder, Question
 from grokhop.graph.queries import LESS, LIVED_LONGER, MORE, SAME, Branch, Query
-from grokhop.inference.answering import Responder
+from grokhop.inference.answering import QuestionAnswerer
 from grokhop.models.base import Hops
 from grokhop.models.looped import LoopTransformer
 from grokhop.tasks.comparison import comparable
@@ -50,15 +50,15 @@ class Stub:
         self.tail = {(h, r): t for h, r, t in triples(graph)}
         self.names = [*(entity.key for entity in graph.entities), *graph.relations]
 
-    def hops(self, tokens: Tensor, due: Tensor) -> Hops:
+    def hops(self, tokens: Tensor, read_at: Tensor) -> Hops:
         entities = torch.full_like(tokens, -1)
         for row, line in enumerate(tokens.tolist()):
             self.rows.append(
-                [self.names[token] for token, loop in zip(line, due[row], strict=True) if loop != NEVER_DUE]
+                [self.names[token] for token, loop in zip(line, read_at[row], strict=True) if loop != NEVER_DUE]
             )
             ends: list[int] = []
             for position, token in enumerate(line):
-                loop = int(due[row, position])
+                loop = int(read_at[row, position])
                 if loop == GIVEN:
                     ends.append(token)
                 elif loop > GIVEN:
@@ -87,8 +87,8 @@ def branch(head: str, *relations: str, graph: Graph = GRAPH) -> Branch:
     return Branch(number, tuple(graph.relations.index(r) for r in relations))
 
 
-def responder_of(stub: Stub) -> Responder:
-    return Responder(stub.graph, cast(LoopTransformer, stub))
+def responder_of(stub: Stub) -> QuestionAnswerer:
+    return QuestionAnswerer(stub.graph, cast(LoopTransformer, stub))
 
 
 def compares(operator: str, one: str, two: str, *relations: str, graph: Graph = GRAPH) -> Query:

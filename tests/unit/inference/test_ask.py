@@ -20,7 +20,7 @@ from grokhop.training.train import train
 from tests.unit.evaluation.test_evaluate import Stub, follows_the_facts
 from tests.unit.inference.test_answering import Stub as Comparer
 
-SETTINGS = TrainSettings(model=ModelSettings(width=16, heads=2), batch_rows=16)
+SETTINGS = TrainSettings(model=ModelSettings(d_model=16, n_heads=2), batch_size=16)
 PEOPLE = [f"Person {chr(65 + i)}{chr(97 + i)}" for i in range(12)]
 
 

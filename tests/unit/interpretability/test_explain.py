@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from grokhop.cli.main import app
 from grokhop.config import Budget, ModelSettings, preset
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Graph, Part
-from grokhop.graph.paths import Chaining, Queries
+from grokhop.graph.graph import Graph, Split
+from grokhop.graph.paths import PathIndex, Queries
 from grokhop.interpretability.counterfactuals import corrupt, donors
 from grokhop.interpretability.explain import explain
 from grokhop.interpretability.faithfulness import score
@@ -22,7 +22,7 @@ from grokhop.interpretability.hooks import ATTENTION, HEADS, PARTS, RESIDUAL, Pl
 from grokhop.interpretability.logit_lens import lens, mean_lens, members
 from grokhop.interpretability.patching import Contrast, ablate, bridge_place, carried_over, trace
 from grokhop.interpretability.progress import Formation
-from grokhop.models.base import Model, Point
+from grokhop.models.base import HookPoint, Model
 from grokhop.models.gpt2 import Gpt2, Nodes
 from grokhop.models.looped import LoopTransformer
 from grokhop.runs.run import Run
@@ -36,12 +36,12 @@ SURE = 40.0
 """The logit of what is read out, where all others are 0."""
 
 GRAPH = random_graph(entities=30, relations=4, degree=3, holdout=0.1)
-CHAINING = Chaining(GRAPH)
+CHAINING = PathIndex(GRAPH)
 
 
 def two_hops(graph: Graph = GRAPH, most: int = 60) -> Queries:
-    paths = Chaining(graph).paths([np.ones(len(graph), bool)] * 2, limit=10_000, rng=np.random.default_rng(0))
-    queries, _ = Chaining(graph).queries(paths)
+    paths = PathIndex(graph).paths([np.ones(len(graph), bool)] * 2, limit=10_000, rng=np.random.default_rng(0))
+    queries, _ = PathIndex(graph).queries(paths)
     return queries.where(np.random.default_rng(1).permutation(len(queries))[:most])
 
 
@@ -52,18 +52,23 @@ class Facts(nn.Module):
 
     def __init__(self, graph: Graph, width: int) -> None:
         super().__init__()
-        self.residual, self.mixed, self.attended, self.thought = Point(), Point(), Point(), Point()
+        self.hook_resid_pre, self.hook_z, self.hook_attn_out, self.hook_mlp_out = (
+            HookPoint(),
+            HookPoint(),
+            HookPoint(),
+            HookPoint(),
+        )
         self.entities, self.width = len(graph.entities), width
         facts = zip(graph.head.tolist(), graph.relation.tolist(), graph.tail.tolist(), strict=True)
         self.table = {(h, self.entities + r): t for h, r, t in facts}
 
     def looked_up(self, here_ND: Tensor, before_ND: Tensor, row: Tensor, position: Tensor) -> Tensor:
-        fetched_ND = self.attended(self.mixed(before_ND[:, None], row, position).flatten(1), row, position)
+        fetched_ND = self.hook_attn_out(self.hook_z(before_ND[:, None], row, position).flatten(1), row, position)
         keys = zip(*(x.argmax(-1).tolist() for x in (fetched_ND, here_ND)), strict=True)
         found = torch.tensor([self.table.get(key, -1) for key in keys])
         object_ND = nn.functional.one_hot(found.clamp(min=0), self.width).float()
         object_ND = torch.where((found >= 0)[:, None], object_ND, here_ND)
-        return here_ND + fetched_ND + self.thought(object_ND - here_ND - fetched_ND, row, position)
+        return here_ND + fetched_ND + self.hook_mlp_out(object_ND - here_ND - fetched_ND, row, position)
 
 
 class Lookup(Facts):
@@ -77,7 +82,7 @@ class PlainLookup(Facts):
     """A layer of a plain decoder."""
 
     def forward(self, x_MD: Tensor, nodes: Nodes, chosen: Tensor | None = None) -> Tensor:
-        x_MD = self.residual(x_MD, nodes.row, nodes.position)
+        x_MD = self.hook_resid_pre(x_MD, nodes.row, nodes.position)
         some = nodes if chosen is None else nodes.where(chosen)
         before = some.path.gather(1, (some.position - 1).clamp(min=0)[:, None]).squeeze(1)
         return self.looked_up(x_MD if chosen is None else x_MD[chosen], x_MD[before], some.row, some.position)
@@ -92,7 +97,7 @@ def hand_built(graph: Graph = GRAPH, architecture: str = "loop") -> Any:
     """A model with one-hot embeddings and known layers: the loop with one, a plain decoder with two."""
     vocabulary = Vocabulary.of(graph).size
     width = 4 * -(-vocabulary // 4)
-    settings = ModelSettings(architecture=architecture, width=width, heads=1)
+    settings = ModelSettings(architecture=architecture, d_model=width, n_heads=1)
     model: Any = {"loop": LoopTransformer, "gpt2": Gpt2}[architecture](settings, vocabulary=vocabulary)
     with torch.no_grad():
         model.embedding.weight.copy_(torch.eye(width)[:vocabulary])
@@ -110,7 +115,7 @@ both = pytest.mark.parametrize("architecture", ["loop", "gpt2"])
 def small(architecture: str, layers: int) -> Any:
     """A model of random weights, none of them so small that nothing would depend on it."""
     torch.manual_seed(0)
-    settings = ModelSettings(architecture=architecture, width=16, heads=2, layers=layers)
+    settings = ModelSettings(architecture=architecture, d_model=16, n_heads=2, n_layers=layers)
     model = {"loop": LoopTransformer, "gpt2": Gpt2}[architecture](settings, vocabulary=Vocabulary.of(GRAPH).size)
     for weight in model.parameters():
         nn.init.normal_(weight, std=0.5)
@@ -221,9 +226,9 @@ class Recaller(Lookup):
             right = self.table.get((head, here), 0)
             named.append((right + 1) % self.entities if p == 1 else self.by_heart.get((head, here), 0))
         h_ND = nn.functional.one_hot(torch.tensor(named), self.width).float()
-        self.mixed(h_ND[:, None], row, position)
-        self.attended(h_ND, row, position)
-        return self.thought(h_ND, row, position)
+        self.hook_z(h_ND[:, None], row, position)
+        self.hook_attn_out(h_ND, row, position)
+        return self.hook_mlp_out(h_ND, row, position)
 
 
 def test_a_model_that_recalls_is_right_for_the_wrong_reason_and_the_examples_say_so() -> None:
@@ -274,7 +279,7 @@ def test_a_donor_leads_to_the_same_bridge_from_another_head_by_another_relation(
     if tails == 2:  # so that some pairs have one end, and others two
         graph = graph.where(np.arange(len(graph)) % 3 > 0)
     queries = two_hops(graph, most=200)
-    places, others = donors(Chaining(graph), queries, np.random.default_rng(0))
+    places, others = donors(PathIndex(graph), queries, np.random.default_rng(0))
     assert len(places) >= 20
     for place, i in zip(places.tolist(), range(len(others)), strict=True):
         assert queries.head[place] != others.head[i]
@@ -289,7 +294,7 @@ def test_a_donor_leads_to_the_same_bridge_from_another_head_by_another_relation(
 
 def test_queries_that_have_no_counterpart_are_left_out() -> None:
     lonely = built([("a", "r", "b"), ("b", "s", "c")])
-    chaining = Chaining(lonely)
+    chaining = PathIndex(lonely)
     queries = two_hops(lonely)
     assert len(queries) == 1
     for position in range(3):
@@ -309,7 +314,7 @@ def contrasted(position: int = 0) -> tuple[Any, Any]:
 @any_model
 def test_watching_changes_no_answer_and_leaves_no_hook(architecture: str, layers: int) -> None:
     model, (rows, _) = small(architecture, layers), contrasted()
-    before = last_logits(model(torch.from_numpy(rows.tokens), torch.from_numpy(rows.due)))
+    before = last_logits(model(torch.from_numpy(rows.tokens), torch.from_numpy(rows.read_at)))
     torch.testing.assert_close(watch(model, rows).last_logits(), before)
     assert not any(module._forward_hooks for module in model.modules())
 
@@ -353,7 +358,7 @@ def test_the_lens_at_the_last_depth_is_the_answer_of_a_plain_decoder() -> None:
     # After its first layer it says what a decoder with that layer alone would answer.
     shallow = small("gpt2", 3)
     shallow.layers = shallow.layers[:1]
-    (read,) = shallow(torch.from_numpy(rows.tokens), torch.from_numpy(rows.due))
+    (read,) = shallow(torch.from_numpy(rows.tokens), torch.from_numpy(rows.read_at))
     torch.testing.assert_close(found[1, 1], read.logits[read.position == 1].softmax(-1))
 
 
@@ -362,10 +367,10 @@ def test_a_patch_through_nnsight_comes_to_the_same_number(architecture: str, lay
     nnsight = pytest.importorskip("nnsight", reason="nnsight is an extra: pip install 'grokhop[explain]'")
     model, (clean, corrupted) = small(architecture, layers), contrasted()
     source = watch(model, clean)
-    tokens, due = torch.from_numpy(corrupted.tokens), torch.from_numpy(corrupted.due)
+    tokens, read_at = torch.from_numpy(corrupted.tokens), torch.from_numpy(corrupted.read_at)
     opened = nnsight.NNsight(model)
-    with opened.trace(tokens, due):
-        stream = opened.layers[0].residual.output.view(*tokens.shape, -1)
+    with opened.trace(tokens, read_at):
+        stream = opened.layers[0].hook_resid_pre.output.view(*tokens.shape, -1)
         stream[:, 0] = source.values[RESIDUAL, 0][:, 0]
         read_outs = opened.output.save()
     ours = last_logits(patch(model, corrupted, source, [Place(RESIDUAL, 0, 0)]))
@@ -394,7 +399,7 @@ def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy run that kept snapshots, grokked or not."""
     folder = tmp_path_factory.mktemp("explain")
     random_graph(entities=40, relations=4, degree=4, holdout=0.2).write(folder / "graph")
-    settings = preset("toy", changes=["snapshots=4", "model.width=32"])
+    settings = preset("toy", changes=["checkpoints_per_decade=4", "model.d_model=32"])
     train(folder / "graph", folder / "run", settings=settings, preset="toy", budget=Budget(steps=60), threads=1)
     return folder / "run"
 
@@ -423,7 +428,7 @@ def numbers(queries: Queries) -> set[tuple[int, ...]]:
 def test_no_test_query_and_no_fact_held_out_for_test_is_asked_while_a_circuit_forms(toy_run: Path) -> None:
     run = Run.read(toy_run)
     graph, made = run.graph, run.compositions
-    asked = Formation(Chaining(graph), made)
+    asked = Formation(PathIndex(graph), made)
     sets = {name: numbers(queries) for name, queries in asked.sets.items()}
     assert not sets["train"] & (sets["id"] | sets["ood"])
     facts = zip(graph.head.tolist(), graph.relation.tolist(), graph.tail.tolist(), graph.part.tolist(), strict=True)
@@ -438,7 +443,7 @@ def test_no_test_query_and_no_fact_held_out_for_test_is_asked_while_a_circuit_fo
         for h, first, second in found:
             bridges = ends[h, first]
             parts = {part for t, part in bridges} | {part for t, _ in bridges for _, part in ends.get((t, second), ())}
-            assert Part.TEST not in parts
+            assert Split.TEST not in parts
 
 
 def test_what_is_explained_is_written_and_is_what_others_rely_on(toy_run: Path, explained: dict[str, Any]) -> None:
@@ -452,7 +457,7 @@ def test_what_is_explained_is_written_and_is_what_others_rely_on(toy_run: Path, 
 
 def test_a_run_without_queries_out_of_distribution_is_explained_in_distribution(tmp_path: Path) -> None:
     random_graph(entities=30, relations=4, degree=4, holdout=0.0).write(tmp_path / "graph")
-    settings = preset("toy", changes=["model.width=32", "snapshots=1"])
+    settings = preset("toy", changes=["model.d_model=32", "checkpoints_per_decade=1"])
     train(tmp_path / "graph", tmp_path / "run", settings=settings, preset="toy", budget=Budget(steps=20), threads=1)
     found = explain(tmp_path / "run", threads=1)
     assert found["bridge_named"] is None

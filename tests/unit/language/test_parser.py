@@ -11,7 +11,7 @@ from grokhop.core.errors import InputError
 from grokhop.datasets import two_wiki
 from grokhop.graph.graph import Entity, Graph, GraphBuilder, Question
 from grokhop.graph.queries import LESS, LIVED_LONGER, SAME, Query
-from grokhop.language.parser import Understander
+from grokhop.language.parser import QuestionParser
 
 FACTS = [
     ("The Reed and the Stone", "director", "Mira Vale"),
@@ -44,7 +44,7 @@ def graph_of(facts: list[tuple[str, str, str]]) -> Graph:
 
 
 GRAPH = graph_of(FACTS)
-UNDERSTANDER = Understander(GRAPH)
+UNDERSTANDER = QuestionParser(GRAPH)
 
 
 def read(text: str) -> str:
@@ -114,7 +114,7 @@ def test_the_type_of_a_question_is_that_of_its_query(text: str, kind: str, wants
 def test_facts_that_an_augmentation_made_up_do_not_choose_the_path() -> None:
     tomo, father, jon = 3, GRAPH.relations.index("father"), 12
     made = GRAPH.extended([(tomo, father, jon)], source="augment:graph")
-    understood = Understander(made).understand("Who is the father of Tomo Reed?")
+    understood = QuestionParser(made).understand("Who is the father of Tomo Reed?")
     assert understood.query.describe(made) == "Tomo Reed / mother / spouse"
 
 
@@ -125,11 +125,11 @@ def test_two_of_one_name_are_told_apart_by_their_facts_or_by_the_reader() -> Non
         builder.fact(key, "mother", other)
     builder.fact("a", "father", "b")
     graph = builder.build()
-    assert Understander(graph).understand("Who is Jan Reed's father?").query.branches[0].head == 0
+    assert QuestionParser(graph).understand("Who is Jan Reed's father?").query.branches[0].head == 0
     with pytest.raises(InputError, match=r"'Jan Reed' may be any of 'Jan Reed \(a\)', 'Jan Reed \(c\)'"):
-        Understander(graph).understand("Who is Jan Reed's mother?")
+        QuestionParser(graph).understand("Who is Jan Reed's mother?")
     with pytest.raises(InputError, match="may be any of"):
-        Understander(graph).understand("Jan Reed / mother")
+        QuestionParser(graph).understand("Jan Reed / mother")
 
 
 def test_a_slip_in_a_name_is_forgiven_and_told() -> None:
@@ -191,7 +191,7 @@ WORDS = st.sampled_from(
 def test_lives_cannot_be_compared_without_both_dates() -> None:
     graph = graph_of([("Mira", "date of birth", "1900"), ("Reed", "date of birth", "1901")])
     with pytest.raises(InputError, match="no relation 'date of death'"):
-        Understander(graph).understand("Who lived longer, Mira or Reed?")
+        QuestionParser(graph).understand("Who lived longer, Mira or Reed?")
 
 
 def test_letters_that_only_a_pattern_takes_for_others_are_read() -> None:
@@ -215,7 +215,7 @@ def test_every_written_path_is_read_back(relations: list[str], entity: Entity) -
 
 def test_every_question_of_the_sample_is_understood_as_its_evidences_say(two_wiki_sample: Path) -> None:
     graph = two_wiki.read([two_wiki_sample])
-    understander = Understander(graph)
+    understander = QuestionParser(graph)
     wrong = [q.text for q in graph.questions if not is_right(understander.understand(q.text).query, q)]
     assert wrong == []
     assert Counter(understander.understand(q.text).query.operator is None for q in graph.questions)[True] == 203

@@ -14,7 +14,7 @@ from grokhop.tasks.encoding import GIVEN, NEVER_DUE
 VOCABULARY = 11
 
 
-SMALL = ModelSettings(architecture="gpt2", width=16, heads=2, layers=2)
+SMALL = ModelSettings(architecture="gpt2", d_model=16, n_heads=2, n_layers=2)
 
 
 def model_of(**shape: int) -> Gpt2:
@@ -51,30 +51,32 @@ def test_the_same_token_is_another_at_another_position() -> None:
 
 def test_only_the_due_positions_are_read_out_all_at_once() -> None:
     model = model_of()
-    due = torch.tensor([[GIVEN, 1, 2, NEVER_DUE], [GIVEN, NEVER_DUE, NEVER_DUE, 3]])
-    (read,) = model(TOKENS, due)
+    read_at = torch.tensor([[GIVEN, 1, 2, NEVER_DUE], [GIVEN, NEVER_DUE, NEVER_DUE, 3]])
+    (read,) = model(TOKENS, read_at)
     assert list(zip(read.row.tolist(), read.position.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 3)]
     torch.testing.assert_close(read.logits, at_all(model, TOKENS)[read.row, read.position])
 
 
 def test_rows_that_begin_alike_share_their_states_and_nothing_else_changes() -> None:
     """In training each prefix is computed once; answers and gradients are those of rows on their own."""
-    model = model_of(layers=3)
+    model = model_of(n_layers=3)
     tokens = torch.tensor([[1, 8, 9, 2], [1, 8, 9, 3], [1, 8, 10, 2], [1, 9, 9, 2], [2, 8, 9, 2], [1, 8, 9, 2]])
-    due = torch.tensor(
+    read_at = torch.tensor(
         [[GIVEN, 1, 1, 1]] * 3 + [[GIVEN, 1, NEVER_DUE, NEVER_DUE], [GIVEN, NEVER_DUE, 1, 1], [GIVEN, 1, 1, 1]]
     )
-    assert len(Nodes.of(tokens, due, shared=True).row) == 12 < len(Nodes.of(tokens, due, shared=False).row) == 22
+    assert (
+        len(Nodes.of(tokens, read_at, shared=True).row) == 12 < len(Nodes.of(tokens, read_at, shared=False).row) == 22
+    )
     found = []
     for mode in (True, False):
-        (read,) = model.train(mode)(tokens, due)
+        (read,) = model.train(mode)(tokens, read_at)
         gradients = torch.autograd.grad((read.logits**2).sum(), list(model.parameters()), allow_unused=True)
         found.append((read.row, read.position, read.logits, *(g for g in gradients if g is not None)))
     torch.testing.assert_close(*found, atol=1e-5, rtol=1e-4)
 
 
 def test_layers_that_are_applied_twice_are_those_of_a_model_that_holds_them_twice() -> None:
-    shared, spelled_out = model_of(repeats=2), model_of(layers=4)
+    shared, spelled_out = model_of(repeats=2), model_of(n_layers=4)
     for name in ("embedding", "position", "final_norm"):
         getattr(spelled_out, name).load_state_dict(getattr(shared, name).state_dict())
     for place, layer in enumerate(spelled_out.layers):
@@ -85,13 +87,13 @@ def test_layers_that_are_applied_twice_are_those_of_a_model_that_holds_them_twic
 def test_the_full_preset_has_the_published_shape_and_number_of_parameters() -> None:
     """124 million with GPT-2's 50,257 tokens and 1,024 positions; 85 million of them in twelve layers, here eight."""
     settings = preset("paper-full").model
-    assert (settings.layers, settings.width, settings.heads) == (8, 768, 12)
-    layer = Gpt2(ModelSettings(architecture="gpt2", width=768, heads=12), vocabulary=2).layers[0]
+    assert (settings.n_layers, settings.d_model, settings.n_heads) == (8, 768, 12)
+    layer = Gpt2(ModelSettings(architecture="gpt2", d_model=768, n_heads=12), vocabulary=2).layers[0]
     assert sum(p.numel() for p in layer.parameters()) == 7_087_872  # as in transformers' GPT2Block
 
 
 def test_weights_begin_as_published() -> None:
-    model = model_of(width=256, heads=4, layers=3)
+    model = model_of(d_model=256, n_heads=4, n_layers=3)
     named = dict(model.named_parameters())
     assert all(bool((p == 0).all()) for name, p in named.items() if name.endswith("bias"))
     for name, p in named.items():

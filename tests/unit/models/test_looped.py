@@ -20,7 +20,7 @@ VOCABULARY = 23
 def model_of(layers: int = 1, *, seed: int = 0) -> LoopTransformer:
     """A model whose every weight is random, gains too, so that each is seen to be used."""
     torch.manual_seed(seed)
-    model = LoopTransformer(ModelSettings(width=16, heads=2, layers=layers), vocabulary=VOCABULARY)
+    model = LoopTransformer(ModelSettings(d_model=16, n_heads=2, n_layers=layers), vocabulary=VOCABULARY)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim == 1:
@@ -70,8 +70,8 @@ def turned(x: Tensor, place: int) -> Tensor:
 def plain_decoder(model: LoopTransformer, x_TD: Tensor) -> Tensor:
     """(T, V) logits of one row of embeddings by a plain pre-norm decoder with the model's weights."""
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
-    heads, K = model.settings.heads, model.settings.width // model.settings.heads
-    for i in range(model.settings.layers):
+    heads, K = model.settings.n_heads, model.settings.d_model // model.settings.n_heads
+    for i in range(model.settings.n_layers):
         w = {name.removeprefix(f"layers.{i}."): weight for name, weight in weights.items()}
         normed = [norm(x, w["attention_norm.weight"]) for x in x_TD]
         after = []
@@ -93,14 +93,14 @@ def plain_decoder(model: LoopTransformer, x_TD: Tensor) -> Tensor:
     return final @ weights["embedding.weight"].T
 
 
-def looped_decoder(model: LoopTransformer, tokens: Tensor, due: Tensor) -> Tensor:
+def looped_decoder(model: LoopTransformer, tokens: Tensor, read_at: Tensor) -> Tensor:
     """(T, V) logits of one row: the plain decoder run once for each loop, due positions replaced between."""
     E = model.embedding.weight.detach()
     x_TD = E[tokens]
     table = torch.full((len(tokens), VOCABULARY), math.nan)
-    for loop in range(1, int(due.max()) + 1):
+    for loop in range(1, int(read_at.max()) + 1):
         logits = plain_decoder(model, x_TD)
-        for place in torch.nonzero(due == loop).flatten().tolist():
+        for place in torch.nonzero(read_at == loop).flatten().tolist():
             table[place] = logits[place]
             x_TD[place] = logits[place].softmax(0) @ E
     return table
@@ -119,21 +119,21 @@ def test_with_every_position_due_at_once_it_is_a_plain_decoder(layers: int) -> N
 @pytest.mark.parametrize("hops", [2, 3])
 def test_a_loop_is_the_plain_decoder_over_what_the_loop_before_read_out(layers: int, hops: int) -> None:
     model = model_of(layers)
-    tokens, due = chains(5, hops)
-    expected = torch.stack([looped_decoder(model, *row) for row in zip(tokens, due, strict=True)])
-    found = in_table(model(tokens, due), tokens.shape)
+    tokens, read_at = chains(5, hops)
+    expected = torch.stack([looped_decoder(model, *row) for row in zip(tokens, read_at, strict=True)])
+    found = in_table(model(tokens, read_at), tokens.shape)
     assert_close(found, expected)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_later_token_never_changes_an_earlier_answer(layers: int) -> None:
     model = model_of(layers)
-    tokens, due = chains(6, 3)
-    whole = in_table(model(tokens, due), tokens.shape)
+    tokens, read_at = chains(6, 3)
+    whole = in_table(model(tokens, read_at), tokens.shape)
     for place in range(1, 4):
         changed = tokens.clone()
         changed[:, place:] = (changed[:, place:] + 7) % VOCABULARY
-        found = in_table(model(changed, due), tokens.shape)
+        found = in_table(model(changed, read_at), tokens.shape)
         assert_close(found[:, :place], whole[:, :place])
         assert not torch.allclose(found[:, place], whole[:, place])
 
@@ -155,29 +155,29 @@ def test_padding_and_longer_neighbours_change_nothing(layers: int) -> None:
 
 def test_the_answers_of_a_row_do_not_depend_on_the_other_rows_of_its_batch() -> None:
     model = model_of(2)
-    tokens, due = chains(8, 3)
-    together = in_table(model(tokens, due), tokens.shape)
+    tokens, read_at = chains(8, 3)
+    together = in_table(model(tokens, read_at), tokens.shape)
     for i in range(8):
-        alone = in_table(model(tokens[i : i + 1], due[i : i + 1]), (1, 4))
+        alone = in_table(model(tokens[i : i + 1], read_at[i : i + 1]), (1, 4))
         assert_close(alone[0], together[i])
 
 
 def test_each_position_is_read_out_once_in_its_loop_and_a_given_one_never() -> None:
     tokens = random_rows(3, 4)
-    due = torch.tensor([[GIVEN, 1, 2, 3], [GIVEN, 1, 2, NEVER_DUE], [GIVEN, 1, NEVER_DUE, NEVER_DUE]])
-    read_outs = model_of()(tokens, due)
+    read_at = torch.tensor([[GIVEN, 1, 2, 3], [GIVEN, 1, 2, NEVER_DUE], [GIVEN, 1, NEVER_DUE, NEVER_DUE]])
+    read_outs = model_of()(tokens, read_at)
     assert [(read.loop, len(read.logits)) for read in read_outs] == [(1, 3), (2, 2), (3, 1)]
     for read in read_outs:
         places = list(zip(read.row.tolist(), read.position.tolist(), strict=True))
-        assert places == [tuple(place) for place in torch.nonzero(due == read.loop).tolist()]
+        assert places == [tuple(place) for place in torch.nonzero(read_at == read.loop).tolist()]
         assert read.logits.shape[1] == VOCABULARY
 
 
 def test_gradients_reach_every_weight() -> None:
     model = model_of(2)
-    tokens, due = chains(6, 2)
+    tokens, read_at = chains(6, 2)
     targets = torch.cat([torch.full((6, 1), NO_TARGET), random_rows(6, 2, seed=2)], dim=1)
-    loss(model(tokens, due), targets).backward()  # type: ignore[no-untyped-call]
+    loss(model(tokens, read_at), targets).backward()  # type: ignore[no-untyped-call]
     for name, weight in model.named_parameters():
         assert weight.grad is not None, name
         assert weight.grad.abs().sum() > 0, name
@@ -195,9 +195,9 @@ def test_the_answer_of_a_later_hop_teaches_the_hop_before_it() -> None:
 def test_the_loss_is_the_sum_over_loops_of_the_mean_negative_log_probability() -> None:
     model = model_of()
     tokens = random_rows(3, 3)
-    due = torch.tensor([[GIVEN, 1, 2], [GIVEN, 1, 2], [GIVEN, 1, NEVER_DUE]])
+    read_at = torch.tensor([[GIVEN, 1, 2], [GIVEN, 1, 2], [GIVEN, 1, NEVER_DUE]])
     targets = torch.tensor([[NO_TARGET, 4, 5], [NO_TARGET, 6, 7], [NO_TARGET, 8, NO_TARGET]])
-    table = in_table(model(tokens, due), tokens.shape).detach().double().numpy()
+    table = in_table(model(tokens, read_at), tokens.shape).detach().double().numpy()
 
     def surprise(row: int, place: int) -> float:
         logits = table[row, place]
@@ -205,20 +205,20 @@ def test_the_loss_is_the_sum_over_loops_of_the_mean_negative_log_probability() -
 
     first = np.mean([surprise(row, 1) for row in range(3)])
     second = np.mean([surprise(row, 2) for row in range(2)])
-    found = float(loss(model(tokens, due), targets).detach())
+    found = float(loss(model(tokens, read_at), targets).detach())
     assert found == pytest.approx(first + second, rel=1e-5)
 
 
 def test_the_hop_trace_names_the_likeliest_token_of_each_due_position() -> None:
     model = model_of()
     tokens = random_rows(4, 3)
-    due = torch.tensor([[GIVEN, 1, 2]] * 3 + [[GIVEN, 1, NEVER_DUE]])
-    hops = model.hops(tokens, due)
-    table = in_table(model(tokens, due), tokens.shape).detach().softmax(-1)
+    read_at = torch.tensor([[GIVEN, 1, 2]] * 3 + [[GIVEN, 1, NEVER_DUE]])
+    hops = model.hops(tokens, read_at)
+    table = in_table(model(tokens, read_at), tokens.shape).detach().softmax(-1)
     assert hops.entity.shape == hops.probability.shape == tokens.shape
     for row in range(4):
         for place in range(3):
-            if due[row, place] > 0:
+            if read_at[row, place] > 0:
                 assert hops.entity[row, place] == table[row, place].argmax()
                 assert hops.probability[row, place] == pytest.approx(float(table[row, place].max()), rel=1e-5)
             else:
@@ -227,14 +227,14 @@ def test_the_hop_trace_names_the_likeliest_token_of_each_due_position() -> None:
 
 
 def test_a_width_that_the_heads_do_not_divide_is_refused() -> None:
-    with pytest.raises(ValueError, match="width must be a multiple"):
-        ModelSettings(width=20, heads=4)
+    with pytest.raises(ValueError, match="d_model must be a multiple"):
+        ModelSettings(d_model=20, n_heads=4)
 
 
 def test_a_position_due_later_than_one_loop_after_the_one_before_carries_its_state_on() -> None:
     model, tokens = model_of(), random_rows(1, 3)
-    due = torch.tensor([[GIVEN, 1, 3]])
-    read_outs = model(tokens, due)
+    read_at = torch.tensor([[GIVEN, 1, 3]])
+    read_outs = model(tokens, read_at)
     assert [(read.loop, read.position.tolist()) for read in read_outs] == [(1, [1]), (3, [2])]
     x_TD = model.embedding(tokens)
     first = model.read_out(model.block(x_TD, torch.tensor([0]), torch.tensor([1])))
@@ -258,8 +258,8 @@ def after_loop(model: LoopTransformer, x_BTD: Tensor, *places: int) -> Tensor:
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_carried_position_keeps_what_the_block_gave_in_its_loop_and_is_never_read_out(layers: int) -> None:
     model, tokens = model_of(layers), random_rows(3, 6)
-    due = torch.tensor([COMPARISON] * 3)
-    read_outs = model(tokens, due)
+    read_at = torch.tensor([COMPARISON] * 3)
+    read_outs = model(tokens, read_at)
     assert [(read.loop, read.position.tolist()) for read in read_outs] == [(1, [1, 4] * 3), (3, [5] * 3)]
     x_BTD = model.embedding(tokens)
     ends = model.read_out(after_loop(model, x_BTD, 1, 4))
@@ -278,7 +278,7 @@ def test_what_a_carried_position_holds_is_seen_by_the_answer_behind_it() -> None
     model, tokens = model_of(), random_rows(2, 6)
     held, padded = torch.tensor([COMPARISON] * 2), torch.tensor([COMPARISON] * 2)
     padded[:, 2] = NEVER_DUE
-    one, other = (in_table(model(tokens, due), tokens.shape) for due in (held, padded))
+    one, other = (in_table(model(tokens, read_at), tokens.shape) for read_at in (held, padded))
     assert_close(one[:, :5], other[:, :5])
     assert not torch.allclose(one[:, 5], other[:, 5])
 
@@ -320,7 +320,7 @@ def test_comparisons_are_answered_alike_alone_and_padded_beside_longer_rows() ->
 
 def test_a_loop_in_which_no_position_is_due_adds_nothing_to_the_loss() -> None:
     model, tokens = model_of(), random_rows(2, 3)
-    due = torch.tensor([[GIVEN, GIVEN, 2]] * 2)
-    found = loss(model(tokens, due), torch.tensor([[NO_TARGET, NO_TARGET, 4]] * 2))
+    read_at = torch.tensor([[GIVEN, GIVEN, 2]] * 2)
+    found = loss(model(tokens, read_at), torch.tensor([[NO_TARGET, NO_TARGET, 4]] * 2))
     assert found.isfinite()
     assert found > 0

@@ -23,7 +23,7 @@ from grokhop.export.huggingface import export
 from grokhop.inference.loading import load_model
 from grokhop.models.pretrained import Pretrained, layers_of, read_shape
 from grokhop.models.registry import finished_model
-from grokhop.runs.metrics import Look
+from grokhop.runs.metrics import EvalRecord
 from grokhop.runs.run import PRETRAINED, Run
 from grokhop.tasks.encoding import GIVEN, NEVER_DUE
 from grokhop.tasks.vocabulary import Vocabulary, token_labels
@@ -77,7 +77,7 @@ def checkpoint(folder: Path, kind: str = "gpt2", *, layers: int = 3) -> Path:
 
 
 def settings_of(folder: Path, *, layers: int = 0, fresh: bool = False) -> ModelSettings:
-    return ModelSettings(architecture="pretrained", layers=layers, pretrained=str(folder), fresh=fresh)
+    return ModelSettings(architecture="pretrained", n_layers=layers, pretrained=str(folder), random_init=fresh)
 
 
 def model_of(folder: Path, labels: Sequence[str] = LABELS, **settings: Any) -> Pretrained:
@@ -191,9 +191,9 @@ def test_no_position_sees_what_comes_after_it_nor_what_stands_behind_a_row(folde
 
 def test_only_the_due_positions_are_read_out_all_at_once(folder: Path) -> None:
     model = model_of(folder)
-    due = torch.tensor([[GIVEN, 1, 2, NEVER_DUE], [GIVEN, NEVER_DUE, NEVER_DUE, 3]])
+    read_at = torch.tensor([[GIVEN, 1, 2, NEVER_DUE], [GIVEN, NEVER_DUE, NEVER_DUE, 3]])
     with torch.no_grad():
-        (read,) = model(TOKENS, due)
+        (read,) = model(TOKENS, read_at)
     assert list(zip(read.row.tolist(), read.position.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 3)]
     torch.testing.assert_close(read.logits, at_all(model)[read.row, read.position])
 
@@ -222,7 +222,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def words_of(graph: Path, run: Path, folder: Path | str, *more: str) -> list[str | Path]:
     named = ["--set", f"model.pretrained={folder}"] if folder else []
-    settings = [*named, "--set", "batch_rows=16", "--set", "evaluate_every=2", *more]
+    settings = [*named, "--set", "batch_size=16", "--set", "evaluate_every=2", *more]
     return ["train", graph, "--preset", "gpt2", *settings, "-o", run, "--threads", "1", "--json"]
 
 
@@ -230,7 +230,7 @@ def test_a_run_goes_on_and_is_asked_where_the_checkpoint_is_gone(
     graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = checkpoint(tmp_path / "published", "llama")
-    changes = ("--set", "model.layers=2")
+    changes = ("--set", "model.n_layers=2")
     straight, stopped = (words_of(graph, tmp_path / name, folder, *changes) for name in ("straight", "run"))
     assert cli(*straight, "--budget", "8 steps").exit_code == 0
     with monkeypatch.context() as patched:
@@ -254,7 +254,7 @@ class StoppedError(Exception):
 def stopping(keep: Callable[..., None], *, step: int) -> Callable[..., None]:
     """Keep the checkpoint of a step, and go no further."""
 
-    def kept(trainer: Trainer, look: Look) -> None:
+    def kept(trainer: Trainer, look: EvalRecord) -> None:
         keep(trainer, look)
         if trainer.step == step:
             raise StoppedError
@@ -262,7 +262,9 @@ def stopping(keep: Callable[..., None], *, step: int) -> Callable[..., None]:
     return kept
 
 
-@pytest.mark.parametrize("changes", [["optimizer=muon"], ["precision=bfloat16"], ["model.fresh=true", "prefixes=true"]])
+@pytest.mark.parametrize(
+    "changes", [["optimizer=muon"], ["precision=bfloat16"], ["model.random_init=true", "prefixes=true"]]
+)
 def test_it_is_trained_in_any_way_that_others_are(
     graph: Path, folder: Path, tmp_path: Path, changes: list[str]
 ) -> None:
@@ -303,7 +305,7 @@ def test_training_changes_the_weights_and_a_finished_run_has_them(graph: Path, g
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "gpt_neox"])
 def test_a_run_is_exported_as_a_model_of_its_own_class(graph: Path, tmp_path: Path, kind: str) -> None:
     folder = checkpoint(tmp_path / "published", kind)
-    changes = ("--set", "model.layers=1")
+    changes = ("--set", "model.n_layers=1")
     assert cli(*words_of(graph, tmp_path / "run", folder, *changes), "--budget", "3 steps").exit_code == 0
     rmtree(folder)
     result = export(tmp_path / "run", tmp_path / "out")
@@ -332,7 +334,7 @@ def test_a_run_is_exported_as_a_model_of_its_own_class(graph: Path, tmp_path: Pa
         ("", (), "--set model.pretrained=NAME_OR_FOLDER"),
         ("./nowhere", (), "there is no such folder"),
         ("nobody/nothing", (), "model.pretrained=nobody/nothing: no causal language model can be read"),
-        ("FOLDER", ("--set", "model.layers=4"), "model.layers=4: .* has no more than 3 layers"),
+        ("FOLDER", ("--set", "model.n_layers=4"), "model.n_layers=4: .* has no more than 3 layers"),
     ],
 )
 def test_a_mistake_is_said_in_one_line_before_anything_is_made(
@@ -381,7 +383,7 @@ def of_nothing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (without_weights, "holds no weights: --set model.fresh=true"),
+        (without_weights, "holds no weights: --set model.random_init=true"),
         (with_damaged_weights, "no causal language model can be read there"),
         (with_a_layer_less, "lacks 12 weights of its own shape, such as transformer.h.3"),
         (without_tokenizer, "has no tokenizer"),
@@ -431,7 +433,7 @@ def test_a_real_model_knows_its_words_and_keeps_what_it_knows_of_them(smollm2: P
     best = likely.max(-1)
     assert tokenizer.decode(best.indices) == " Paris" and best.values > 0.5
     words = [" Paris", " Rome", " banana", "The", " capital", " of", " France", " is"]
-    settings = ModelSettings(architecture="pretrained", layers=0, pretrained=str(smollm2))
+    settings = ModelSettings(architecture="pretrained", n_layers=0, pretrained=str(smollm2))
     ours = Pretrained(settings, vocabulary=len(words), labels=words)
     logits = at_all(ours, torch.tensor([[3, 4, 5, 6, 7]]))[0, -1]
     (its,) = zip(*(tokenizer(word, add_special_tokens=False)["input_ids"] for word in words), strict=True)
@@ -442,7 +444,7 @@ def test_a_real_model_knows_its_words_and_keeps_what_it_knows_of_them(smollm2: P
 
 @pytest.mark.slow
 def test_a_real_model_of_two_layers_is_trained(graph: Path, smollm2: Path, tmp_path: Path) -> None:
-    result = cli(*words_of(graph, tmp_path / "run", smollm2, "--set", "model.layers=2"), "--budget", "3 steps")
+    result = cli(*words_of(graph, tmp_path / "run", smollm2, "--set", "model.n_layers=2"), "--budget", "3 steps")
     assert result.exit_code == 0, result.exception
     run = Run.read(tmp_path / "run")
     assert json.loads((run.path / PRETRAINED / "config.json").read_text())["num_hidden_layers"] == 2

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from grokhop.core.errors import InputError
 from grokhop.datasets import triples, worldfacts
-from grokhop.graph.graph import Graph, GraphBuilder, Part
+from grokhop.graph.graph import Graph, GraphBuilder, Split
 from grokhop.graph.splits import hold_out
 from grokhop.phi.report import measure
 
@@ -93,11 +93,11 @@ def test_worldfacts_passes_without_augmentation() -> None:
 @settings(max_examples=40, deadline=None)
 def test_hold_out_changes_the_trainable_numbers_only(facts: list[Fact], seed: int) -> None:
     graph = graph_of(facts)
-    part = np.random.default_rng(seed).integers(0, len(Part), len(graph)).astype(np.int8)
+    part = np.random.default_rng(seed).integers(0, len(Split), len(graph)).astype(np.int8)
     held_out = replace(graph, part=part)
     before, after = measure(graph), measure(held_out)
     assert {**after, "trainable": 0, "verdict": 0} == {**before, "trainable": 0, "verdict": 0}
-    left = [fact for fact, p in zip(facts, part, strict=True) if p == Part.TRAIN]
+    left = [fact for fact, p in zip(facts, part, strict=True) if p == Split.TRAIN]
     assert after["trainable"]["facts"] == len(left)
     assert after["trainable"]["paths"] == len(listed_paths(left, 2))
     assert after["denominator"] == "all facts"

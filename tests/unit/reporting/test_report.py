@@ -23,7 +23,7 @@ from grokhop.reporting import report
 from grokhop.reporting.curves import curves
 from grokhop.reporting.plot import MOST_RELATIONS
 from grokhop.reporting.reproduce import commands
-from grokhop.runs.metrics import Look, keep_looks, summary
+from grokhop.runs.metrics import EvalRecord, keep_looks, summary
 from grokhop.runs.run import Run
 
 HOSTILE = "<script>alert('pwned')</script>"
@@ -79,7 +79,13 @@ def run_manifest(seeds: int) -> dict[str, Any]:
     return {
         "kind": "run",
         "schema_version": 1,
-        "settings": {"model": {"width": 64}, "hops": 2, "batch_rows": 256, "evaluate_every": 25, "cooldown_steps": 50},
+        "settings": {
+            "model": {"d_model": 64},
+            "hops": 2,
+            "batch_size": 256,
+            "evaluate_every": 25,
+            "cooldown_steps": 50,
+        },
         "preset": "toy",
         "budget": {"seconds": 300.0, "steps": 10**9},
         "seeds": seeds,
@@ -91,11 +97,11 @@ def run_manifest(seeds: int) -> dict[str, Any]:
     }
 
 
-def look(step: int, share: float, *, ood: float | None) -> Look:
+def look(step: int, share: float, *, ood: float | None) -> EvalRecord:
     cells = {"2": {"II": share}, "3": {"0": share / 2}}
     accuracies: dict[str, Any] = {"train": share, "id": share, "ood": ood, "cells": cells}
     times = {"step": step, "seconds": step / 10, "epochs": step / 100, "rows_per_second": 9000.0}
-    return Look(**times, loss=1 / step, cooling=step > 150, **accuracies)  # type: ignore[arg-type]
+    return EvalRecord(**times, loss=1 / step, cooling=step > 150, **accuracies)  # type: ignore[arg-type]
 
 
 def score(right: int, n: int, seeds: int) -> dict[str, Any]:

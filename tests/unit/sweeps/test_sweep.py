@@ -21,7 +21,7 @@ from grokhop.cli.sweep_progress import Lines, progress_table
 from grokhop.config import Budget
 from grokhop.core.errors import InputError
 from grokhop.core.statistics import over_seeds
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import NO_FACT, Queries
 from grokhop.reporting import report
 from grokhop.reporting.sweep.headline import reach
@@ -36,7 +36,7 @@ from grokhop.training.train import lesson_of, train_seed
 from tests.graphs import paths_by_force, random_graph
 from tests.unit.reporting.test_report import look, plotted, without_plotly
 
-MINI = ["model.width=16", "model.heads=2", "batch_rows=32", "evaluate_every=10", "warmup_steps=5"]
+MINI = ["model.d_model=16", "model.n_heads=2", "batch_size=32", "evaluate_every=10", "warmup_steps=5"]
 STEPS = 30
 LEVELS = ("0.5", "2", "all")
 
@@ -73,7 +73,7 @@ def weights(path: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("preset", ["toy", "paper"])
 def test_exactly_as_many_chains_are_trained_as_the_level_says(whole: Path, mini_graph: Path, preset: str) -> None:
     facts = Graph.read(mini_graph)
-    trainable = int((facts.part == Part.TRAIN).sum())
+    trainable = int((facts.part == Split.TRAIN).sum())
     for level in LEVELS:
         run = run_of(whole, preset, level)
         lesson: Lesson = lesson_of(run, run.compositions)
@@ -111,8 +111,8 @@ def asked(cells: dict[str, dict[int, dict[str, Queries]]]) -> dict[tuple[str, in
 
 def test_the_phi_of_a_relation_is_counted_from_the_chains_that_use_it(whole: Path, mini_graph: Path) -> None:
     facts = Graph.read(mini_graph)
-    everything = paths_by_force(facts, [facts.part == Part.TRAIN] * 2)
-    trainable = Counter(facts.relations[r] for r in facts.relation[facts.part == Part.TRAIN].tolist())
+    everything = paths_by_force(facts, [facts.part == Split.TRAIN] * 2)
+    trainable = Counter(facts.relations[r] for r in facts.relation[facts.part == Split.TRAIN].tolist())
     for preset, row in rows_of_result(whole):
         chains = {tuple(path) for path in run_of(whole, preset, row["level"]).compositions.chains.tolist()}
         assert chains <= everything
@@ -325,7 +325,7 @@ def test_a_failing_seed_is_reported_and_the_others_go_on_and_more_can_be_added(
         ({"phis": ["0.5", "2"]}, "and more"),
         ({"presets": ["toy"]}, "and more"),
         ({"seeds": 1}, "and more"),
-        ({"changes": [*MINI, "batch_rows=64"]}, "settings of its own"),
+        ({"changes": [*MINI, "batch_size=64"]}, "settings of its own"),
         ({"hops": 3}, "settings of its own"),
         ({"phis": [*LEVELS, "50"]}, "phi 50"),
     ],
@@ -419,7 +419,7 @@ def test_the_report_holds_every_level_and_says_what_was_not_reached(html: str, w
         assert re.search(rf"<td>{preset}</td><td class=\"n\">{re.escape(name)}", own)
     assert "not reached" in own
     assert "at no phi up to 2.88 (all)" in own
-    assert "grokhop sweep graph --phi 0.5,2,all --preset toy,paper --set model.width=16" in own
+    assert "grokhop sweep graph --phi 0.5,2,all --preset toy,paper --set model.d_model=16" in own
     assert "--budget &#39;30 steps&#39; --seeds 2 --jobs 2 -o whole" in own
 
 

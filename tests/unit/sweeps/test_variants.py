@@ -27,7 +27,7 @@ NAMES = ["toy hops=2", "toy hops=3", "paper hops=2", "paper hops=3"]
 
 
 def swept(graph: Path, out: Path, **changes: Any) -> dict[str, Any]:
-    wanted = {"phis": ["1"], "presets": ["toy", "paper"], "vary": ["hops=2,3"], "seeds": 2, "changes": MINI}
+    wanted = {"phis": ["1"], "presets": ["toy", "paper"], "grid": ["hops=2,3"], "seeds": 2, "changes": MINI}
     return sweep(graph, out, **{**wanted, "budget": Budget(steps=20), "jobs": 2, **changes})
 
 
@@ -38,7 +38,7 @@ def varied(mini_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-# What is meant by --vary.
+# What is meant by --grid.
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def varied(mini_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "optimizer=muon,optimizer=orthograd+loss=stablemax",
             [("optimizer=muon",), ("optimizer=orthograd", "loss=stablemax")],
         ),
-        ("adam_rate=1e+3,1e-3", [("adam_rate=1e+3",), ("adam_rate=1e-3",)]),
+        ("adam_lr=1e+3,1e-3", [("adam_lr=1e+3",), ("adam_lr=1e-3",)]),
         ("model.pretrained=a/b+c,d", [("model.pretrained=a/b+c",), ("model.pretrained=d",)]),
     ],
 )
@@ -60,11 +60,11 @@ def test_alternatives_are_read_as_they_are_meant(text: str, meant: list[tuple[st
 
 
 def test_every_preset_is_trained_with_every_choice() -> None:
-    vary = ["hops=2,3", "optimizer=muon,optimizer=adamw+adam_rate=0.01"]
-    found = contenders(["loop", " toy", "loop"], vary, hops=None, changes=["batch_rows=64"])
-    ends = ["optimizer=muon", "optimizer=adamw adam_rate=0.01"]
+    grid = ["hops=2,3", "optimizer=muon,optimizer=adamw+adam_lr=0.01"]
+    found = contenders(["loop", " toy", "loop"], grid, hops=None, changes=["batch_size=64"])
+    ends = ["optimizer=muon", "optimizer=adamw adam_lr=0.01"]
     assert [c.name for c in found] == [f"{p} hops={h} {end}" for p in ("loop", "toy") for h in (2, 3) for end in ends]
-    changes = ["batch_rows=64", "hops=3", "optimizer=adamw", "adam_rate=0.01"]
+    changes = ["batch_size=64", "hops=3", "optimizer=adamw", "adam_lr=0.01"]
     assert found[-1].settings == preset("toy", changes=changes)
     assert found[-1].preset == "toy"
 
@@ -75,7 +75,7 @@ def test_where_nothing_varies_a_contender_is_its_preset() -> None:
 
 
 @pytest.mark.parametrize(
-    ("vary", "text"),
+    ("grid", "text"),
     [
         (["hops=9"], "contender 'loop hops=9': .*hops must be from 2 to 8"),
         (["hops=1"], "hops must be from 2 to 8"),
@@ -88,12 +88,12 @@ def test_where_nothing_varies_a_contender_is_its_preset() -> None:
         (["optimizer=adamw+loss=stablemax,muon"], "'muon' follows an alternative of several"),
         (["hops=2,3", "hops=4"], "sets hops twice"),
         (["hops=2+hops=3"], "sets hops twice"),
-        (["adam_rate=0.001,1e-3"], "'loop adam_rate=0.001' and 'loop adam_rate=1e-3', which are the same"),
+        (["adam_lr=0.001,1e-3"], "'loop adam_lr=0.001' and 'loop adam_lr=1e-3', which are the same"),
     ],
 )
-def test_what_cannot_be_varied_is_refused_in_one_line(vary: list[str], text: str) -> None:
+def test_what_cannot_be_varied_is_refused_in_one_line(grid: list[str], text: str) -> None:
     with pytest.raises(InputError, match=text) as raised:
-        contenders(["loop"], vary, hops=None, changes=[])
+        contenders(["loop"], grid, hops=None, changes=[])
     assert "\n" not in str(raised.value)
 
 
@@ -128,9 +128,9 @@ def test_a_sweep_goes_on_with_more_alternatives_and_not_with_fewer(
 ) -> None:
     out = copytree(varied, tmp_path / "sweep")
     before = {p: p.stat().st_mtime_ns for p in out.rglob(WEIGHTS)}
-    with pytest.raises(InputError, match=r"--phi 1 --preset toy,paper --vary hops=2,3 --seeds 2.*not with fewer"):
-        swept(mini_graph, out, vary=["hops=2"], resume=True)
-    grown = swept(mini_graph, out, vary=["hops=2,3,4"], resume=True)
+    with pytest.raises(InputError, match=r"--phi 1 --preset toy,paper --grid hops=2,3 --seeds 2.*not with fewer"):
+        swept(mini_graph, out, grid=["hops=2"], resume=True)
+    grown = swept(mini_graph, out, grid=["hops=2,3,4"], resume=True)
     assert list(grown["contenders"]) == [
         "toy hops=2",
         "toy hops=3",
@@ -141,20 +141,20 @@ def test_a_sweep_goes_on_with_more_alternatives_and_not_with_fewer(
     ]
     assert {p: p.stat().st_mtime_ns for p in before} == before
     assert len(list(out.rglob(WEIGHTS))) == 12
-    assert Sweep.read(out).words() == ["--phi", "1", "--preset", "toy,paper", "--vary", "hops=2,3,4"]
+    assert Sweep.read(out).words() == ["--phi", "1", "--preset", "toy,paper", "--grid", "hops=2,3,4"]
 
 
 def test_the_command_varies_what_it_is_told(mini_graph: Path, tmp_path: Path) -> None:
     out = tmp_path / "sweep"
     words = ["sweep", str(mini_graph), "--phi", "1", "--preset", "toy", "--seeds", "1", "--budget", "20 steps"]
     words += [word for change in MINI for word in ("--set", change)]
-    words += ["--vary", "loss=softmax,stablemax", "--vary", "hops=2", "-o", str(out)]
+    words += ["--grid", "loss=softmax,stablemax", "--grid", "hops=2", "-o", str(out)]
     made = CliRunner().invoke(app, words)
     assert made.exit_code == 0, made.output
     assert "toy loss=stablemax hops=2, phi 1, seed 0 step 20" in made.stderr
     assert "seconds to" in made.stdout
     assert {p.name for p in out.iterdir() if p.is_dir()} == {"toy loss=softmax hops=2", "toy loss=stablemax hops=2"}
-    wrong = CliRunner().invoke(app, [*words[:-2], "--vary", "phi=1", "-o", str(tmp_path / "none")])
+    wrong = CliRunner().invoke(app, [*words[:-2], "--grid", "phi=1", "-o", str(tmp_path / "none")])
     assert wrong.exit_code != 0
     assert not (tmp_path / "none").exists()
 
@@ -237,7 +237,7 @@ def test_the_report_shows_trained_lengths_filled_and_others_hollow(varied: Path)
     own = without_plotly(html)
     assert "More hops than trained" in own
     assert "Each contender was asked chains of the lengths it was trained on" in own
-    assert "--preset toy,paper --vary hops=2,3 --set model.width=16" in own
+    assert "--preset toy,paper --grid hops=2,3 --set model.d_model=16" in own
     assert own.count("not reached<br><small>in 20 steps</small>") == 4 * len(NAMES)
 
 
@@ -245,7 +245,7 @@ def test_nine_contenders_are_told_apart(varied: Path, tmp_path: Path) -> None:
     """By a made-up sweep of nine, of which each has the runs of the same contender."""
     out = copytree(varied, tmp_path / "sweep")
     manifest, result = (json.loads((out / name).read_text()) for name in ("manifest.json", "sweep.json"))
-    names = [f"toy batch_rows={n}" for n in range(1, 10)]
+    names = [f"toy batch_size={n}" for n in range(1, 10)]
     for name in names:
         copytree(out / "toy hops=2", out / name)
     same = {"settings": manifest["settings"]["toy hops=2"], "presets": "toy"}

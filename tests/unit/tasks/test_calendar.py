@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from grokhop.graph.graph import Entity, Graph, Part
+from grokhop.graph.graph import Entity, Graph, Split
 from grokhop.tasks.calendar import DAY, MONTH, UNITS, YEAR, number_of, parts_of, with_calendar
 from tests.graphs import built, parted, triples
 
@@ -59,13 +59,13 @@ def test_a_graph_without_dates_stays_as_it_is() -> None:
 
 def test_the_old_entities_relations_and_facts_keep_their_ids_and_parts() -> None:
     graph = dated(*DATES, *NO_DATES)
-    graph = parted(graph, {("p0", "born"): Part.TEST, ("p3", "born"): Part.VALIDATION})
+    graph = parted(graph, {("p0", "born"): Split.TEST, ("p3", "born"): Split.VALIDATION})
     larger = with_calendar(graph)
     assert larger.entities[: len(graph.entities)] == graph.entities
     assert larger.relations == (*graph.relations, *UNITS)
     for column in ("head", "relation", "tail", "part", "source"):
         np.testing.assert_array_equal(getattr(larger, column)[: len(graph)], getattr(graph, column))
-    assert (larger.part[len(graph) :] == Part.TRAIN).all()
+    assert (larger.part[len(graph) :] == Split.TRAIN).all()
 
 
 def test_keys_and_labels_stay_unique_where_a_title_is_a_number() -> None:

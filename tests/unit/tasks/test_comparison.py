@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Graph, GraphBuilder, Part, Question
+from grokhop.graph.graph import Graph, GraphBuilder, Question, Split
 from grokhop.graph.queries import LESS, SAME
 from grokhop.tasks.calendar import UNITS
 from grokhop.tasks.comparison import (
@@ -24,7 +24,7 @@ from grokhop.tasks.comparison import (
     sides,
 )
 from grokhop.tasks.composition import compose, query_codes
-from grokhop.tasks.encoding import GIVEN, NEVER_DUE, NO_TARGET, OPERATOR_LOOPS, Rows, carried, stack
+from grokhop.tasks.encoding import GIVEN, NEVER_DUE, NO_TARGET, OPERATOR_LOOPS, TokenBatch, carried, stack
 from tests.graphs import answers_by_force, built, parted, random_graph, triples
 
 PEOPLE = 90
@@ -55,15 +55,15 @@ def asked_graph(*, forks: bool = True) -> Graph:
             builder.question(Question(id=f"{name}{i}", type=kind, text="?", answer="!", facts=facts))
     graph = builder.build()
     pairs = sorted({(graph.entities[h].label, graph.relations[r]) for h, r, _ in triples(graph)})
-    parts = rng.choice([Part.TRAIN, Part.VALIDATION, Part.TEST], len(pairs), p=[0.6, 0.2, 0.2])
-    return parted(graph, {pair: Part(int(part)) for pair, part in zip(pairs, parts, strict=True)})
+    parts = rng.choice([Split.TRAIN, Split.VALIDATION, Split.TEST], len(pairs), p=[0.6, 0.2, 0.2])
+    return parted(graph, {pair: Split(int(part)) for pair, part in zip(pairs, parts, strict=True)})
 
 
 PLAIN = asked_graph()
 GRAPH = comparable(PLAIN)
 MADE = compose(PLAIN)
 COMPARING = Comparing(GRAPH, tested=MADE.tested)
-TRAINED = COMPARING.rows(Part.TRAIN, per_kind=400)
+TRAINED = COMPARING.rows(Split.TRAIN, per_kind=400)
 OPERANDS = COMPARING.operands(n=6000)
 ALL_TRAINABLE = replace(GRAPH, part=np.zeros_like(GRAPH.part))
 
@@ -120,7 +120,7 @@ def names_of(graph: Graph) -> list[str]:
     return [*(entity.key for entity in graph.entities), *graph.relations]
 
 
-def cut(graph: Graph, rows: Rows) -> Iterator[tuple[list[list[str]], list[list[int]], str, str]]:
+def cut(graph: Graph, rows: TokenBatch) -> Iterator[tuple[list[list[str]], list[list[int]], str, str]]:
     """Of each row the names and the targets of its two halves without the operators, the operator and the answer."""
     names = names_of(graph)
     for tokens, targets in zip(rows.tokens.tolist(), rows.targets.tolist(), strict=True):
@@ -136,7 +136,7 @@ def cut(graph: Graph, rows: Rows) -> Iterator[tuple[list[list[str]], list[list[i
         )
 
 
-def decoded(rows: Rows, graph: Graph = GRAPH) -> list[Compared]:
+def decoded(rows: TokenBatch, graph: Graph = GRAPH) -> list[Compared]:
     names, found = names_of(graph), []
     for halves, targets, operator, answer in cut(graph, rows):
         one, two = (
@@ -147,7 +147,7 @@ def decoded(rows: Rows, graph: Graph = GRAPH) -> list[Compared]:
     return found
 
 
-def decoded_operands(rows: Rows, graph: Graph = GRAPH) -> list[Operands]:
+def decoded_operands(rows: TokenBatch, graph: Graph = GRAPH) -> list[Operands]:
     found = []
     for (one, two), targets, operator, answer in cut(graph, rows):
         assert {target for half in targets for target in half} == {NO_TARGET}
@@ -155,14 +155,14 @@ def decoded_operands(rows: Rows, graph: Graph = GRAPH) -> list[Operands]:
     return found
 
 
-def facts_of(graph: Graph) -> dict[tuple[str, str, str], Part]:
+def facts_of(graph: Graph) -> dict[tuple[str, str, str], Split]:
     return {
-        (graph.entities[h].key, graph.relations[r], graph.entities[t].key): Part(part)
+        (graph.entities[h].key, graph.relations[r], graph.entities[t].key): Split(part)
         for (h, r, t), part in zip(triples(graph), graph.part.tolist(), strict=True)
     }
 
 
-def parts_used(rows: Rows) -> set[Part]:
+def parts_used(rows: TokenBatch) -> set[Split]:
     """The parts of the facts of all rows, the calendar's aside."""
     facts = facts_of(GRAPH)
     return {facts[step] for row in decoded(rows) for step in row.steps() if step[1] not in UNITS}
@@ -191,8 +191,8 @@ def chains_of_cells(graph: Graph) -> set[tuple[str, ...]]:
     }
 
 
-def lengths_of(rows: Rows) -> list[int]:
-    return (rows.due != NEVER_DUE).sum(axis=1).tolist()
+def lengths_of(rows: TokenBatch) -> list[int]:
+    return (rows.read_at != NEVER_DUE).sum(axis=1).tolist()
 
 
 # What is compared.
@@ -216,7 +216,7 @@ def test_a_graph_whose_questions_compare_nothing_stays_as_it_is_and_has_no_compa
     for graph in (chains, random_graph(entities=12, relations=4, degree=3, holdout=0.2)):
         assert comparable(graph) is graph
         comparing = Comparing(graph)
-        made = [comparing.rows(part, pairs=pairs) for part, pairs in product(Part, Part)]
+        made = [comparing.rows(part, pairs=pairs) for part, pairs in product(Split, Split)]
         made.append(comparing.operands())
         assert [len(rows) for rows in made] == [0] * 10
         assert {rows.tokens.shape for rows in made} == {(0, 1)}
@@ -237,28 +237,28 @@ def test_a_kind_without_branches_of_a_part_has_no_rows_of_it() -> None:
     facts = [builder.fact(f"p{i}", "born", f"date:19{i:02d}") for i in range(10, 20)]
     builder.question(Question(id="q", type="comparison", text="?", answer="p10", facts=(facts[0], facts[1])))
     comparing = Comparing(comparable(builder.build()))
-    assert [len(comparing.rows(part)) > 0 for part in Part] == [True, False, False]
+    assert [len(comparing.rows(part)) > 0 for part in Split] == [True, False, False]
     one_path = comparing.graph.relation == comparing.graph.relations.index("born")
-    alone = replace(comparing.graph, part=np.where(one_path, Part.TEST, Part.TRAIN).astype(np.int8))
-    alone.part[0] = Part.TRAIN
-    assert len(Comparing(alone).rows(Part.TRAIN)) == 0
+    alone = replace(comparing.graph, part=np.where(one_path, Split.TEST, Split.TRAIN).astype(np.int8))
+    alone.part[0] = Split.TRAIN
+    assert len(Comparing(alone).rows(Split.TRAIN)) == 0
 
 
 # What may be trained.
 
 
 def test_no_training_comparison_holds_a_held_out_fact() -> None:
-    assert {Part.VALIDATION, Part.TEST} <= set(facts_of(GRAPH).values())
-    assert parts_used(TRAINED) == {Part.TRAIN}
+    assert {Split.VALIDATION, Split.TEST} <= set(facts_of(GRAPH).values())
+    assert parts_used(TRAINED) == {Split.TRAIN}
 
 
 def test_the_check_above_sees_a_held_out_fact_that_is_smuggled_in() -> None:
-    assert parts_used(Comparing(ALL_TRAINABLE).rows(Part.TRAIN, per_kind=400)) == set(Part)
+    assert parts_used(Comparing(ALL_TRAINABLE).rows(Split.TRAIN, per_kind=400)) == set(Split)
 
 
 def test_no_answer_depends_on_a_held_out_fact_beside_the_branch() -> None:
     """A film of two directors, one of whose births is held out, would tell of it by its 'yes'."""
-    held_out = {(h, r) for (h, r, _), part in facts_of(GRAPH).items() if part != Part.TRAIN}
+    held_out = {(h, r) for (h, r, _), part in facts_of(GRAPH).items() if part != Split.TRAIN}
     onward = defaultdict(set)
     for h, r, t in facts_of(GRAPH):
         onward[h, r].add(t)
@@ -273,8 +273,8 @@ def test_no_answer_depends_on_a_held_out_fact_beside_the_branch() -> None:
     assert forks > 0
 
 
-@pytest.mark.parametrize("part", [Part.VALIDATION, Part.TEST])
-def test_rows_of_a_held_out_part_are_of_its_facts_only(part: Part) -> None:
+@pytest.mark.parametrize("part", [Split.VALIDATION, Split.TEST])
+def test_rows_of_a_held_out_part_are_of_its_facts_only(part: Split) -> None:
     rows = COMPARING.rows(part, per_kind=100)
     assert len(rows) > 100
     assert parts_used(rows) == {part}
@@ -282,7 +282,7 @@ def test_rows_of_a_held_out_part_are_of_its_facts_only(part: Part) -> None:
 
 def test_two_heads_that_a_question_compares_are_in_no_row_by_whatever_unit() -> None:
     def touched(graph: Graph) -> set[Asked]:
-        rows = Comparing(graph).rows(Part.TRAIN, per_kind=2000)
+        rows = Comparing(graph).rows(Split.TRAIN, per_kind=2000)
         return {row.asks for row in decoded(rows, graph)} & asked_pairs(GRAPH)
 
     assert len(asked_pairs(GRAPH)) == len(GRAPH.questions)
@@ -295,19 +295,19 @@ def test_no_training_comparison_holds_a_chain_that_is_tested() -> None:
     tested = chains_of_cells(PLAIN)
     assert len(tested) > 50
     assert not pieces & tested
-    careless = decoded(Comparing(GRAPH).rows(Part.TRAIN, per_kind=400))
+    careless = decoded(Comparing(GRAPH).rows(Split.TRAIN, per_kind=400))
     assert {piece for row in careless for piece in row.pieces()} & tested
 
 
 def test_pairs_of_trainable_heads_are_for_one_part_each_and_about_a_tenth_is_held_out() -> None:
     """By whatever unit and from whichever side they are compared."""
-    rows = {pairs: decoded(COMPARING.rows(Part.TRAIN, pairs=pairs, per_kind=3000)) for pairs in Part}
+    rows = {pairs: decoded(COMPARING.rows(Split.TRAIN, pairs=pairs, per_kind=3000)) for pairs in Split}
     compared = {pairs: {row.asks for row in found} for pairs, found in rows.items()}
-    for one, other in combinations(Part, 2):
+    for one, other in combinations(Split, 2):
         assert not compared[one] & compared[other]
     seen = sum(map(len, compared.values()))
-    shares = [len(compared[part]) / seen for part in Part]
-    assert 0.02 < shares[Part.VALIDATION] < shares[Part.TEST] < 0.1
+    shares = [len(compared[part]) / seen for part in Split]
+    assert 0.02 < shares[Split.VALIDATION] < shares[Split.TEST] < 0.1
     assert not set.union(*compared.values()) & asked_pairs(GRAPH)
     for found in rows.values():
         by_unit = Counter(row.kind[0][-1] for row in found)
@@ -316,15 +316,15 @@ def test_pairs_of_trainable_heads_are_for_one_part_each_and_about_a_tenth_is_hel
         assert any((b, a) in both_ways for a, b in both_ways)
 
 
-@pytest.mark.parametrize("pairs", [Part.VALIDATION, Part.TEST])
-def test_held_out_pairs_are_of_trainable_facts_and_unchains_of_cells(pairs: Part) -> None:
-    rows = COMPARING.rows(Part.TRAIN, pairs=pairs, per_kind=2000)
-    assert parts_used(rows) == {Part.TRAIN}
+@pytest.mark.parametrize("pairs", [Split.VALIDATION, Split.TEST])
+def test_held_out_pairs_are_of_trainable_facts_and_unchains_of_cells(pairs: Split) -> None:
+    rows = COMPARING.rows(Split.TRAIN, pairs=pairs, per_kind=2000)
+    assert parts_used(rows) == {Split.TRAIN}
     assert not {piece for row in decoded(rows) for piece in row.pieces()} & chains_of_cells(PLAIN)
 
 
 def test_pairs_of_held_out_facts_are_not_divided() -> None:
-    by_pairs = [decoded(COMPARING.rows(Part.TEST, pairs=pairs, per_kind=500)) for pairs in (Part.TRAIN, Part.TEST)]
+    by_pairs = [decoded(COMPARING.rows(Split.TEST, pairs=pairs, per_kind=500)) for pairs in (Split.TRAIN, Split.TEST)]
     one, other = ({row.asks for row in rows} for rows in by_pairs)
     assert len(one & other) > 0.3 * len(one)
 
@@ -332,13 +332,13 @@ def test_pairs_of_held_out_facts_are_not_divided() -> None:
 # The check that every lesson passes must itself find a leak.
 
 
-def with_one(rows: Rows, more: Rows, place: int) -> Rows:
+def with_one(rows: TokenBatch, more: TokenBatch, place: int) -> TokenBatch:
     """The rows and one of others."""
-    chosen = Rows(tokens=more.tokens[[place]], due=more.due[[place]], targets=more.targets[[place]])
+    chosen = TokenBatch(tokens=more.tokens[[place]], read_at=more.read_at[[place]], targets=more.targets[[place]])
     return stack([rows, chosen])
 
 
-def found_in(comparing: Comparing, rows: Rows) -> str:
+def found_in(comparing: Comparing, rows: TokenBatch) -> str:
     with pytest.raises(InputError) as caught:
         check_comparisons(comparing, rows)
     assert "\n" not in str(caught.value)
@@ -350,15 +350,15 @@ def test_the_check_passes_the_rows_that_are_made_and_counts_them() -> None:
     assert check_comparisons(Comparing(GRAPH), TRAINED) == {"comparison_rows": len(TRAINED)}
 
 
-@pytest.mark.parametrize("part", [Part.VALIDATION, Part.TEST])
+@pytest.mark.parametrize("part", [Split.VALIDATION, Split.TEST])
 @pytest.mark.parametrize("side", [0, 1])
 @pytest.mark.parametrize("hop", [0, 1])
-def test_the_check_finds_a_held_out_fact_at_any_hop_of_either_branch(part: Part, side: int, hop: int) -> None:
-    smuggled, facts = Comparing(ALL_TRAINABLE).rows(Part.TRAIN, per_kind=2000), facts_of(GRAPH)
+def test_the_check_finds_a_held_out_fact_at_any_hop_of_either_branch(part: Split, side: int, hop: int) -> None:
+    smuggled, facts = Comparing(ALL_TRAINABLE).rows(Split.TRAIN, per_kind=2000), facts_of(GRAPH)
 
-    def held_out(row: Compared) -> list[tuple[int, int, Part]]:
+    def held_out(row: Compared) -> list[tuple[int, int, Split]]:
         steps = [(s, h, facts[step]) for s in (0, 1) for h, step in enumerate(row.sides[s].steps())]
-        return [found for found in steps if found[2] is not Part.TRAIN]
+        return [found for found in steps if found[2] is not Split.TRAIN]
 
     rows = decoded(smuggled)
     place = next(i for i, row in enumerate(rows) if len(row.kind[0]) == 3 and held_out(row) == [(side, hop, part)])
@@ -379,13 +379,13 @@ def test_the_check_finds_a_tested_chain_in_any_place_of_either_branch(piece: sli
     strict = Comparing(GRAPH, tested=np.sort(np.concatenate([MADE.tested, tested])))
     message = found_in(strict, with_one(stack([]), TRAINED, place))
     assert "leakage: 0 held-out facts, 1 tested queries and 0 asked pairs" in message
-    kept = decoded(strict.rows(Part.TRAIN, per_kind=400))
+    kept = decoded(strict.rows(Split.TRAIN, per_kind=400))
     assert (head, *branch.relations[piece]) not in {found for row in kept for found in row.pieces()}
 
 
 @pytest.mark.parametrize("exchanged", [False, True])
 def test_the_check_finds_an_asked_pair_from_either_side(exchanged: bool) -> None:
-    careless = Comparing(replace(GRAPH, questions=GRAPH.questions[:3])).rows(Part.TRAIN, per_kind=2000)
+    careless = Comparing(replace(GRAPH, questions=GRAPH.questions[:3])).rows(Split.TRAIN, per_kind=2000)
     rows, asked = decoded(careless), asked_pairs(GRAPH)
     places = [i for i, row in enumerate(rows) if row.asks in asked]
     ordered = [i for i in places if (rows[i].sides[0].head > rows[i].sides[1].head) == exchanged]
@@ -428,13 +428,13 @@ def by_hand(row: Compared, graph: Graph) -> str:
 @pytest.mark.parametrize(
     ("facts", "pairs"),
     [
-        (Part.TRAIN, Part.TRAIN),
-        (Part.TRAIN, Part.TEST),
-        (Part.VALIDATION, Part.TRAIN),
-        (Part.TEST, Part.TRAIN),
+        (Split.TRAIN, Split.TRAIN),
+        (Split.TRAIN, Split.TEST),
+        (Split.VALIDATION, Split.TRAIN),
+        (Split.TEST, Split.TRAIN),
     ],
 )
-def test_every_answer_is_right_by_hand(facts: Part, pairs: Part) -> None:
+def test_every_answer_is_right_by_hand(facts: Split, pairs: Split) -> None:
     rows = decoded(COMPARING.rows(facts, pairs=pairs, per_kind=1000 if pairs else 60))
     assert len(rows) > 100
     for row in rows:
@@ -451,8 +451,8 @@ def test_one_shared_country_of_two_is_the_same_whichever_of_them_the_row_names()
     graph = comparable(builder.build())
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     ends: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for pairs in Part:
-        for row in decoded(Comparing(graph).rows(Part.TRAIN, pairs=pairs), graph):
+    for pairs in Split:
+        for row in decoded(Comparing(graph).rows(Split.TRAIN, pairs=pairs), graph):
             heads = (row.sides[0].head, row.sides[1].head)
             found[heads].add(row.answer)
             ends[heads].add(row.sides[0].ends[-1])
@@ -480,7 +480,7 @@ def test_no_answer_can_be_guessed_from_the_kind() -> None:
 def test_operands_are_named_and_no_relation_stands_between_them() -> None:
     entities = len(GRAPH.entities)
     names = names_of(GRAPH)
-    used = OPERANDS.due != NEVER_DUE
+    used = OPERANDS.read_at != NEVER_DUE
     for tokens, known in zip(OPERANDS.tokens, used, strict=True):
         relations = [names[token] for token in tokens[known].tolist() if token >= entities]
         assert relations in ([SAME, SAME], [LESS, LESS])
@@ -489,7 +489,7 @@ def test_operands_are_named_and_no_relation_stands_between_them() -> None:
 def test_operands_stand_where_the_branches_of_a_comparison_end() -> None:
     """The operators are at the same places, and work as long after what they compare."""
 
-    def places(rows: Rows) -> set[tuple[str, tuple[int, ...]]]:
+    def places(rows: TokenBatch) -> set[tuple[str, tuple[int, ...]]]:
         names = names_of(GRAPH)
         found = set()
         for tokens in rows.tokens.tolist():
@@ -499,11 +499,11 @@ def test_operands_stand_where_the_branches_of_a_comparison_end() -> None:
         return found
 
     assert places(OPERANDS) == places(TRAINED)
-    for due, length in zip(OPERANDS.due.tolist(), lengths_of(OPERANDS), strict=True):
+    for read_at, length in zip(OPERANDS.read_at.tolist(), lengths_of(OPERANDS), strict=True):
         before = length // 2 - 2
         expected = [*[GIVEN] * (before + 1), carried(1), *[GIVEN] * (before + 1), OPERATOR_LOOPS]
-        assert due == expected + [NEVER_DUE] * (len(due) - length)
-    np.testing.assert_array_equal(OPERANDS.due > GIVEN, OPERANDS.targets != NO_TARGET)
+        assert read_at == expected + [NEVER_DUE] * (len(read_at) - length)
+    np.testing.assert_array_equal(OPERANDS.read_at > GIVEN, OPERANDS.targets != NO_TARGET)
 
 
 def test_every_answer_about_operands_is_right_by_hand_from_what_is_right_before_each_operator() -> None:
@@ -577,15 +577,15 @@ def test_operands_hold_no_order_where_no_date_is_compared() -> None:
 
 def test_the_operator_works_behind_both_branches_and_is_read_out_behind_the_second() -> None:
     lengths = set()
-    for tokens, due, targets in zip(TRAINED.tokens, TRAINED.due, TRAINED.targets, strict=True):
-        used = int((due != NEVER_DUE).sum())
+    for tokens, read_at, targets in zip(TRAINED.tokens, TRAINED.read_at, TRAINED.targets, strict=True):
+        used = int((read_at != NEVER_DUE).sum())
         k = (used - 4) // 2
         lengths.add(k)
         branch = [GIVEN, *range(1, k + 1)]
-        assert due[:used].tolist() == [*branch, carried(k + 1), *branch, k + OPERATOR_LOOPS]
-        assert (due[used:] == NEVER_DUE).all()
+        assert read_at[:used].tolist() == [*branch, carried(k + 1), *branch, k + OPERATOR_LOOPS]
+        assert (read_at[used:] == NEVER_DUE).all()
         assert (tokens[used:] == 0).all()
-        np.testing.assert_array_equal(targets == NO_TARGET, due <= GIVEN)
+        np.testing.assert_array_equal(targets == NO_TARGET, read_at <= GIVEN)
     assert OPERATOR_LOOPS == 2
     assert lengths == {1, 2, 3}
 
@@ -600,22 +600,22 @@ def test_the_row_of_a_question_is_as_those_that_were_trained_without_targets() -
     assert row.tokens.shape == TRAINED.tokens[:1].shape
     found = (TRAINED.tokens == row.tokens).all(axis=1)
     assert found.any()
-    assert (TRAINED.due[found] == row.due).all()
+    assert (TRAINED.read_at[found] == row.read_at).all()
     assert set(row.targets.flatten().tolist()) == {NO_TARGET}
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_rows_of_one_operator_alone_can_be_had(operator: str) -> None:
-    rows = decoded(COMPARING.rows(Part.TRAIN, operators=(operator,), per_kind=50))
+    rows = decoded(COMPARING.rows(Split.TRAIN, operators=(operator,), per_kind=50))
     kinds = {row.kind for row in decoded(TRAINED) if row.operator == operator}
     assert {row.kind for row in rows} == kinds
 
 
 def test_the_same_seed_makes_the_same_rows() -> None:
-    again, other = (COMPARING.rows(Part.TEST, per_kind=50, seed=seed) for seed in (0, 1))
-    first = Comparing(GRAPH, tested=MADE.tested).rows(Part.TEST, per_kind=50)
+    again, other = (COMPARING.rows(Split.TEST, per_kind=50, seed=seed) for seed in (0, 1))
+    first = Comparing(GRAPH, tested=MADE.tested).rows(Split.TEST, per_kind=50)
     operands, more = COMPARING.operands(n=50, seed=0), COMPARING.operands(n=50, seed=1)
-    for column in ("tokens", "due", "targets"):
+    for column in ("tokens", "read_at", "targets"):
         np.testing.assert_array_equal(getattr(first, column), getattr(again, column))
         np.testing.assert_array_equal(getattr(operands, column), getattr(Comparing(GRAPH).operands(n=50), column))
     assert other.tokens.tolist() != first.tokens.tolist()
@@ -640,7 +640,7 @@ def test_the_check_is_not_led_astray_by_a_relation_of_the_graphs_own_that_is_cal
     plain = built([(f"p{i}", "LESS", f"c{i % 3}") for i in range(12)])
     question = Question(id="q", type="comparison", text="?", answer="no", facts=tuple(triples(plain)[:2]))
     graph = comparable(replace(plain, questions=(question,)))
-    rows = Comparing(graph).rows(Part.TRAIN, per_kind=50)
+    rows = Comparing(graph).rows(Split.TRAIN, per_kind=50)
     assert check_comparisons(Comparing(graph), rows) == {"comparison_rows": len(rows)}
-    held_out = Comparing(replace(graph, part=np.full_like(graph.part, Part.TEST)))
+    held_out = Comparing(replace(graph, part=np.full_like(graph.part, Split.TEST)))
     assert f"{2 * len(rows)} held-out facts" in found_in(held_out, rows)

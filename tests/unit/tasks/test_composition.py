@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Graph, Part, Question
-from grokhop.graph.paths import NO_FACT, Chaining, Queries
+from grokhop.graph.graph import Graph, Question, Split
+from grokhop.graph.paths import NO_FACT, PathIndex, Queries
 from grokhop.tasks.composition import Compositions, cell_name, cell_names, compose
 from tests.graphs import (
     Query,
@@ -80,9 +80,9 @@ def parts_met(graph: Graph, query: Query) -> list[set[int]]:
 @given(parted_graphs(), st.integers(2, 4))
 @hypothesis_settings(max_examples=60)
 def test_paths_are_those_that_enumeration_finds_for_every_pattern_of_parts(graph: Graph, hops: int) -> None:
-    trainable = graph.part == Part.TRAIN
+    trainable = graph.part == Split.TRAIN
     for pattern in product((trainable, ~trainable), repeat=hops):
-        found = Chaining(graph).paths(pattern, limit=EVERYTHING, rng=rng()).tolist()
+        found = PathIndex(graph).paths(pattern, limit=EVERYTHING, rng=rng()).tolist()
         assert len(found) == len(set(map(tuple, found)))
         assert set(map(tuple, found)) == paths_by_force(graph, pattern)
 
@@ -90,7 +90,7 @@ def test_paths_are_those_that_enumeration_finds_for_every_pattern_of_parts(graph
 @given(parted_graphs(), st.integers(2, 4), st.integers(1, 20))
 def test_a_sample_of_paths_holds_true_paths_once_each(graph: Graph, hops: int, limit: int) -> None:
     masks = [np.ones(len(graph), bool)] * hops
-    found = [tuple(path) for path in Chaining(graph).paths(masks, limit=limit, rng=rng()).tolist()]
+    found = [tuple(path) for path in PathIndex(graph).paths(masks, limit=limit, rng=rng()).tolist()]
     whole = paths_by_force(graph, masks)
     assert set(found) <= whole
     assert len(found) == len(set(found)) <= limit
@@ -101,7 +101,7 @@ def test_a_sample_of_paths_holds_true_paths_once_each(graph: Graph, hops: int, l
 def test_a_sample_of_paths_is_uniform_though_the_graph_has_a_hub(hops: int) -> None:
     spokes = [("a", "r", "hub"), *(("hub", f"s{i}", "abc"[i % 3]) for i in range(7))]
     graph = built([*spokes, ("b", "r", "c"), ("c", "r", "b"), ("b", "s", "a")])
-    chaining, generator = Chaining(graph), rng()
+    chaining, generator = PathIndex(graph), rng()
     masks = [np.arange(len(graph)) != 3] * hops
     drawn = Counter(tuple(chaining.paths(masks, limit=1, rng=generator)[0].tolist()) for _ in range(6000))
     whole = paths_by_force(graph, masks)
@@ -117,7 +117,7 @@ def test_a_draw_at_the_very_end_of_its_range_still_continues_the_path() -> None:
             return np.nextafter(np.ones(*args, **kwargs), 0)
 
     graph = built((f"e{i}", "r", f"e{(i + 1) % 50}") for i in range(50))
-    paths = Chaining(graph).paths([np.ones(50, bool)] * 3, limit=40, rng=Highest(np.random.PCG64(0)))
+    paths = PathIndex(graph).paths([np.ones(50, bool)] * 3, limit=40, rng=Highest(np.random.PCG64(0)))
     assert (graph.tail[paths[:, :-1]] == graph.head[paths[:, 1:]]).all()
 
 
@@ -128,7 +128,7 @@ def test_a_draw_at_the_very_end_of_its_range_still_continues_the_path() -> None:
 def test_a_query_is_right_with_the_end_of_any_of_its_paths_and_with_nothing_else(graph: Graph, hops: int) -> None:
     whole = paths_by_force(graph, [np.ones(len(graph), bool)] * hops)
     paths = np.array(sorted(whole), np.int64).reshape(-1, hops)
-    queries, _ = Chaining(graph).queries(paths)
+    queries, _ = PathIndex(graph).queries(paths)
     asked = rows_of(queries)
     assert set(asked) == {query_of(graph, path) for path in whole}
     assert len(asked) == len(set(asked))
@@ -142,7 +142,7 @@ def test_a_query_is_right_with_the_end_of_any_of_its_paths_and_with_nothing_else
 def test_answers_keep_the_order_of_the_queries_asked_and_may_be_none() -> None:
     graph = built([("a", "r", "b"), ("b", "s", "c"), ("b", "s", "d"), ("d", "r", "a")])
     head, relations = np.array([3, 0, 2]), np.array([[0, 0], [0, 1], [0, 0]])
-    queries = Chaining(graph).answers(head, relations)
+    queries = PathIndex(graph).answers(head, relations)
     assert rows_of(queries) == [(3, 0, 0), (0, 0, 1), (2, 0, 0)]
     assert answers_of(queries) == [{1}, {2, 3}, set()]
     assert queries.are_right(np.array([1, 3, 0])).tolist() == [True, True, False]
@@ -180,7 +180,7 @@ def test_a_query_with_a_trainable_and_a_held_out_road_is_in_no_cell() -> None:
     """From a, r leads to b and c; s goes on from both, from c as a held-out fact."""
     roads = [("a", "r", "b"), ("a", "r", "c"), ("b", "s", "d"), ("c", "s", "e")]
     pure = [("f", "r", "c"), ("d", "r", "b"), ("e", "r", "a")]
-    graph = parted(built([*roads, *pure]), {("c", "s"): Part.TEST})
+    graph = parted(built([*roads, *pure]), {("c", "s"): Split.TEST})
     made = compose(graph)
     id_of = {entity.label: i for i, entity in enumerate(graph.entities)}
     asked = {query for part in made.cells for hops, _, query in queries_of(made, part) if hops == 2}
@@ -195,7 +195,7 @@ def test_two_hop_cells_with_held_out_facts_are_those_that_enumeration_finds(seed
     roads = defaultdict(set)
     for path in whole:
         roads[query_of(graph, path)].add(tuple(graph.part[list(path)].tolist()))
-    for part, name in ((Part.VALIDATION, "validation"), (Part.TEST, "test")):
+    for part, name in ((Split.VALIDATION, "validation"), (Split.TEST, "test")):
         cells = compose(graph, cell_limit=EVERYTHING).cells[name][2]
         patterns = {"IO": (0, part), "OI": (part, 0), "OO": (part, part)}
         for cell, pattern in patterns.items():
@@ -210,13 +210,13 @@ def test_every_tested_query_meets_at_each_hop_facts_of_the_one_part_its_cell_say
 ) -> None:
     graph = small(seed, tails=tails)
     made = compose(graph, hops=hops, cell_limit=100)
-    for part in (Part.VALIDATION, Part.TEST):
+    for part in (Split.VALIDATION, Split.TEST):
         asked = queries_of(made, part.name.lower())
         assert {k for k, _, _ in asked} == set(range(2, hops + 2))
         for _, cell, query in asked:
             met = parts_met(graph, query)
             assert met == [{next(iter(parts))} for parts in met]
-            assert all(parts <= {Part.TRAIN, part} for parts in met)
+            assert all(parts <= {Split.TRAIN, part} for parts in met)
             assert cell_name([parts == {part} for parts in met]) == cell
 
 
@@ -231,9 +231,9 @@ def test_a_query_over_trainable_facts_alone_is_either_trained_or_tested(seed: in
     whole = {
         query_of(graph, path)
         for k in range(2, hops + 2)
-        for path in paths_by_force(graph, [graph.part == Part.TRAIN] * k)
+        for path in paths_by_force(graph, [graph.part == Split.TRAIN] * k)
     }
-    pure = {query for query in whole if all(parts == {Part.TRAIN} for parts in parts_met(graph, query))}
+    pure = {query for query in whole if all(parts == {Split.TRAIN} for parts in parts_met(graph, query))}
     of_trained_length = {query for query in held_out if len(query) <= hops + 1}
     assert of_trained_length <= pure
     two_hops = {query for query in pure if len(query) == 3}
@@ -310,7 +310,7 @@ def test_a_trainable_fact_that_shares_its_pair_with_a_held_out_one_is_refused_as
 def test_a_question_is_neither_trained_nor_in_a_cell() -> None:
     graph = small()
     facts = triples(graph)
-    paths = sorted(paths_by_force(graph, [graph.part == Part.TRAIN] * 2))[::9]
+    paths = sorted(paths_by_force(graph, [graph.part == Split.TRAIN] * 2))[::9]
     questions = [
         Question(id=str(i), type="compositional", text="?", answer="!", facts=tuple(facts[f] for f in path))
         for i, path in enumerate(paths)
@@ -335,7 +335,7 @@ def test_rows_of_three_hops_supervise_each_allowed_path_once(seed: int) -> None:
     assert not beginnings & set(chains)
     held_out = {query for part in made.cells for hops, _, query in queries_of(made, part) if hops < 4}
     for k in (2, 3):
-        for path in paths_by_force(graph, [graph.part == Part.TRAIN] * k):
+        for path in paths_by_force(graph, [graph.part == Split.TRAIN] * k):
             parts = [query_of(graph, path[i:j]) for i in range(k) for j in range(i + 2, k + 1)]
             trained = path in beginnings or path in chains
             assert trained == (not held_out & set(parts))
@@ -347,7 +347,7 @@ def test_a_fact_is_trained_alone_when_it_begins_no_chain() -> None:
     begins = {chain[0] for chain in chains_of(made)}
     assert sorted({*begins, *made.atomic.tolist()}) == list(range(len(graph)))
     assert not begins & set(made.atomic.tolist())
-    assert set(np.flatnonzero(graph.part != Part.TRAIN).tolist()) <= set(made.atomic.tolist())
+    assert set(np.flatnonzero(graph.part != Split.TRAIN).tolist()) <= set(made.atomic.tolist())
 
 
 def test_a_graph_without_longer_paths_trains_the_shorter_ones() -> None:
@@ -370,7 +370,7 @@ def asked_chain() -> Graph:
     "graph",
     [
         built([("a", "r", "b"), ("c", "r", "d")]),
-        parted(built([("a", "r", "b"), ("b", "s", "c")]), {("b", "s"): Part.TEST}),
+        parted(built([("a", "r", "b"), ("b", "s", "c")]), {("b", "s"): Split.TEST}),
         asked_chain(),
     ],
     ids=["no path", "a path over a held-out fact", "a path that a question asks"],

@@ -15,7 +15,7 @@ import pytest
 
 from grokhop.core.errors import InputError
 from grokhop.datasets import two_wiki, worldfacts
-from grokhop.graph.graph import Graph, Part, Question
+from grokhop.graph.graph import Graph, Question, Split
 from grokhop.graph.paths import NO_FACT
 from grokhop.graph.splits import hold_out
 from grokhop.tasks.comparison import OPERATORS, comparable
@@ -57,7 +57,7 @@ def trained_rows(graph: Graph, lesson: Lesson) -> Iterator[TrainedRow]:
 
 def held_out_pairs(graph: Graph) -> set[Pair]:
     pairs = zip(graph.head.tolist(), graph.relation.tolist(), graph.part.tolist(), strict=True)
-    return {(graph.entities[h].label, graph.relations[r]) for h, r, part in pairs if part != Part.TRAIN}
+    return {(graph.entities[h].label, graph.relations[r]) for h, r, part in pairs if part != Split.TRAIN}
 
 
 def forbidden_queries(graph: Graph, made: Compositions) -> set[Asked]:
@@ -120,8 +120,8 @@ def test_no_row_that_tells_its_end_alone_leaks(seed: int, tails: int, hops: int)
     lesson = Lesson.of(graph, made, prefixes=False)
     held_out, tested = held_out_pairs(graph), forbidden_queries(graph, made)
     names, lengths, alone = token_labels(graph), set(), set()
-    for tokens, due, targets in zip(lesson.rows.tokens, lesson.rows.due, lesson.rows.targets, strict=True):
-        (last,) = np.flatnonzero(due > GIVEN)
+    for tokens, read_at, targets in zip(lesson.rows.tokens, lesson.rows.read_at, lesson.rows.targets, strict=True):
+        (last,) = np.flatnonzero(read_at > GIVEN)
         assert np.flatnonzero(targets != NO_TARGET).tolist() == [last]
         asked, answer = tuple(names[token] for token in tokens[: last + 1]), names[targets[last]]
         lengths.add(last)
@@ -213,8 +213,8 @@ def test_the_check_passes_what_was_composed_and_counts_what_it_compared() -> Non
 
 
 @pytest.mark.parametrize("place", [0, 1])
-@pytest.mark.parametrize("part", [Part.VALIDATION, Part.TEST])
-def test_the_check_finds_a_held_out_fact_in_a_chain(place: int, part: Part) -> None:
+@pytest.mark.parametrize("part", [Split.VALIDATION, Split.TEST])
+def test_the_check_finds_a_held_out_fact_in_a_chain(place: int, part: Split) -> None:
     held_out = int(np.flatnonzero(GRAPH.part == part)[0])
     chain = [0, 0]
     chain[place] = held_out
@@ -236,7 +236,7 @@ def test_the_check_finds_a_tested_query_inside_a_longer_row(behind: bool) -> Non
     made = compose(GRAPH, hops=3)
     query = made.cells["test"][2]["II"]
     chain = chain_of(GRAPH, int(query.head[0]), *map(int, query.relations[0]))
-    trainable = GRAPH.part == Part.TRAIN
+    trainable = GRAPH.part == Split.TRAIN
     if behind:
         before = np.flatnonzero(trainable & (GRAPH.tail == GRAPH.head[chain[0]]))
         chain = [int(before[0]), *chain]
@@ -256,7 +256,7 @@ def test_the_check_finds_the_query_of_a_question() -> None:
 
 
 def test_the_check_tells_a_leak_in_one_line() -> None:
-    held_out = int(np.flatnonzero(GRAPH.part != Part.TRAIN)[0])
+    held_out = int(np.flatnonzero(GRAPH.part != Split.TRAIN)[0])
     with pytest.raises(InputError) as caught:
         check_leakage(GRAPH, with_chain(compose(GRAPH), held_out, held_out))
     assert "\n" not in str(caught.value)

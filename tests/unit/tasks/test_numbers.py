@@ -2,9 +2,9 @@
 
 import pytest
 
-from grokhop.graph.graph import Graph, GraphBuilder, Part, Question
+from grokhop.graph.graph import Graph, GraphBuilder, Question, Split
 from grokhop.graph.queries import LESS, MORE
-from grokhop.language.parser import Understander
+from grokhop.language.parser import QuestionParser
 from grokhop.tasks.calendar import number_of
 from grokhop.tasks.comparison import Comparing, Kind, comparable
 
@@ -37,7 +37,7 @@ def test_numbers_are_compared_by_order_without_a_unit() -> None:
 
 def test_every_comparison_of_numbers_is_right_by_hand() -> None:
     comparing = Comparing(GRAPH)
-    rows = comparing.rows(Part.TRAIN, per_kind=400)
+    rows = comparing.rows(Split.TRAIN, per_kind=400)
     assert len(rows) > 200
     words = {comparing.token[word]: word for word in ("first", "second", "equal")}
     seen = set()
@@ -66,7 +66,7 @@ def test_all_numbers_that_are_compared_are_operands() -> None:
     ],
 )
 def test_more_and_fewer_are_understood(question: str, operator: str) -> None:
-    query = Understander(towns()).understand(question).query
+    query = QuestionParser(towns()).understand(question).query
     assert query.operator == operator
     assert [towns().entities[branch.head].label for branch in query.branches] == ["Town AB", "Town AC"]
     assert {branch.relations for branch in query.branches} == {(0,)}

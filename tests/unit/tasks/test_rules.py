@@ -7,9 +7,9 @@ import pytest
 
 from grokhop.config import Budget, preset
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Graph, GraphBuilder, Part, Question
+from grokhop.graph.graph import Graph, GraphBuilder, Question, Split
 from grokhop.inference.ask import ask
-from grokhop.language.parser import Understander
+from grokhop.language.parser import QuestionParser
 from grokhop.tasks.composition import Compositions, compose
 from grokhop.tasks.dataset import worded
 from grokhop.tasks.encoding import NO_TARGET
@@ -35,7 +35,7 @@ def family(*, asked: int = 12) -> Graph:
             questions += 1
     graph = builder.build()
     held = {fact for question in graph.questions[:2] for fact in question.facts}
-    return parted(graph, {(graph.entities[h].label, graph.relations[r]): Part.TEST for h, r, _ in held})
+    return parted(graph, {(graph.entities[h].label, graph.relations[r]): Split.TEST for h, r, _ in held})
 
 
 PLAIN = family()
@@ -62,7 +62,7 @@ def test_an_example_is_a_trainable_path_that_no_query_tests_with_its_end_alone()
     assert len(rows) > 20
     father = {h: t for h, r, t in triples(PLAIN) if PLAIN.relations[r] == "father"}
     trainable = {
-        h for (h, r, _), p in zip(triples(PLAIN), PLAIN.part, strict=True) if p == Part.TRAIN and r == RULE.path[0]
+        h for (h, r, _), p in zip(triples(PLAIN), PLAIN.part, strict=True) if p == Split.TRAIN and r == RULE.path[0]
     }
     tested = {
         (int(head), *map(int, relations))
@@ -82,9 +82,9 @@ def test_an_example_is_a_trainable_path_that_no_query_tests_with_its_end_alone()
 def test_the_queries_of_a_rule_over_held_out_facts_are_in_no_example() -> None:
     examples = set(rule_rows(GRAPH, tested=MADE.tested).tokens[:, 0].tolist())
     father = {h: t for h, r, t in triples(PLAIN) if PLAIN.relations[r] == "father"}
-    held = rule_queries(GRAPH, RULE, Part.TEST, tested=MADE.tested)
+    held = rule_queries(GRAPH, RULE, Split.TEST, tested=MADE.tested)
     assert {q.facts[0][0] for q in PLAIN.questions[:2]} <= set(held.head.tolist())
-    for queries in (held, rule_queries(GRAPH, RULE, Part.TRAIN, tested=MADE.tested)):
+    for queries in (held, rule_queries(GRAPH, RULE, Split.TRAIN, tested=MADE.tested)):
         assert len(queries) > 0
         assert examples.isdisjoint(queries.head.tolist())
         assert (queries.relations == RULE.tokens).all()
@@ -92,7 +92,7 @@ def test_the_queries_of_a_rule_over_held_out_facts_are_in_no_example() -> None:
 
 
 def test_a_path_may_be_written_with_the_word_and_is_then_asked_by_its_own_relations() -> None:
-    understander = Understander(PLAIN, rules=rules_of(worded(PLAIN, compare=True)))
+    understander = QuestionParser(PLAIN, rules=rules_of(worded(PLAIN, compare=True)))
     (branch,) = understander.understand("Person 80 / Paternal Grandfather / mother").query.branches
     mother = PLAIN.relations.index("mother")
     assert branch.relations == (*RULE.path, mother)

@@ -12,13 +12,13 @@ from torch import Tensor
 
 import grokhop.training.dataset as lessons
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Part
+from grokhop.graph.graph import Split
 from grokhop.graph.paths import NO_FACT
 from grokhop.graph.queries import LESS, SAME
 from grokhop.tasks.calendar import UNITS
 from grokhop.tasks.comparison import Comparing, comparable
 from grokhop.tasks.composition import compose
-from grokhop.tasks.encoding import GIVEN, NEVER_DUE, NO_TARGET, Rows, encode_paths, stack
+from grokhop.tasks.encoding import GIVEN, NEVER_DUE, NO_TARGET, TokenBatch, encode_paths, stack
 from grokhop.training.batching import COMPARISON_SHARE, OPERAND_SHARE, Mixed, Shuffled, Stream
 from grokhop.training.dataset import MOST_ATOMIC_SHARE, Lesson
 from tests.graphs import random_graph, triples
@@ -91,16 +91,16 @@ def test_the_facts_of_the_calendar_are_trained_on_their_own_and_in_no_chain() ->
 
 
 def test_the_comparisons_of_a_lesson_hold_no_tested_chain() -> None:
-    strict, careless = (Comparing(ASKED, tested=tested).rows(Part.TRAIN) for tested in (COMPOSED.tested, None))
+    strict, careless = (Comparing(ASKED, tested=tested).rows(Split.TRAIN) for tested in (COMPOSED.tested, None))
     np.testing.assert_array_equal(COMPARES.comparisons.tokens, strict.tokens)
     assert strict.tokens.tolist() != careless.tokens.tolist()
 
 
 def test_a_lesson_that_would_leak_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     class Careless(Comparing):
-        def rows(self, *_: object, **_settings: object) -> Rows:
+        def rows(self, *_: object, **_settings: object) -> TokenBatch:
             everything = replace(self.graph, part=np.zeros_like(self.graph.part))
-            return Comparing(everything).rows(Part.TRAIN)
+            return Comparing(everything).rows(Split.TRAIN)
 
     monkeypatch.setattr(lessons, "Comparing", Careless)
     with pytest.raises(InputError, match=r"leakage: .* in comparison rows"):
@@ -110,14 +110,14 @@ def test_a_lesson_that_would_leak_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 def test_validation_compares_held_out_facts_and_held_out_pairs_but_nothing_that_is_tested() -> None:
     facts = facts_of(ASKED)
     trained = {row.asks for row in decoded(COMPARES.comparisons, ASKED)}
-    tested = {row.asks for row in decoded(Comparing(ASKED).rows(Part.TRAIN, pairs=Part.TEST), ASKED)}
+    tested = {row.asks for row in decoded(Comparing(ASKED).rows(Split.TRAIN, pairs=Split.TEST), ASKED)}
     used = []
     for row in decoded(stack(list(COMPARES.compared.values())), ASKED):
         assert row.asks not in trained | tested
         used.append((row.operator, {facts[step] for step in row.steps() if step[1] not in UNITS}))
-    assert min(used.count((operator, {Part.VALIDATION})) for operator in (SAME, LESS)) > 40
-    assert [parts for _, parts in used].count({Part.TRAIN}) > 0
-    assert all(parts in ({Part.VALIDATION}, {Part.TRAIN}) for _, parts in used)
+    assert min(used.count((operator, {Split.VALIDATION})) for operator in (SAME, LESS)) > 40
+    assert [parts for _, parts in used].count({Split.TRAIN}) > 0
+    assert all(parts in ({Split.VALIDATION}, {Split.TRAIN}) for _, parts in used)
 
 
 # The endless stream.
@@ -143,12 +143,12 @@ def test_any_stretch_taken_in_any_order_equals_the_stream(n: int, stretches: lis
 
 
 def in_rows(columns: list[Tensor]) -> list[tuple[int, ...]]:
-    tokens, due, targets = columns
-    return [tuple(row) for row in torch.cat([tokens, due.long(), targets], dim=1).tolist()]
+    tokens, read_at, targets = columns
+    return [tuple(row) for row in torch.cat([tokens, read_at.long(), targets], dim=1).tolist()]
 
 
-def as_rows(rows: Rows) -> list[tuple[int, ...]]:
-    return [tuple(row) for row in np.column_stack([rows.tokens, rows.due, rows.targets]).tolist()]
+def as_rows(rows: TokenBatch) -> list[tuple[int, ...]]:
+    return [tuple(row) for row in np.column_stack([rows.tokens, rows.read_at, rows.targets]).tolist()]
 
 
 def test_a_stream_shows_each_of_its_rows_once_in_an_epoch() -> None:
@@ -221,10 +221,10 @@ def test_a_batch_depends_on_the_seed_and_the_step_only() -> None:
 
 def test_a_batch_has_the_size_and_the_share_of_facts_that_was_asked_for() -> None:
     batches = Mixed(LESSON, 64, seed=0)
-    _, due, _ = facts_of_step(batches, 3)
+    _, read_at, _ = facts_of_step(batches, 3)
     assert abs(batches.facts - 64 * LESSON.atomic_share) <= 1
     assert batches.chain_rows + batches.facts == 64
-    assert len(due) == batches.chain_rows + batches.facts // 2
+    assert len(read_at) == batches.chain_rows + batches.facts // 2
 
 
 def facts_of_row(row: list[int], when: list[int], answers: list[int]) -> list[tuple[int, int, int]]:
@@ -236,14 +236,14 @@ def facts_of_row(row: list[int], when: list[int], answers: list[int]) -> list[tu
     return facts
 
 
-@pytest.mark.parametrize(("hops", "beyond", "together"), [(2, 1, 2), (2, 2, 3), (3, 1, 3), (3, 3, 4)])
+@pytest.mark.parametrize(("hops", "extra_hops", "together"), [(2, 1, 2), (2, 2, 3), (3, 1, 3), (3, 3, 4)])
 def test_facts_on_their_own_make_rows_as_long_as_the_longest_chain_that_is_asked(
-    hops: int, beyond: int, together: int
+    hops: int, extra_hops: int, together: int
 ) -> None:
-    lesson = Lesson.of(GRAPH, compose(GRAPH, hops=hops, beyond=beyond))
+    lesson = Lesson.of(GRAPH, compose(GRAPH, hops=hops, extra_hops=extra_hops))
     batches = Mixed(lesson, 128, seed=0)
     assert batches.together == together
-    assert 2 * together >= 1 + hops + beyond > 2 * (together - 1)
+    assert 2 * together >= 1 + hops + extra_hops > 2 * (together - 1)
     alone = {(row[0], row[1], lesson.rows.targets[i][1]) for i, row in enumerate(lesson.rows.tokens)}
     lengths = set[int]()
     for step in range(40):

@@ -11,7 +11,7 @@ from grokhop.training.ema import Average
 @pytest.fixture
 def model() -> LoopTransformer:
     torch.manual_seed(0)
-    return LoopTransformer(ModelSettings(width=8, heads=2), vocabulary=11)
+    return LoopTransformer(ModelSettings(d_model=8, n_heads=2), vocabulary=11)
 
 
 def wander(model: LoopTransformer, average: Average, steps: range, rate: float = 1.0) -> list[torch.Tensor]:

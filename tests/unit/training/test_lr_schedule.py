@@ -11,8 +11,8 @@ from grokhop.config import PRESETS, Budget, TrainSettings, preset
 from grokhop.core.errors import InputError
 from grokhop.training.lr_schedule import Schedule
 
-SETTINGS = TrainSettings(warmup_steps=4, full_rate_steps=0, cooldown_share=0.5, cooldown_steps=10)
-FALLING = replace(SETTINGS, full_rate_steps=100)
+SETTINGS = TrainSettings(warmup_steps=4, full_lr_steps=0, cooldown_share=0.5, cooldown_steps=10)
+FALLING = replace(SETTINGS, full_lr_steps=100)
 
 
 def test_the_rate_warms_up_in_equal_steps_and_stays() -> None:
@@ -74,7 +74,7 @@ def test_it_is_over_when_the_cool_down_has_ended_and_never_without_one() -> None
 
 @given(st.integers(0, 500), st.integers(1, 50), st.integers(0, 600))
 def test_the_rate_is_never_below_zero_or_above_its_height(start: int, warmup: int, full: int) -> None:
-    schedule = Schedule(settings=replace(SETTINGS, warmup_steps=warmup, full_rate_steps=full))
+    schedule = Schedule(settings=replace(SETTINGS, warmup_steps=warmup, full_lr_steps=full))
     schedule.cool_down(start)
     assert all(0 <= schedule.rate(step) <= 1 for step in range(start, start + 500))
 
@@ -122,7 +122,7 @@ def test_an_unknown_preset_or_number_of_hops_is_refused(name: str, hops: int) ->
         preset(name, hops=hops)
 
 
-@pytest.mark.parametrize("name", ["hops", "batch_rows", "evaluate_every", "cooldown_steps", "warmup_steps"])
+@pytest.mark.parametrize("name", ["hops", "batch_size", "evaluate_every", "cooldown_steps", "warmup_steps"])
 def test_a_count_below_one_is_refused_by_name(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         replace(SETTINGS, **{name: 0})  # type: ignore[arg-type]  # mypy takes the name for any field

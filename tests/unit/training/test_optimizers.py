@@ -17,9 +17,9 @@ from grokhop.training.muon import Muon
 from grokhop.training.optimizers import GROKFAST_ALPHA, GROKFAST_LAMBDA, make_optimizers
 
 SETTINGS = TrainSettings(
-    model=ModelSettings(architecture="gpt2", width=16, heads=2),
+    model=ModelSettings(architecture="gpt2", d_model=16, n_heads=2),
     optimizer="adamw",
-    adam_rate=0.01,
+    adam_lr=0.01,
     adam_decay=0.5,
     adam_beta2=0.9,
 )
@@ -56,11 +56,11 @@ def by_hand(settings: TrainSettings, changed, steps: int = 3) -> list[Tensor]:  
         given_now = changed(step, weights, gradients(model, step))
         for i, g in enumerate(given_now):
             decay = settings.adam_decay if weights[i].ndim > 1 else 0.0
-            weights[i] *= 1 - settings.adam_rate * decay
+            weights[i] *= 1 - settings.adam_lr * decay
             mean[i] = 0.9 * mean[i] + 0.1 * g
             square[i] = settings.adam_beta2 * square[i] + (1 - settings.adam_beta2) * g * g
             m, v = mean[i] / (1 - 0.9 ** (step + 1)), square[i] / (1 - settings.adam_beta2 ** (step + 1))
-            weights[i] -= settings.adam_rate * m / (v.sqrt() + 1e-8)
+            weights[i] -= settings.adam_lr * m / (v.sqrt() + 1e-8)
     return weights
 
 

@@ -20,15 +20,15 @@ import grokhop.training.validation as validation
 from grokhop.config import Budget, ModelSettings, TrainSettings, preset
 from grokhop.core.errors import InputError
 from grokhop.evaluation.evaluate import evaluate
-from grokhop.graph.graph import Graph, Part
+from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import Queries
 from grokhop.graph.queries import SAME
-from grokhop.runs.metrics import Look, read_looks
+from grokhop.runs.metrics import EvalRecord, read_looks
 from grokhop.runs.run import CHECKPOINT, SUMMARY, WEIGHTS, Run
 from grokhop.tasks.comparison import comparable
 from grokhop.tasks.composition import Compositions, compose
 from grokhop.tasks.dataset import compose_as
-from grokhop.tasks.encoding import Rows
+from grokhop.tasks.encoding import TokenBatch
 from grokhop.training.checkpoint import save_checkpoint
 from grokhop.training.dataset import Lesson
 from grokhop.training.losses import loss
@@ -41,8 +41,8 @@ from tests.unit.tasks.test_comparison import asked_graph
 
 GOLDEN = ROOT / "tests" / "golden" / "toy_losses.txt"
 MINI = TrainSettings(
-    model=ModelSettings(width=16, heads=2),
-    batch_rows=32,
+    model=ModelSettings(d_model=16, n_heads=2),
+    batch_size=32,
     evaluate_every=10,
     warmup_steps=5,
     cooldown_steps=20,
@@ -65,7 +65,7 @@ def weights(run: Path, seed: int = 0) -> bytes:
     return (run / f"seed-{seed}" / WEIGHTS).read_bytes()
 
 
-def looks(run: Path, seed: int = 0) -> list[Look]:
+def looks(run: Path, seed: int = 0) -> list[EvalRecord]:
     """The looks of a run without what they say about time."""
     found = read_looks(run / f"seed-{seed}")
     return [replace(look, seconds=0, rows_per_second=0, seconds_left=None) for look in found]
@@ -109,7 +109,7 @@ def test_a_fact_that_was_never_shown_is_answered_by_chance_in_every_cell(
 
     def without_held_out_facts(graph: Graph, settings: TrainSettings) -> Compositions:
         made = compose_as(graph, settings)
-        return replace(made, atomic=made.atomic[graph.part[made.atomic] == Part.TRAIN])
+        return replace(made, atomic=made.atomic[graph.part[made.atomic] == Split.TRAIN])
 
     monkeypatch.setattr(training, "compose_as", without_held_out_facts)
     run = trained(toy_graph, tmp_path / "run", settings=preset("toy"), budget=Budget(steps=300))
@@ -182,7 +182,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_last_bit(
 ) -> None:
     """The cool-down begins at step 40, so this stops before, within and at the end of it."""
 
-    def interrupt(_seed: int, look: Look) -> None:
+    def interrupt(_seed: int, look: EvalRecord) -> None:
         if look.step == stop:
             raise KeyboardInterrupt
 
@@ -227,12 +227,12 @@ def test_a_finished_run_is_not_trained_further_and_may_be_given_another_seed(
 
 
 def test_a_run_is_resumed_with_no_other_settings_and_no_other_graph(mini_graph: Path, tmp_path: Path) -> None:
-    def interrupt(_seed: int, _look: Look) -> None:
+    def interrupt(_seed: int, _look: EvalRecord) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         trained(mini_graph, tmp_path / "run", notice=interrupt)
-    others = replace(MINI, batch_rows=8, model=ModelSettings(width=32))
+    others = replace(MINI, batch_size=8, model=ModelSettings(d_model=32))
     for settings in (others, replace(MINI, compare=False)):
         with pytest.raises(InputError, match="same --preset, --hops, --compare and --set"):
             trained(mini_graph, tmp_path / "run", resume=True, settings=settings)
@@ -400,7 +400,7 @@ def test_the_loss_of_a_step_is_the_sum_of_its_groups_and_so_is_its_gradient(aske
     one, other = (Trainer(lesson, MINI, seed=0, folder=tmp_path / "seed") for _ in range(2))
     groups = one.batches.of_step(0)
     assert len(groups) == 3
-    total = torch.stack([loss(one.model(tokens, due), targets) for tokens, due, targets in groups]).sum()
+    total = torch.stack([loss(one.model(tokens, read_at), targets) for tokens, read_at, targets in groups]).sum()
     total.backward()  # type: ignore[no-untyped-call]
     seen: dict[str, torch.Tensor] = {}
 
@@ -422,7 +422,7 @@ def test_what_is_looked_at_are_the_comparisons_held_out_for_validation(
     lesson = Lesson.of(comparable(graph), compose(graph))
     trainer = Trainer(lesson, replace(MINI, evaluate_every=1), seed=0, folder=tmp_path / "seed")
 
-    def told(_model: Any, rows: Rows) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def told(_model: Any, rows: TokenBatch) -> np.ndarray[Any, np.dtype[np.bool_]]:
         if rows is lesson.probed:
             return np.ones(0, bool)
         assert any(rows is known for known in lesson.compared.values())
@@ -434,7 +434,7 @@ def test_what_is_looked_at_are_the_comparisons_held_out_for_validation(
 
 
 def test_a_run_with_comparisons_that_was_stopped_goes_on_to_the_same_last_bit(asked: Path, tmp_path: Path) -> None:
-    def interrupt(_seed: int, look: Look) -> None:
+    def interrupt(_seed: int, look: EvalRecord) -> None:
         if look.step == 10:
             raise KeyboardInterrupt
 
@@ -521,7 +521,7 @@ def damage_empty(path: Path, _straight: Path) -> None:
 def damage_other_model(path: Path, straight: Path) -> None:
     other = straight.parent / "other"
     if not other.exists():
-        wide = replace(MINI, model=ModelSettings(width=32))
+        wide = replace(MINI, model=ModelSettings(d_model=32))
         trained(straight / "graph", other, settings=wide, budget=Budget(steps=1))
     shutil.copy(other / "seed-0" / CHECKPOINT, path)
 
@@ -553,4 +553,4 @@ def test_what_is_no_run_folder_is_not_resumed(mini_graph: Path, tmp_path: Path) 
 def test_the_held_out_facts_of_the_graph_are_those_of_the_run(mini_graph: Path, straight: Path) -> None:
     part = Run.read(straight).graph.part
     np.testing.assert_array_equal(part, Graph.read(mini_graph).part)
-    assert {Part.VALIDATION, Part.TEST} <= set(part.tolist())
+    assert {Split.VALIDATION, Split.TEST} <= set(part.tolist())

@@ -26,7 +26,7 @@ ABSTRACT, SOURCE_CODE, SECOND_HAND, DERIVED, NOT_KNOWN = CERTAINTIES = (
 """Of a reported number: stands in the paper's abstract; in its authors' code; was told by somebody else; follows by
 arithmetic from numbers of the code; is none, since no text of the paper that was at hand has it."""
 QUESTIONS, SYNTHETIC, PUBLISHED = "questions", "synthetic", "published"
-OF_DATA = ("phi", "hops", "beyond")
+OF_DATA = ("phi", "hops", "extra_hops")
 """Settings that say what is trained, not how: they stay where another preset answers."""
 
 

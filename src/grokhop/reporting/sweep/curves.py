@@ -8,11 +8,11 @@ import numpy as np
 
 from grokhop.reporting.plot import ID, OOD, TRAIN, Figure
 from grokhop.reporting.sweep.evidence import SweepEvidence, level_name, log_ticks
-from grokhop.runs.metrics import Look
+from grokhop.runs.metrics import EvalRecord
 
-Panel = tuple[str, dict[int, list[Look]]]
+Panel = tuple[str, dict[int, list[EvalRecord]]]
 """A title, and the looks of each seed."""
-_SERIES: tuple[tuple[str, str, Callable[[Look], float | None]], ...] = (
+_SERIES: tuple[tuple[str, str, Callable[[EvalRecord], float | None]], ...] = (
     ("training", TRAIN, lambda look: look.train),
     ("in distribution (ID)", ID, lambda look: look.id),
     ("out of distribution (OOD)", OOD, lambda look: look.ood),
@@ -107,7 +107,7 @@ def _domains(row: int, column: int, rows: int, columns: int) -> tuple[list[float
     return [left, left + width], [max(0.0, top - height), top]
 
 
-def _lines(seeds: dict[int, list[Look]], *, first: bool) -> list[Figure]:
+def _lines(seeds: dict[int, list[EvalRecord]], *, first: bool) -> list[Figure]:
     """One trace for each series, in which the seeds follow each other with a gap between."""
     lines = []
     for name, colour, value in _SERIES:
@@ -134,7 +134,7 @@ def _lines(seeds: dict[int, list[Look]], *, first: bool) -> list[Figure]:
     return lines
 
 
-def thinned(looks: list[Look]) -> list[Look]:
+def thinned(looks: list[EvalRecord]) -> list[EvalRecord]:
     """At most so many of the looks as a small panel can show, evenly spread over the logarithm of the step."""
     if len(looks) <= _MOST_POINTS:
         return looks

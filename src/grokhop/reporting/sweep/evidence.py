@@ -11,7 +11,7 @@ from typing import Any
 
 from grokhop.reporting.evidence import Evidence, Row
 from grokhop.reporting.plot import ID, MIXED, OOD, TRAIN, UNTRAINED, Figure, safe, vertical
-from grokhop.runs.metrics import Look
+from grokhop.runs.metrics import EvalRecord
 from grokhop.runs.run import Run
 from grokhop.runs.sweep import ALL, Place, Sweep
 
@@ -95,7 +95,7 @@ class SweepEvidence:
         """One of the runs; all have the same graph."""
         return Evidence(Run.read(self.sweep.run_path(self.sweep.places[0])))
 
-    def looks(self, contender: str, level: str) -> dict[int, list[Look]]:
+    def looks(self, contender: str, level: str) -> dict[int, list[EvalRecord]]:
         """The looks of each seed of a run that has taken one."""
         return Evidence(Run.read(self.sweep.run_path(Place(contender, level)))).looks
 

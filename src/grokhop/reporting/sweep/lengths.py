@@ -82,22 +82,22 @@ def _cells(row: Row) -> dict[str, dict[str, Row]]:
 
 def heading(asked: dict[str, list[Asked]]) -> str:
     """Who still answers, how far beyond what it was trained on; and who does not, as far beyond."""
-    beyond = [
+    longer = [
         (length.hops - longest, length.id["accuracy"], contender)
         for contender, lengths in asked.items()
         if (longest := max((length.hops for length in lengths if length.trained), default=0))
         for length in lengths
         if not length.trained and length.id["n"]
     ]
-    if not beyond:
+    if not longer:
         return "Accuracy by the number of hops"
-    enough = [entry for entry in beyond if entry[1] >= ENOUGH]
+    enough = [entry for entry in longer if entry[1] >= ENOUGH]
     if not enough:
-        nearest = min(steps for steps, _, _ in beyond)
-        _, most, best = max((entry for entry in beyond if entry[0] == nearest), key=lambda entry: entry[1])
+        nearest = min(steps for steps, _, _ in longer)
+        _, most, best = max((entry for entry in longer if entry[0] == nearest), key=lambda entry: entry[1])
         return f"{best} has {percent(most)} of ID queries {_hops(nearest)} beyond what it was trained on{_first(asked)}"
     farthest, most, best = max(enough, key=lambda entry: entry[:2])
-    least, worst = min(entry[1:] for entry in beyond if entry[0] == farthest)
+    least, worst = min(entry[1:] for entry in longer if entry[0] == farthest)
     contrast = f"; {worst} has {percent(least)}" if least < ENOUGH else ""
     still = f"{best} still has {percent(most)} of ID queries"
     return f"{still} {_hops(farthest)} beyond what it was trained on{contrast}"

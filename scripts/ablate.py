@@ -26,10 +26,9 @@ from grokhop.models.looped import LoopTransformer
 from grokhop.runs.metrics import GROKKED
 from grokhop.runs.metrics import summary as summarize
 from grokhop.tasks.composition import Compositions, cell_name, compose
-from grokhop.tasks.dataset import worded
+from grokhop.tasks.dataset import TaskDataset, worded
 from grokhop.tasks.encoding import NEVER_DUE, NO_TARGET, stack
 from grokhop.training.batching import Mixed
-from grokhop.training.dataset import Lesson
 from grokhop.training.trainer import Trainer
 
 
@@ -67,33 +66,33 @@ class LastOnlyBatches(Mixed):
 class LastOnlyTrainer(Trainer):
     """Trains without supervision of prefixes."""
 
-    def __init__(self, lesson: Lesson, settings: TrainSettings, *, seed: int, folder: Path) -> None:
-        super().__init__(lesson, settings, seed=seed, folder=folder)
-        self.batches = LastOnlyBatches(lesson, settings.batch_size, seed)
+    def __init__(self, dataset: TaskDataset, settings: TrainSettings, *, seed: int, folder: Path) -> None:
+        super().__init__(dataset, settings, seed=seed, folder=folder)
+        self.batches = LastOnlyBatches(dataset, settings.batch_size, seed)
 
 
 class UnpackedBatches(Mixed):
     """Facts on their own stand in rows of their own."""
 
-    def __init__(self, lesson: Lesson, rows: int, seed: int) -> None:
-        super().__init__(lesson, rows, seed)
+    def __init__(self, dataset: TaskDataset, rows: int, seed: int) -> None:
+        super().__init__(dataset, rows, seed)
         self.together = 1
 
 
 class UnpackedTrainer(Trainer):
     """Trains on unpacked batches."""
 
-    def __init__(self, lesson: Lesson, settings: TrainSettings, *, seed: int, folder: Path) -> None:
-        super().__init__(lesson, settings, seed=seed, folder=folder)
-        self.batches = UnpackedBatches(lesson, settings.batch_size, seed)
+    def __init__(self, dataset: TaskDataset, settings: TrainSettings, *, seed: int, folder: Path) -> None:
+        super().__init__(dataset, settings, seed=seed, folder=folder)
+        self.batches = UnpackedBatches(dataset, settings.batch_size, seed)
 
 
 class FactsOnlyTrainer(Trainer):
     """Comparisons are learned from those of facts alone."""
 
-    def __init__(self, lesson: Lesson, settings: TrainSettings, *, seed: int, folder: Path) -> None:
-        lesson = replace(lesson, operands=stack([]))
-        super().__init__(lesson, settings, seed=seed, folder=folder)
+    def __init__(self, dataset: TaskDataset, settings: TrainSettings, *, seed: int, folder: Path) -> None:
+        dataset = replace(dataset, operands=stack([]))
+        super().__init__(dataset, settings, seed=seed, folder=folder)
 
 
 def _plain(layers: int) -> Callable[[TrainSettings], TrainSettings]:
@@ -130,7 +129,7 @@ VARIANTS: dict[str, tuple[str, type[Trainer], type[LoopTransformer], Change]] = 
 
 
 def run(
-    name: str, graphs: tuple[Graph, Graph], lesson: Lesson, made: Compositions, seed: int, budget: Budget
+    name: str, graphs: tuple[Graph, Graph], dataset: TaskDataset, made: Compositions, seed: int, budget: Budget
 ) -> dict[str, float | None]:
     """Train one variant under one seed and return its validation accuracies and times.
 
@@ -142,10 +141,10 @@ def run(
 
     class Variant(trainer_class):  # type: ignore[valid-type, misc]  # one of the classes above
         def make_model(self) -> LoopTransformer:
-            return model_class(self.settings.model, vocabulary=self.lesson.vocabulary.size)
+            return model_class(self.settings.model, vocabulary=self.dataset.vocabulary.size)
 
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Variant(lesson, settings, seed=seed, folder=Path(folder))
+        trainer = Variant(dataset, settings, seed=seed, folder=Path(folder))
         trainer.run(budget)
     summary = summarize(trainer.looks)
     result: dict[str, float | None] = {
@@ -156,7 +155,7 @@ def run(
     }
     for k, by_cell in made.cells["validation"].items():
         for pattern in ([False] * k, [True] * k):
-            right = are_right(trainer.average.model, lesson.vocabulary, by_cell[cell_name(pattern)])
+            right = are_right(trainer.average.model, dataset.vocabulary, by_cell[cell_name(pattern)])
             result[f"{k} hops {'OOD' if pattern[0] else 'ID'}"] = float(np.mean(right)) if len(right) else None
     if trainer.looks[-1].compared is not None:
         result["comparisons"] = trainer.looks[-1].compared
@@ -180,12 +179,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     plain = Graph.read(options.graph)
     graph, made = worded(plain, compare=True), compose(plain)
-    lesson = Lesson.of(graph, made)
+    dataset = TaskDataset.of(graph, made)
     rows = []
     for name in options.variants:
         results = []
         for seed in range(options.seeds):
-            results.append(run(name, (plain, graph), lesson, made, seed, Budget.parse(options.budget)))
+            results.append(run(name, (plain, graph), dataset, made, seed, Budget.parse(options.budget)))
             print(name, seed, results[-1], flush=True)
         cells = [_cell([r[key] for r in results]) for key in results[0]]
         rows.append(f"| {VARIANTS[name][0]} | {' | '.join(cells)} |")

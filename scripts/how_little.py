@@ -20,16 +20,15 @@ from grokhop.config import Budget
 from grokhop.graph.graph import Graph
 from grokhop.phi.report import measure
 from grokhop.tasks.composition import compose
-from grokhop.tasks.dataset import worded
-from grokhop.training.dataset import Lesson
+from grokhop.tasks.dataset import TaskDataset, worded
 
 
 def trained(graph: Graph, variant: str, seeds: int, budget: Budget) -> list[dict[str, float | None]]:
     """The results of `ablate.run` under each seed."""
     made = compose(graph)
     trainable = worded(graph, compare=False)
-    lesson = Lesson.of(trainable, made)
-    return [run(variant, (graph, trainable), lesson, made, seed, budget) for seed in range(seeds)]
+    dataset = TaskDataset.of(trainable, made)
+    return [run(variant, (graph, trainable), dataset, made, seed, budget) for seed in range(seeds)]
 
 
 def reached(result: dict[str, float | None]) -> float:

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from torch.profiler import profile
 
-from grokhop.bench.reference_gpt2 import lesson_for
 from grokhop.bench.throughput import drawn
 from grokhop.config import preset
+from grokhop.tasks.dataset import build_dataset
 from grokhop.training.trainer import Trainer
 
 KINDS = {
@@ -36,7 +36,7 @@ def main(
     torch.set_num_threads(1)
     settings = preset("loop", compare=False, changes=changes or [])
     with TemporaryDirectory() as folder:
-        trainer = Trainer(lesson_for(drawn(vocabulary), settings)[0], settings, seed=0, folder=Path(folder) / "seed")
+        trainer = Trainer(build_dataset(drawn(vocabulary), settings), settings, seed=0, folder=Path(folder) / "seed")
         for _ in range(3):  # the first are slower
             trainer.take_step()
         with profile() as learning:

@@ -30,8 +30,8 @@ from grokhop.graph.paths import Longs, PathIndex
 from grokhop.inference.predict import are_right, last_answers
 from grokhop.phi.report import measure
 from grokhop.tasks.composition import cell_name, compose
+from grokhop.tasks.dataset import TaskDataset
 from grokhop.tasks.encoding import encode_queries
-from grokhop.training.dataset import Lesson
 from grokhop.training.trainer import Trainer
 
 
@@ -76,18 +76,18 @@ def trained(graph: Graph, variant: str, seed: int, budget: Budget) -> tuple[Trai
     """A model of one variant, and its validation accuracies."""
     _, trainer_class, model_class, change = VARIANTS[variant]
     made = compose(graph)
-    lesson = Lesson.of(graph, made)
+    dataset = TaskDataset.of(graph, made)
 
     class Variant(trainer_class):  # type: ignore[valid-type, misc]  # one of ablate's classes
         def make_model(self) -> torch.nn.Module:
-            return model_class(self.settings.model, vocabulary=self.lesson.vocabulary.size)
+            return model_class(self.settings.model, vocabulary=self.dataset.vocabulary.size)
 
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Variant(lesson, change(preset("loop")), seed=seed, folder=Path(folder))
+        trainer = Variant(dataset, change(preset("loop")), seed=seed, folder=Path(folder))
         trainer.run(budget)
     cells = made.cells["validation"][2]
     right = {
-        name: are_right(trainer.average.model, lesson.vocabulary, cells[cell_name(pattern)])
+        name: are_right(trainer.average.model, dataset.vocabulary, cells[cell_name(pattern)])
         for name, pattern in (("ID", [False, False]), ("OOD", [True, True]))
     }
     return trainer, {name: float(np.mean(found)) for name, found in right.items() if len(found)}
@@ -96,7 +96,7 @@ def trained(graph: Graph, variant: str, seed: int, budget: Budget) -> tuple[Trai
 def answers_alone(trainer: Trainer, graph: Graph, twins: Longs) -> dict[str, float]:
     """How often the true, the wrong or another object is answered."""
     queries = PathIndex(graph).answers(twins[:, 0], twins[:, 1:2])
-    given = last_answers(trainer.average.model, encode_queries(trainer.lesson.vocabulary, queries))
+    given = last_answers(trainer.average.model, encode_queries(trainer.dataset.vocabulary, queries))
     true, wrong = (float(np.mean(given == twins[:, i])) for i in (2, 3))
     return {"true": true, "wrong": wrong, "another": 1 - true - wrong}
 

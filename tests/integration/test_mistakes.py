@@ -20,8 +20,8 @@ from grokhop.graph.paths import NO_FACT
 from grokhop.models.registry import make_model
 from grokhop.runs.run import Run
 from grokhop.tasks.composition import compose
+from grokhop.tasks.dataset import TaskDataset
 from grokhop.tasks.vocabulary import Vocabulary
-from grokhop.training.dataset import Lesson
 from grokhop.training.optimizers import make_optimizers
 from grokhop.training.train import train
 from tests.conftest import ROOT
@@ -32,11 +32,11 @@ GRAPH = random_graph(entities=60, relations=8, degree=6, holdout=0.15)
 TINY = TrainSettings(model=ModelSettings(d_model=16, n_heads=2), batch_size=64, evaluate_every=5, warmup_steps=2)
 
 
-def inferred(graph: Graph, lesson: Lesson, hops: int) -> set[tuple[int, ...]]:
-    """The facts of each inferred fact of so many hops that a row of the lesson trains, read from its tokens."""
+def inferred(graph: Graph, dataset: TaskDataset, hops: int) -> set[tuple[int, ...]]:
+    """The facts of each inferred fact of so many hops that a row of the dataset trains, read from its tokens."""
     entities, found = len(graph.entities), set()
     facts = {(h, r): i for i, (h, r) in enumerate(zip(graph.head.tolist(), graph.relation.tolist(), strict=True))}
-    for tokens, targets in zip(lesson.rows.tokens.tolist(), lesson.rows.targets.tolist(), strict=True):
+    for tokens, targets in zip(dataset.rows.tokens.tolist(), dataset.rows.targets.tolist(), strict=True):
         if len(targets) > hops and targets[hops] >= 0:
             place, path = tokens[0], []
             for token in tokens[1 : hops + 1]:
@@ -58,10 +58,10 @@ def test_phi_is_what_was_asked_for_counted_from_the_rows_that_are_trained(
     phi: float, hops: int, prefixes: bool
 ) -> None:
     made = compose(GRAPH, hops=hops, phi=phi, prefixes=prefixes)
-    lesson = Lesson.of(GRAPH, made, prefixes=prefixes)
+    dataset = TaskDataset.of(GRAPH, made, prefixes=prefixes)
     trainable = int((GRAPH.part == Split.TRAIN).sum())
     for k in range(2, hops + 1):
-        assert len(inferred(GRAPH, lesson, k)) == round(phi * trainable) == made.counts[f"trained_{k}_hops"]
+        assert len(inferred(GRAPH, dataset, k)) == round(phi * trainable) == made.counts[f"trained_{k}_hops"]
 
 
 def test_a_lower_phi_trains_a_part_of_what_a_higher_one_does_and_asks_the_same() -> None:
@@ -83,8 +83,8 @@ def test_a_phi_that_the_graph_does_not_offer_is_refused_and_not_rounded_to_what_
 def test_every_fact_is_trained_whatever_phi_is() -> None:
     """Also without prefix supervision, where a chain teaches its first fact no more."""
     for prefixes in (True, False):
-        lesson = Lesson.of(GRAPH, compose(GRAPH, phi=1, prefixes=prefixes), prefixes=prefixes)
-        told = zip(lesson.rows.tokens[:, :2].tolist(), lesson.rows.targets[:, 1].tolist(), strict=True)
+        dataset = TaskDataset.of(GRAPH, compose(GRAPH, phi=1, prefixes=prefixes), prefixes=prefixes)
+        told = zip(dataset.rows.tokens[:, :2].tolist(), dataset.rows.targets[:, 1].tolist(), strict=True)
         facts = {(h, r - len(GRAPH.entities), t) for (h, r), t in told if t >= 0}
         assert facts == set(zip(GRAPH.head.tolist(), GRAPH.relation.tolist(), GRAPH.tail.tolist(), strict=True))
 
@@ -209,7 +209,7 @@ def test_what_is_read_out_went_through_the_final_norm(name: str) -> None:
 def test_an_accuracy_is_a_share_of_the_queries_that_were_asked(graph_folder: Path, tmp_path: Path) -> None:
     train(graph_folder, tmp_path / "run", settings=TINY, preset="tiny", budget=Budget(steps=5), seeds=2, threads=1)
     found = evaluate(tmp_path / "run", threads=1)
-    asked = Run.read(tmp_path / "run").compositions.cells["test"]
+    asked = Run.read(tmp_path / "run").dataset.test
     for k, by_cell in asked.items():
         for cell, queries in by_cell.items():
             score = found["cells"][str(k)][cell]

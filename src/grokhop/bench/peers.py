@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from grokhop.bench.clock import Quantity, result, row_of
-from grokhop.bench.reference_gpt2 import BATCH, Peer, Recipe, answers_per_row, lesson_for
+from grokhop.bench.reference_gpt2 import BATCH, Peer, Recipe, answers_per_row
 from grokhop.config import Budget, preset
 from grokhop.core.statistics import Score
 from grokhop.datasets import synthetic
@@ -25,6 +25,7 @@ from grokhop.graph.graph import Graph
 from grokhop.graph.paths import Queries
 from grokhop.inference.predict import are_right
 from grokhop.runs.metrics import EvalRecord
+from grokhop.tasks.dataset import build_dataset
 from grokhop.tasks.vocabulary import Vocabulary
 from grokhop.training.trainer import Trainer
 
@@ -109,13 +110,13 @@ def preset_groks(name: str, graph: Graph, limit: float, *, seed: int) -> dict[st
     """A preset, as `grokhop train` trains it: validation queries say when the rate falls and when training ends, and
     the queries that all contenders are asked are looked at beside."""
     settings = replace(preset(name, compare=False), id_target=TARGETS["II"], ood_target=TARGETS["OO"])
-    lesson, made = lesson_for(graph, settings)
-    asked, looks = _asked(made.cells["test"][2]), list[Seen]()
+    dataset = build_dataset(graph, settings)
+    asked, looks = _asked(dataset.test[2]), list[Seen]()
     with TemporaryDirectory() as folder:
-        trainer = Trainer(lesson, settings, seed=seed, folder=Path(folder) / "seed")
+        trainer = Trainer(dataset, settings, seed=seed, folder=Path(folder) / "seed")
 
         def look(own: EvalRecord) -> None:
-            right = {cell: are_right(trainer.average.model, lesson.vocabulary, q) for cell, q in asked.items()}
+            right = {cell: are_right(trainer.average.model, dataset.vocabulary, q) for cell, q in asked.items()}
             accuracy = {cell: Score.of(mask).accuracy for cell, mask in right.items()}
             looks.append(Seen(own.seconds, own.step * settings.batch_size, accuracy))
 
@@ -125,9 +126,9 @@ def preset_groks(name: str, graph: Graph, limit: float, *, seed: int) -> dict[st
 
 def recipe_groks(recipe: Recipe, graph: Graph, limit: float) -> dict[str, Reached]:
     """The published recipe, until both targets are reached or the time is over."""
-    lesson, made = lesson_for(graph, preset("paper", compare=False))
-    peer = Peer(recipe, lesson, Vocabulary.of(graph))
-    asked = _asked(made.cells["test"][2])
+    dataset = build_dataset(graph, preset("paper", compare=False))
+    peer = Peer(recipe, dataset, Vocabulary.of(graph))
+    asked = _asked(dataset.test[2])
     began, looks = time.perf_counter(), list[Seen]()
     while True:
         peer.take_step()

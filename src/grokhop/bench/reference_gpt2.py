@@ -15,17 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grokhop.config import TrainSettings
 from grokhop.core.optional import library
-from grokhop.graph.graph import Graph
 from grokhop.graph.paths import Mask, Queries
 from grokhop.inference.predict import BATCH_SIZE
-from grokhop.tasks.composition import Compositions
-from grokhop.tasks.dataset import compose_as
+from grokhop.tasks.dataset import TaskDataset
 from grokhop.tasks.encoding import NO_TARGET
 from grokhop.tasks.vocabulary import Vocabulary
 from grokhop.training.batching import Shuffled
-from grokhop.training.dataset import Lesson
 from grokhop.training.trainer import Trainer
 
 BATCH = 512
@@ -50,22 +46,22 @@ class Peer:
     """A GPT-2 of transformers on its way.
 
     Args:
-        lesson: of single answers (`Lesson.of_single_answers`).
+        dataset: of single answers (`TaskDataset.of_single_answers`).
 
     Raises:
         InputError: transformers is not installed.
     """
 
-    def __init__(self, recipe: Recipe, lesson: Lesson, vocabulary: Vocabulary, *, seed: int = 0) -> None:
+    def __init__(self, recipe: Recipe, dataset: TaskDataset, vocabulary: Vocabulary, *, seed: int = 0) -> None:
         torch.manual_seed(seed)
-        self.recipe, self.lesson, self.vocabulary = recipe, lesson, vocabulary
+        self.recipe, self.dataset, self.vocabulary = recipe, dataset, vocabulary
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.threads = torch.get_num_threads()  # which torch shares every operation out to, as its users do
         self.model = _gpt2(recipe, vocabulary.size).to(self.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
         self.rate = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: min(1.0, (step + 1) / recipe.warmup))
-        self._order = Shuffled(0, len(lesson.rows), seed)
-        self._examples = _examples(lesson)
+        self._order = Shuffled(0, len(dataset.rows), seed)
+        self._examples = _examples(dataset)
         self.step = 0
 
     def take_step(self) -> float:
@@ -95,12 +91,6 @@ class Peer:
         return queries.are_right(torch.cat(logits).argmax(-1).cpu().numpy())
 
 
-def lesson_for(graph: Graph, settings: TrainSettings) -> tuple[Lesson, Compositions]:
-    """What settings train of a graph in which nothing is compared, and what was composed of it."""
-    made = compose_as(graph, settings)
-    return Lesson.of(graph, made, prefixes=settings.prefixes), made
-
-
 def answers_per_row(trainer: Trainer, *, steps: int = 8) -> float:
     """The mean number of answers that a row of a trainer's first batches supervises; of a peer's rows it is one."""
     targets = [group[2] for step in range(steps) for group in trainer.batches.of_step(step)]
@@ -128,9 +118,9 @@ def _gpt2(recipe: Recipe, vocabulary: int) -> Any:
     return model
 
 
-def _examples(lesson: Lesson) -> tuple[Tensor, Tensor, Tensor]:
+def _examples(dataset: TaskDataset) -> tuple[Tensor, Tensor, Tensor]:
     """(B, T + 1) tokens with the answer behind each query, which of them there are, and labels: the answer's alone."""
-    rows = lesson.rows
+    rows = dataset.rows
     n, width = rows.tokens.shape
     inputs = np.column_stack([rows.tokens, np.zeros(n, np.int64)])
     labels = np.full_like(inputs, NO_TARGET)

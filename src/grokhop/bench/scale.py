@@ -125,25 +125,25 @@ def train_one(
     """Train one seed until validation is answered, and ask the test queries once."""
     import torch
 
-    from grokhop.bench.reference_gpt2 import lesson_for
     from grokhop.config import Budget, preset
     from grokhop.core.statistics import Score
     from grokhop.inference.predict import are_right
     from grokhop.runs.metrics import summary
+    from grokhop.tasks.dataset import build_dataset
     from grokhop.training.trainer import Trainer
 
     torch.set_num_threads(threads or torch.get_num_threads())
     settings = preset("loop", compare=False, changes=changes)
-    lesson, made = lesson_for(synthetic.draw(_drawn(facts, out_degree)), settings)
+    dataset = build_dataset(synthetic.draw(_drawn(facts, out_degree)), settings)
     with TemporaryDirectory() as folder:
-        trainer = Trainer(lesson, settings, seed=seed, folder=Path(folder) / "seed")
+        trainer = Trainer(dataset, settings, seed=seed, folder=Path(folder) / "seed")
         trainer.run(Budget(seconds=limit))
     ood = summary(trainer.looks)["grok"]["ood_95"]
     found: dict[str, Any] = {"ood_seconds": ood and ood["seconds"], "seconds": trainer.seconds, "steps": trainer.step}
     for cell in ("II", "OO"):
-        queries = made.cells["test"][2][cell]
+        queries = dataset.test[2][cell]
         some = queries.where(np.arange(min(ASKED, len(queries))))
-        found[cell] = Score.of(are_right(trainer.average.model, lesson.vocabulary, some)).accuracy
+        found[cell] = Score.of(are_right(trainer.average.model, dataset.vocabulary, some)).accuracy
     return found
 
 

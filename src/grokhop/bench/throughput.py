@@ -18,10 +18,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from grokhop.bench.clock import Contender, Quantity, alternate, matmul_peak, result
-from grokhop.bench.reference_gpt2 import BATCH, Peer, Recipe, answers_per_row, lesson_for
+from grokhop.bench.reference_gpt2 import BATCH, Peer, Recipe, answers_per_row
 from grokhop.config import preset
 from grokhop.datasets import synthetic
 from grokhop.graph.graph import Graph
+from grokhop.tasks.dataset import build_dataset
 from grokhop.tasks.vocabulary import Vocabulary
 from grokhop.training.trainer import Trainer
 
@@ -69,9 +70,9 @@ def _measured(graph: Graph, width: int, peak: float, runs: int) -> Iterator[dict
     told = f"width {width}, vocabulary {vocabulary.size:,}, batch {BATCH}, {torch.get_num_threads()} threads"
     with TemporaryDirectory() as folder:
         settings = preset("loop", compare=False, changes=[f"model.d_model={width}"])
-        trainer = Trainer(lesson_for(graph, settings)[0], settings, seed=0, folder=Path(folder) / "seed")
+        trainer = Trainer(build_dataset(graph, settings), settings, seed=0, folder=Path(folder) / "seed")
         # Made after ours, whose random state it must not disturb.
-        peer = Peer(Recipe(width=width, layers=2), lesson_for(graph, preset("paper", compare=False))[0], vocabulary)
+        peer = Peer(Recipe(width=width, layers=2), build_dataset(graph, preset("paper", compare=False)), vocabulary)
         ours = partial(_pace, trainer, answers_per_row(trainer), peak)
         theirs = partial(_pace, peer, 1.0, peak)
         contenders = [

@@ -66,7 +66,7 @@ def run_baselines(
     """
     _check(names, client, open_book)
     run = Run.read(path)
-    groups, cells = _questions(run, file), {} if file else run.compositions.cells["test"]
+    groups, cells = _questions(run, file), {} if file else run.dataset.test
     made: dict[str, Any] = {}
     for name in names:
         if name == "oracle":

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from grokhop.core.artifacts import conditions, sha256, write_json
 from grokhop.core.statistics import over_seeds
@@ -21,11 +20,8 @@ from grokhop.inference.loading import load_model
 from grokhop.inference.predict import are_right, right_at_the_end
 from grokhop.models.base import Model
 from grokhop.runs.run import EVAL, Run
-from grokhop.tasks.comparison import OPERATORS, Comparing
-from grokhop.tasks.rules import rule_queries, rule_rows, rules_of
+from grokhop.tasks.dataset import TaskDataset
 from grokhop.tasks.vocabulary import Vocabulary
-
-TEST_ROWS_PER_KIND = 300
 
 
 def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
@@ -39,8 +35,8 @@ def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
     torch.set_num_threads(threads or torch.get_num_threads())
     graph = run.graph
     models = [load_model(run, seed) for seed in seeds]
-    made = run.compositions
-    cells = made.cells["test"]
+    dataset = run.dataset
+    cells = dataset.test
     questions = score_questions(models, graph, seeds=seeds, words=run.plain_graph)
     rights = {k: {cell: _ask(models, graph, q) for cell, q in by_cell.items()} for k, by_cell in cells.items()}
     summaries = [run.summary(seed) for seed in seeds]
@@ -48,8 +44,8 @@ def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
         "seeds": len(seeds),
         **_atomic(models, graph),
         "cells": {str(k): {c: over_seeds(r) for c, r in by_cell.items()} for k, by_cell in rights.items()},
-        "comparison": _compared(models, Comparing(graph, tested=made.tested)),
-        "rules": _rules(models, graph, made.tested),
+        "comparison": _compared(models, dataset),
+        "rules": _rules(models, graph, dataset),
         "questions": questions,
         "parsed": parsed_share(questions),
         "per_relation": _per_relation(graph, cells[2], rights[2]),
@@ -108,17 +104,14 @@ def _atomic(models: list[Model], graph: Graph) -> dict[str, Any]:
     return {name: over_seeds(_ask(models, graph, chaining.queries(facts)[0])) for name, facts in sets.items()}
 
 
-def _compared(models: list[Model], comparing: Comparing) -> dict[str, Any]:
+def _compared(models: list[Model], dataset: TaskDataset) -> dict[str, Any]:
     """Comparisons of facts, and how many are right by giving the commonest answer of each operator (`majority`).
 
     'id' are pairs of trainable facts that were not trained together, 'ood' are held-out facts.
     """
     found = {}
-    for cell, facts, pairs in (("id", Split.TRAIN, Split.TEST), ("ood", Split.TEST, Split.TRAIN)):
-        sets = [
-            comparing.rows(facts, pairs=pairs, operators=(o,), per_kind=TEST_ROWS_PER_KIND).distinct()
-            for o in OPERATORS
-        ]
+    for cell, by_operator in dataset.tested_comparisons.items():
+        sets = list(by_operator.values())
         rights = [np.concatenate([right_at_the_end(model, rows) for rows in sets]) for model in models]
         commonest = sum(max(Counter(rows.last_targets().tolist()).values(), default=0) for rows in sets)
         n = sum(map(len, sets))
@@ -126,23 +119,21 @@ def _compared(models: list[Model], comparing: Comparing) -> dict[str, Any]:
     return found
 
 
-def _rules(models: list[Model], graph: Graph, tested: NDArray[np.uint64]) -> list[dict[str, Any]]:
+def _rules(models: list[Model], graph: Graph, dataset: TaskDataset) -> list[dict[str, Any]]:
     """Each word that stands for a path, asked as a relation of its own: how many `examples` were trained, and scores.
 
     'id' are paths of trainable facts that are tested, 'ood' are people for whom neither fact was ever in any example.
     """
-    rows = []
-    for rule in rules_of(graph):
-        asked = {c: rule_queries(graph, rule, p, tested=tested) for c, p in (("id", Split.TRAIN), ("ood", Split.TEST))}
-        rows.append(
-            {
-                "rule": rule.word,
-                "path": [graph.relations[r] for r in rule.path],
-                "examples": len(rule_rows(graph, tested=tested, only=rule)),
-                **{cell: over_seeds(_ask(models, graph, queries)) for cell, queries in asked.items()},
-            }
-        )
-    return rows
+    return [
+        {
+            "rule": rule.word,
+            "path": [graph.relations[r] for r in rule.relations],
+            "examples": rule.examples,
+            "id": over_seeds(_ask(models, graph, rule.id)),
+            "ood": over_seeds(_ask(models, graph, rule.ood)),
+        }
+        for rule in dataset.tested_rules
+    ]
 
 
 def _per_relation(graph: Graph, cells: dict[str, Queries], rights: dict[str, list[Mask]]) -> list[dict[str, Any]]:

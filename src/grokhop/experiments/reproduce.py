@@ -24,8 +24,6 @@ from grokhop.graph.graph import Graph
 from grokhop.reporting import report
 from grokhop.runs.metrics import ENOUGH_OOD_QUERIES, GROKKED, Begun, Notice
 from grokhop.runs.run import Run
-from grokhop.tasks.comparison import Comparing
-from grokhop.training.dataset import trained_comparisons
 from grokhop.training.train import train
 
 RESULT = "reproduction.json"
@@ -156,7 +154,7 @@ def _choose(
 
 def _ours(recipe: Recipe, plan: Plan, before: Graph, run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
     """All `FIGURES` that there are, the whole scores `id` and `ood`, and what the marks are of."""
-    facts, facts_id, inferred = len(run.plain_graph), run.compositions.counts["trainable_facts"], _inferred(recipe, run)
+    facts, facts_id, inferred = len(run.plain_graph), run.dataset.counts["trainable_facts"], _inferred(recipe, run)
     scores = {cell: _score(found) for cell, found in _cells(recipe, evaluation).items()}
     summaries = [run.summary(seed) for seed in run.finished_seeds()]
     return {
@@ -185,7 +183,7 @@ def _ours(recipe: Recipe, plan: Plan, before: Graph, run: Run, evaluation: dict[
 
 def _marks(run: Run) -> str:
     """Say which validation queries `grokhop.runs.metrics.EvalRecord` judges for ID 95 % and OOD 95 %."""
-    cells = run.compositions.cells["validation"][2]
+    cells = run.dataset.validation[2]
     id_, ood = len(cells["II"]), len(cells["OO"])
     if not sum(map(len, cells.values())):
         return "validation comparisons"
@@ -197,10 +195,10 @@ def _marks(run: Run) -> str:
 
 def _inferred(recipe: Recipe, run: Run) -> int:
     """The paths of two facts that are trained; of comparisons, the distinct pairs."""
-    made = run.compositions
+    dataset = run.dataset
     if recipe.task != COMPARISON:
-        return made.counts["trained_2_hops"]
-    return len(trained_comparisons(Comparing(run.graph, tested=made.tested), made, phi=run.settings.phi).distinct())
+        return dataset.counts["trained_2_hops"]
+    return dataset.counts["distinct_comparisons"]
 
 
 def _cells(recipe: Recipe, evaluation: dict[str, Any]) -> dict[str, dict[str, Any]]:

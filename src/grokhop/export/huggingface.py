@@ -121,7 +121,7 @@ def _language(graph: Graph, tokens: Sequence[str]) -> str:
 
 def _example(run: Run, tokens: Sequence[str], model: str) -> str:
     """Code that asks what the first path in the graph ends in."""
-    chains = run.compositions.chains
+    chains = run.dataset.compositions.chains
     row = encode_paths(run.graph, chains[:1] if len(chains) else np.zeros((1, 1), np.int64))
     query = " ".join(tokens[token] for token in row.tokens[0][row.read_at[0] >= GIVEN])
     return f"""```python

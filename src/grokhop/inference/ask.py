@@ -14,7 +14,7 @@ from grokhop.inference.loading import load_model
 from grokhop.language.parser import QuestionParser, Understood
 from grokhop.runs.run import Run
 from grokhop.tasks.comparison import is_comparable
-from grokhop.tasks.rules import rule_rows, rules_of
+from grokhop.tasks.rules import rules_of
 
 
 def ask(path: Path, text: str, *, seed: int = 0) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def ask(path: Path, text: str, *, seed: int = 0) -> dict[str, Any]:
 
 
 def _refuse_untrained_rules(run: Run) -> None:
-    if not len(rule_rows(run.graph, tested=run.compositions.tested)):
+    if not run.manifest["composed"]["rule_rows"]:
         raise InputError(
             f"the rules of {run.path} had no example to be learned from, since questions ask every path of theirs: "
             "train on a graph that 'grokhop augment' has made, or ask by the path itself"

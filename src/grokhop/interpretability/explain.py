@@ -51,7 +51,7 @@ def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None
     run = Run.read(path)
     torch.set_num_threads(threads or torch.get_num_threads())
     chaining = PathIndex(run.graph)
-    cells = run.compositions.cells["test"][2]
+    cells = run.dataset.test[2]
     asked = {name: cells[cell_name([name == "ood"] * 2)] for name in ("id", "ood")}
     chains = [_chain(run, text) for text in texts]
     seeds = [_of_seed(run, seed, chaining, asked) for seed in run.finished_seeds()]
@@ -68,7 +68,7 @@ def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None
 
 def _of_seed(run: Run, seed: int, chaining: PathIndex, asked: dict[str, Queries]) -> dict[str, Any]:
     model = load_model(run, seed)
-    place = bridge_place(model, chaining, some_of(run.compositions.cells["validation"][2][cell_name([False] * 2)]))
+    place = bridge_place(model, chaining, some_of(run.dataset.validation[2][cell_name([False] * 2)]))
     found = {name: _of_cell(model, chaining, queries, place) for name, queries in asked.items()}
     rows = [{"seed": seed, **row} for row in formation(run, seed, model, place)]
     return {"seed": seed, **found, "formation": rows}

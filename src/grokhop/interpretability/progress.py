@@ -101,7 +101,7 @@ def formation(run: Run, seed: int, model: Model, place: Place | None) -> Iterato
     snapshots = run.snapshots(seed)
     if not snapshots:
         return
-    asked = Formation(PathIndex(run.graph), run.compositions)
+    asked = Formation(PathIndex(run.graph), run.dataset.compositions)
     for step, path in snapshots.items():
         load_weights(path, model)
         yield {"step": step, **asked.measure(model.eval(), place)}

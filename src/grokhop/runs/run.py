@@ -2,6 +2,7 @@
 
     RUN/manifest.json      settings, preset, budget, what was composed, versions, hardware
     RUN/graph/             the graph folder as it was when training began
+    RUN/dataset/           what is trained and asked, made once (`grokhop.tasks.storage`)
     RUN/phi.json           phi before and after hold-out
     RUN/pretrained/        the shape of the pretrained model that was begun with, if one was
     RUN/seed-0/            metrics.jsonl, checkpoint.safetensors, model.safetensors, summary.json
@@ -23,11 +24,11 @@ from grokhop.config import TrainSettings
 from grokhop.core.artifacts import MANIFEST, read_manifest
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph
-from grokhop.tasks.composition import Compositions
-from grokhop.tasks.dataset import compose_as, worded
+from grokhop.tasks.dataset import TaskDataset, worded
+from grokhop.tasks.storage import read_dataset
 
 GRAPH, PHI, EVAL, EXPLANATION, REPORT = "graph", "phi.json", "eval.json", "explain.json", "report.html"
-PRETRAINED, SNAPSHOTS = "pretrained", "snapshots"
+DATASET, PRETRAINED, SNAPSHOTS = "dataset", "pretrained", "snapshots"
 CHECKPOINT, WEIGHTS, SUMMARY = "checkpoint.safetensors", "model.safetensors", "summary.json"
 
 
@@ -69,9 +70,13 @@ class Run:
         return worded(self.plain_graph, compare=self.settings.compare)
 
     @cached_property
-    def compositions(self) -> Compositions:
-        """What is trained of the graph's paths, and what is asked."""
-        return compose_as(self.plain_graph, self.settings)
+    def dataset(self) -> TaskDataset:
+        """What is trained and what is asked, as it was built when the run was begun, by whatever version.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        return read_dataset(self.path / DATASET)
 
     @cached_property
     def graph_manifest(self) -> dict[str, Any]:

@@ -12,32 +12,12 @@ from grokhop.runs.metrics import ENOUGH_OOD_QUERIES
 from grokhop.runs.run import Run
 from grokhop.runs.summary import Row, pooled
 from grokhop.runs.sweep import Place, Sweep
-from grokhop.tasks.comparison import Comparing, is_comparable
+from grokhop.tasks.comparison import is_comparable
 from grokhop.tasks.composition import Compositions, cell_name
-from grokhop.training.dataset import trained_comparisons
 
 ENOUGH = 0.95
 """Test accuracy from which on a level was enough."""
 COMPARISONS = "comparisons"
-
-
-def trained_counts(graph: Graph, made: Compositions, *, phi: float) -> dict[str, int]:
-    """How many inferred facts are trained of each number of hops, and comparisons where the graph has any.
-
-    Args:
-        graph: as it is trained, with its operators.
-
-    Raises:
-        InputError: nothing but comparisons is trained and there are fewer than `phi` asks for.
-    """
-    found = {
-        name.removeprefix("trained_").removesuffix("_hops"): n
-        for name, n in made.counts.items()
-        if name.startswith("trained_")
-    }
-    if is_comparable(graph):
-        found[COMPARISONS] = len(trained_comparisons(Comparing(graph, tested=made.tested), made, phi=phi))
-    return found
 
 
 def row_of(run: Run, level: str, evaluation: Row) -> Row:
@@ -46,8 +26,8 @@ def row_of(run: Run, level: str, evaluation: Row) -> Row:
     Args:
         evaluation: of its test queries (`grokhop.evaluation.evaluate`).
     """
-    made, trainable = run.compositions, run.manifest["composed"]["trainable_facts"]
-    trained = trained_counts(run.graph, made, phi=run.settings.phi)
+    dataset, trainable = run.dataset, run.manifest["composed"]["trainable_facts"]
+    trained = dataset.trained(comparable=is_comparable(run.graph))
     longest = run.settings.hops
     cells = {hops: by_cell for hops, by_cell in evaluation["cells"].items() if int(hops) <= longest}
     asked = {name: _asked(evaluation, cells, name) for name in ("id", "ood")}
@@ -67,7 +47,7 @@ def row_of(run: Run, level: str, evaluation: Row) -> Row:
         "grok": evaluation["grok"],
         "train_seconds": evaluation["train_seconds"],
         "steps": [run.summary(seed)["steps"] for seed in run.finished_seeds()],
-        "per_relation": _per_relation(run, made, evaluation),
+        "per_relation": _per_relation(run, dataset.compositions, evaluation),
     }
 
 

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from shutil import rmtree
 
 from grokhop.config import Budget, TrainSettings
 from grokhop.core.artifacts import MANIFEST, hardware, new_folder, refuse_inside, refuse_to_overwrite, write_json
@@ -18,10 +19,9 @@ from grokhop.graph.graph import Graph
 from grokhop.runs.run import Run
 from grokhop.runs.summary import Row
 from grokhop.runs.sweep import RESULT, Place, Sweep, SweepNotice, limit, parse_levels
-from grokhop.sweeps.results import result_of, trained_counts
+from grokhop.sweeps.results import result_of
 from grokhop.sweeps.variants import Contender, contenders
 from grokhop.sweeps.workers import Work
-from grokhop.tasks.dataset import compose_as, worded
 from grokhop.training.train import begin, refuse_another_run, run_record
 
 
@@ -96,7 +96,6 @@ def _begun(graph_path: Path, out: Path, manifest: Row, budget: Budget, *, force:
     graph = Graph.read(graph_path)
     manifest = {**manifest, "graph": {"name": graph_path.resolve().name, **graph.counts()}}
     sweep = Sweep(out, manifest)
-    _refuse_impossible(graph, sweep, sweep.places)
     with new_folder(out, kind="sweep", manifest=manifest, force=force) as scratch:
         for place in sweep.places:
             _begin(graph_path, scratch / place.path, sweep, place, budget)
@@ -104,31 +103,24 @@ def _begun(graph_path: Path, out: Path, manifest: Row, budget: Budget, *, force:
 
 
 def _begin(graph_path: Path, path: Path, sweep: Sweep, place: Place, budget: Budget) -> None:
+    """Make the run folder of a place, so that none fails when others have been trained for hours.
+
+    Raises:
+        InputError: the graph does not offer the level, or nothing would be trained at it.
+    """
     settings = at_level(sweep.settings[place.contender], place.level)
     record = {**run_record(settings, sweep.presets[place.contender], budget, len(sweep.seeds)), "threads": 1}
-    begin(graph_path, path, settings=settings, record=record, force=True)
+    try:
+        dataset = begin(graph_path, path, settings=settings, record=record, force=True)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+    if not any(dataset.trained(comparable=True).values()):
+        raise InputError(f"{place}: this is less than one inferred fact, so that nothing would be composed")
 
 
 def at_level(settings: TrainSettings, level: str) -> TrainSettings:
     """The settings of a contender, with a level of phi."""
     return replace(settings, phi=limit(level))
-
-
-def _refuse_impossible(graph: Graph, sweep: Sweep, places: Iterable[Place]) -> None:
-    """Compose every level once, so that none fails when others have been trained for hours.
-
-    Raises:
-        InputError: the graph does not offer a level, or nothing would be trained at it.
-    """
-    for place in places:
-        settings = at_level(sweep.settings[place.contender], place.level)
-        words = worded(graph, compare=settings.compare)
-        try:
-            counts = trained_counts(words, compose_as(graph, settings), phi=settings.phi)
-        except InputError as error:
-            raise InputError(f"{place}: {error}") from error
-        if not any(counts.values()):
-            raise InputError(f"{place}: this is less than one inferred fact, so that nothing would be composed")
 
 
 def _extended(sweep: Sweep, graph_path: Path, wanted: Row, budget: Budget) -> Sweep:
@@ -143,9 +135,15 @@ def _extended(sweep: Sweep, graph_path: Path, wanted: Row, budget: Budget) -> Sw
         place = Place(name, sweep.levels[0])
         refuse_another_run(Run.read(sweep.run_path(place)), graph_path, at_level(grown.settings[name], sweep.levels[0]))
     added = [place for place in grown.places if place not in sweep.places]
-    _refuse_impossible(Graph.read(graph_path), grown, added)
-    for place in added:
-        _begin(graph_path, grown.run_path(place), grown, place, budget)
+    begun: list[Path] = []
+    try:
+        for place in added:
+            begun.append(grown.run_path(place))
+            _begin(graph_path, begun[-1], grown, place, budget)
+    except BaseException:
+        for path in begun:
+            rmtree(path, ignore_errors=True)
+        raise
     for place in sweep.places:
         run = Run.read(sweep.run_path(place))
         write_json(run.path / MANIFEST, {**run.manifest, "seeds": wanted["seeds"]})

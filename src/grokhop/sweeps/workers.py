@@ -24,7 +24,7 @@ from grokhop.runs.run import EVAL, Run
 from grokhop.runs.summary import Row
 from grokhop.runs.sweep import Place, Sweep, SweepNotice
 from grokhop.sweeps.results import row_of
-from grokhop.training.train import lesson_of, train_seed
+from grokhop.training.train import train_seed
 
 POLL_SECONDS = 0.5
 Job = tuple[Place, int | None]
@@ -127,7 +127,7 @@ def _end_with_parent() -> None:
 def train_one(path: Path, seed: int, budget: Budget) -> None:
     """Train one seed of the run folder `path`; done in a process of its own."""
     run = Run.read(path)
-    train_seed(run, lesson_of(run, run.compositions), seed, budget, lambda _look: None)
+    train_seed(run, run.dataset, seed, budget, lambda _look: None)
 
 
 def ask_run(path: Path, level: str) -> Row:

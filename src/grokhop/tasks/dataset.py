@@ -1,22 +1,187 @@
-"""The language of a graph's questions: what is trained of them beside its facts."""
+"""The data set of a run: what is trained, what is asked, and the certificate that the one holds nothing of the other.
+
+`build_dataset` makes it once, before any training; it lies in the run folder (`grokhop.tasks.storage`), and training,
+evaluation, explanation and sweeps read it there. Chains come first among the training rows, then the facts that stand
+alone: held-out facts, and facts that begin no chain.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from grokhop.config import TrainSettings
-from grokhop.graph.graph import Graph
-from grokhop.tasks.comparison import comparable, is_comparable
+from grokhop.core.errors import InputError
+from grokhop.graph.graph import Graph, Split
+from grokhop.graph.paths import NO_FACT, Longs, PathIndex, Queries
+from grokhop.tasks.comparison import OPERATORS, Comparing, check_comparisons, comparable, is_comparable
 from grokhop.tasks.composition import Compositions, compose
-from grokhop.tasks.rules import with_rules
+from grokhop.tasks.encoding import TokenBatch, encode_paths, stack
+from grokhop.tasks.leakage import check_rows
+from grokhop.tasks.rules import rule_queries, rule_rows, rules_of, with_rules
+from grokhop.tasks.vocabulary import Vocabulary, token_labels
+
+PROBE_ROWS = 1000
+"""Training rows on which training accuracy is measured."""
+MOST_ATOMIC_SHARE = 0.9
+DRAWN_PHI = 25
+"""Comparisons drawn for each trainable fact, of which those are trained that a phi asks for."""
+VALIDATION_ROWS_PER_KIND, TEST_ROWS_PER_KIND = 60, 300
 
 
 def worded(graph: Graph, *, compare: bool) -> Graph:
-    """The graph with the words that its questions use: rules, and where comparisons are wanted, those too.
+    """Return the graph with the words that its questions use: rules, and where comparisons are wanted, those too.
 
-    What is added stands behind all entities, relations and facts of the graph, which keep their numbers.
+    Added facts, entities and relations stand behind those of the graph, which keep their numbers.
     """
     return comparable(with_rules(graph)) if compare else with_rules(graph)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RuleTest:
+    """A word that stands for a path of relations, and what tests it.
+
+    Attributes:
+        relations: the ids of the path's relations.
+        examples: how many training rows show the word.
+        id: queries over trainable facts that are tested. ood: queries over facts that are held out for test.
+    """
+
+    word: str
+    relations: tuple[int, ...]
+    examples: int
+    id: Queries
+    ood: Queries
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskDataset:
+    """All that training and evaluation read of a graph.
+
+    Attributes:
+        labels: (V,) the name of each token, for models that know words.
+        compositions: the trained chains as facts, and the queries of every cell.
+        rows: training rows: chains first, then the facts that are trained on their own.
+        chains: how many of `rows` are chains.
+        atomic_share: of each batch, the share of rows that are facts on their own.
+        objects: (F,) sorted, pair * E + object of every fact: all objects of a pair, trained or not.
+        probe: queries of training rows, by their hops, on which training accuracy is measured...
+        probed: ...and so are these comparisons.
+        rules: training rows of composed relations; none where no question uses one or no trainable path is free.
+        comparisons: training rows that compare two branches; none where nothing is compared.
+        operands: training rows that compare two numbers or entities by themselves.
+        compared: comparisons for validation: "id" of trainable facts whose pairs are held out, "ood" of held-out facts.
+        tested_comparisons: the same for test, by cell and operator.
+        tested_rules: the tests of each rule.
+        mixed: whether batches are mixed by kind; if not, each row is one query with one answer, as frequent as any.
+    """
+
+    vocabulary: Vocabulary
+    labels: tuple[str, ...]
+    compositions: Compositions
+    rows: TokenBatch
+    chains: int
+    atomic_share: float
+    objects: Longs
+    probe: list[Queries]
+    probed: TokenBatch
+    rules: TokenBatch
+    comparisons: TokenBatch
+    operands: TokenBatch
+    compared: dict[str, TokenBatch]
+    tested_comparisons: dict[str, dict[str, TokenBatch]]
+    tested_rules: list[RuleTest]
+    mixed: bool = True
+
+    @property
+    def validation(self) -> dict[int, dict[str, Queries]]:
+        """Validation queries by hops and cell."""
+        return self.compositions.cells["validation"]
+
+    @property
+    def test(self) -> dict[int, dict[str, Queries]]:
+        """Test queries by hops and cell."""
+        return self.compositions.cells["test"]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows and queries there are, for the manifest, including what the leakage check compared."""
+        return self.compositions.counts
+
+    def trained(self, *, comparable: bool) -> dict[str, int]:
+        """Count the trained inferred facts by number of hops, and the comparisons where the graph has any."""
+        found = {
+            name.removeprefix("trained_").removesuffix("_hops"): n
+            for name, n in self.counts.items()
+            if name.startswith("trained_")
+        }
+        return {**found, "comparisons": self.counts["comparison_rows"]} if comparable else found
+
+    @staticmethod
+    def of(graph: Graph, made: Compositions, *, prefixes: bool = True, phi: float = 0.0) -> "TaskDataset":
+        """Build the data set of a worded graph and of what was composed of the graph before it was worded.
+
+        Args:
+            prefixes: as `made` was composed; without, only the end of a row is supervised.
+            phi: at most so many comparisons are trained for each trainable fact, all if 0.
+
+        Raises:
+            InputError: a row would leak, or nothing but comparisons is trained and there are fewer than asked.
+        """
+        # What the calendar adds stands behind the facts that were composed, and begins no chain.
+        atomic = np.concatenate([made.atomic, np.arange(made.facts, len(graph))])
+        lonely = np.full((len(atomic), made.chains.shape[1]), NO_FACT)
+        lonely[:, 0] = atomic
+        paths = np.concatenate([made.chains, lonely])
+        comparing = Comparing(graph, tested=made.tested)
+        comparisons = trained_comparisons(comparing, made, phi=phi)
+        rows, rules = encode_paths(graph, paths), rule_rows(graph, tested=made.tested)
+        counts = {
+            **made.counts,
+            "comparison_rows": len(comparisons),
+            "distinct_comparisons": len(comparisons.distinct()),
+            "rule_rows": len(rules),
+            **check_rows(graph, rows, cells=made.cells, facts=made.facts),
+        }
+        dataset = TaskDataset(
+            vocabulary=Vocabulary.of(graph),
+            labels=token_labels(graph),
+            compositions=replace(made, counts=counts),
+            rows=rows,
+            chains=len(made.chains),
+            atomic_share=_atomic_share(made.chains, len(atomic)),
+            objects=np.unique(graph.pair.astype(np.int64) * len(graph.entities) + graph.tail),
+            probe=_probe(graph, paths),
+            probed=comparisons.sample(PROBE_ROWS, np.random.default_rng(0)),
+            rules=rules,
+            comparisons=comparisons,
+            operands=comparing.operands(),
+            compared=_validation_comparisons(comparing),
+            tested_comparisons=_test_comparisons(comparing),
+            tested_rules=_rule_tests(graph, made),
+        )
+        return dataset if prefixes else dataset.of_single_answers()
+
+    def of_single_answers(self) -> "TaskDataset":
+        """Return the same as one kind of row, each with one answer at its end; no operands, which no fact tells."""
+        rows = stack([self.rows, self.comparisons, self.rules]).ends()
+        none = stack([])
+        return replace(self, rows=rows, comparisons=none, operands=none, rules=none, mixed=False)
+
+
+def build_dataset(graph: Graph, settings: TrainSettings) -> TaskDataset:
+    """Build what the settings train of a graph as it was given, and what is asked.
+
+    Raises:
+        InputError: the graph has too few compositions and no comparisons that might be trained alone, or a row would
+            leak.
+    """
+    words = worded(graph, compare=settings.compare)
+    made = compose_as(graph, settings)
+    return TaskDataset.of(words, made, prefixes=settings.prefixes, phi=settings.phi)
+
+
 def compose_as(graph: Graph, settings: TrainSettings) -> Compositions:
-    """What the settings train of a graph as it was given, and what is asked.
+    """Compose what the settings train of a graph as it was given, and what is asked.
 
     Raises:
         InputError: it has too few compositions, and no comparisons that might be trained alone (`compose`).
@@ -29,3 +194,76 @@ def compose_as(graph: Graph, settings: TrainSettings) -> Compositions:
         prefixes=settings.prefixes,
         required=not is_comparable(worded(graph, compare=settings.compare)),
     )
+
+
+def trained_comparisons(comparing: Comparing, made: Compositions, *, phi: float = 0.0) -> TokenBatch:
+    """Comparisons of trainable facts, checked; with `phi` at most so many for each of these facts.
+
+    Raises:
+        InputError: one would leak, or nothing but comparisons is trained and there are fewer than asked.
+    """
+    graph = comparing.graph
+    if phi:
+        facts = np.count_nonzero(graph.part[: made.facts] == Split.TRAIN)
+        # As many for any phi, so that fewer are a part of more.
+        draws = round(DRAWN_PHI * facts / max(1, len(comparing.kinds)))
+        rows, most = comparing.rows(Split.TRAIN, per_kind=draws).distinct(), round(phi * facts)
+        if not len(made.chains) and len(rows) < most:
+            raise InputError(
+                f"of {DRAWN_PHI} comparisons drawn for each fact, {len(rows) / facts:.2f} differ, less than the phi of "
+                f"{phi:g} asked for: give a lower phi"
+            )
+        rows = rows.sample(most, np.random.default_rng(0))
+    else:
+        rows = comparing.rows(Split.TRAIN)
+    check_comparisons(comparing, rows)
+    return rows
+
+
+def _validation_comparisons(comparing: Comparing) -> dict[str, TokenBatch]:
+    sets = {"id": (Split.TRAIN, Split.VALIDATION), "ood": (Split.VALIDATION, Split.TRAIN)}
+    return {
+        cell: comparing.rows(facts, pairs=pairs, per_kind=VALIDATION_ROWS_PER_KIND)
+        for cell, (facts, pairs) in sets.items()
+    }
+
+
+def _test_comparisons(comparing: Comparing) -> dict[str, dict[str, TokenBatch]]:
+    """'id' are pairs of trainable facts that are not trained together, 'ood' are held-out facts."""
+    sets = {"id": (Split.TRAIN, Split.TEST), "ood": (Split.TEST, Split.TRAIN)}
+    return {
+        cell: {
+            operator: comparing.rows(facts, pairs=pairs, operators=(operator,), per_kind=TEST_ROWS_PER_KIND).distinct()
+            for operator in OPERATORS
+        }
+        for cell, (facts, pairs) in sets.items()
+    }
+
+
+def _rule_tests(graph: Graph, made: Compositions) -> list[RuleTest]:
+    return [
+        RuleTest(
+            word=rule.word,
+            relations=rule.path,
+            examples=len(rule_rows(graph, tested=made.tested, only=rule)),
+            id=rule_queries(graph, rule, Split.TRAIN, tested=made.tested),
+            ood=rule_queries(graph, rule, Split.TEST, tested=made.tested),
+        )
+        for rule in rules_of(graph)
+    ]
+
+
+def _probe(graph: Graph, paths: Longs) -> list[Queries]:
+    chosen = paths[np.random.default_rng(0).permutation(len(paths))[:PROBE_ROWS]]
+    hops = (chosen != NO_FACT).sum(axis=1)
+    return [PathIndex(graph).queries(chosen[hops == k, :k])[0] for k in np.unique(hops)]
+
+
+def _atomic_share(chains: Longs, alone: int) -> float:
+    """The share of rows with which a fact on its own is looked up as often as a fact in chains is on average."""
+    in_chains = chains[chains != NO_FACT]
+    if not len(in_chains):
+        return MOST_ATOMIC_SHARE
+    lookups = len(in_chains) / np.count_nonzero(np.bincount(in_chains))
+    weight = lookups * alone
+    return min(MOST_ATOMIC_SHARE, weight / (weight + len(chains)))

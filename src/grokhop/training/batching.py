@@ -9,14 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grokhop.graph.paths import Longs
+from grokhop.tasks.dataset import TaskDataset
 from grokhop.tasks.encoding import NEVER_DUE, NO_TARGET, TokenBatch
-from grokhop.training.dataset import Lesson
+from grokhop.tasks.leakage import check_fed
 
 COMPARISON_SHARE, OPERAND_SHARE = 0.1, 0.5
 """Of a batch, where anything is compared: comparisons of facts, and of numbers and entities by themselves."""
 RULE_SHARE = 0.1
 """Of a batch, where there are examples of rules."""
 FACT_TOKENS = 2
+CHECKED_STEPS = 10
+"""Of each seed, whose batches are checked for leakage before it is trained."""
 
 
 class Shuffled:
@@ -67,17 +70,31 @@ class Batches(Protocol):
         """How often each chain was seen after so many steps, or each row where there is no chain."""
 
 
-def batches(lesson: Lesson, rows: int, seed: int) -> Batches:
-    """Batches of `rows` rows, as the lesson wants them."""
-    return (Mixed if lesson.mixed else Uniform)(lesson, rows, seed)
+def batches(dataset: TaskDataset, rows: int, seed: int) -> Batches:
+    """Batches of `rows` rows, as the dataset wants them."""
+    return (Mixed if dataset.mixed else Uniform)(dataset, rows, seed)
+
+
+def check_batches(made: Batches, dataset: TaskDataset) -> int:
+    """Check the first batches as a model is fed them, and return how many packed rows were compared.
+
+    Raises:
+        InputError: a fact stands beside another that continues it (`grokhop.tasks.leakage.check_fed`).
+    """
+    size = dataset.vocabulary
+    return sum(
+        check_fed(dataset.objects, size.entities, size.relations, group[0].numpy())
+        for step in range(CHECKED_STEPS)
+        for group in made.of_step(step)[:1]
+    )
 
 
 class Uniform:
     """Every row as often as any other, in an order that is drawn anew each epoch."""
 
-    def __init__(self, lesson: Lesson, rows: int, seed: int) -> None:
-        self._stream = Stream(lesson.rows, rows, 1.0, seed)
-        self._rows, self._in_all = rows, len(lesson.rows)
+    def __init__(self, dataset: TaskDataset, rows: int, seed: int) -> None:
+        self._stream = Stream(dataset.rows, rows, 1.0, seed)
+        self._rows, self._in_all = rows, len(dataset.rows)
 
     def of_step(self, step: int) -> list[list[Tensor]]:
         return [self._stream.of_step(step)]
@@ -97,27 +114,28 @@ class Mixed:
     ends before the later of the two: not even side by side are they shown.
     """
 
-    def __init__(self, lesson: Lesson, rows: int, seed: int) -> None:
-        alone = len(lesson.rows) - lesson.chains
-        self._compared = Stream(lesson.comparisons, rows, COMPARISON_SHARE, seed)
-        self._operands = Stream(lesson.operands, rows, OPERAND_SHARE, seed)
-        self._rules = Stream(lesson.rules, rows, RULE_SHARE, seed)
+    def __init__(self, dataset: TaskDataset, rows: int, seed: int) -> None:
+        alone = len(dataset.rows) - dataset.chains
+        self._compared = Stream(dataset.comparisons, rows, COMPARISON_SHARE, seed)
+        self._operands = Stream(dataset.operands, rows, OPERAND_SHARE, seed)
+        self._rules = Stream(dataset.rules, rows, RULE_SHARE, seed)
         rows -= self._compared.count + self._operands.count + self._rules.count
-        share = lesson.atomic_share if lesson.chains else 1.0  # a graph may have comparisons and no chains
-        self.together = ceil((1 + max(lesson.validation)) / FACT_TOKENS)
+        share = dataset.atomic_share if dataset.chains else 1.0  # a graph may have comparisons and no chains
+        self.together = ceil((1 + max(dataset.validation)) / FACT_TOKENS)
         packs = min(max(1, round(rows * share / self.together)), rows // self.together)
         self.facts = packs * self.together if alone else 0
-        self.chain_rows = rows - self.facts if lesson.chains else 0
-        self.chains_per_epoch = lesson.chains
-        self._chains = Shuffled(0, lesson.chains, seed)
-        self._alone = Shuffled(lesson.chains, alone, seed)
-        self._rows = _columns(lesson.rows, max(self.together * FACT_TOKENS, lesson.rows.tokens.shape[1]))
+        self.chain_rows = rows - self.facts if dataset.chains else 0
+        self.chains_per_epoch = dataset.chains
+        self._chains = Shuffled(0, dataset.chains, seed)
+        self._alone = Shuffled(dataset.chains, alone, seed)
+        self._follows = Follows(dataset)
+        self._rows = _columns(dataset.rows, max(self.together * FACT_TOKENS, dataset.rows.tokens.shape[1]))
 
     def of_step(self, step: int) -> list[list[Tensor]]:
         """Chains, facts on their own and examples of rules; operands; comparisons."""
         chains = torch.from_numpy(self._chains.take(step * self.chain_rows, self.chain_rows))
         alone = torch.from_numpy(self._alone.take(step * self.facts, self.facts))
-        packs = _packed([column[alone] for column in self._rows], self.together)
+        packs = _packed([column[alone] for column in self._rows], self.together, self._follows)
         streams = ([column[chains] for column in self._rows], packs, self._rules.of_step(step, packs[0].shape[1]))
         facts = [torch.cat(columns) for columns in zip(*streams, strict=True)]
         return [facts, *(stream.of_step(step) for stream in (self._operands, self._compared) if stream.count)]
@@ -139,14 +157,30 @@ def _padded(columns: list[Tensor], width: int) -> list[Tensor]:
     return [F.pad(c, (0, missing), value=padding) for c, padding in zip(columns, PADDINGS, strict=True)]
 
 
-def _packed(alone: list[Tensor], together: int) -> list[Tensor]:
+class Follows:
+    """Says of two facts whether the one continues the other, by any object of its pair, shown in the row or not."""
+
+    def __init__(self, dataset: TaskDataset) -> None:
+        self._objects = torch.from_numpy(dataset.objects)
+        self._entities, self._relations = dataset.vocabulary.entities, dataset.vocabulary.relations
+
+    def __call__(self, heads: Tensor, relations: Tensor, others: Tensor) -> Tensor:
+        """(N, ...) whether the entity `others` is an object of the fact `heads`, `relations` (a token)."""
+        codes = (heads * self._relations + relations - self._entities) * self._entities + others
+        places = torch.searchsorted(self._objects, codes.contiguous()).clamp(max=len(self._objects) - 1)
+        return self._objects[places] == codes
+
+
+def _packed(alone: list[Tensor], together: int, follows: Follows) -> list[Tensor]:
     """Columns of (N, T) rows that begin with one fact to those of (N / together, T) rows that begin with so many."""
     width = alone[0].shape[1]
     columns = _padded([c[:, :FACT_TOKENS].reshape(-1, together * FACT_TOKENS) for c in alone], width)
-    tokens, _, targets = columns
-    heads, tails = (c[:, start : together * FACT_TOKENS : FACT_TOKENS] for c, start in ((tokens, 0), (targets, 1)))
+    tokens = columns[0][:, : together * FACT_TOKENS].clone()
+    heads, relations = tokens[:, ::FACT_TOKENS], tokens[:, 1::FACT_TOKENS]
     for later in range(1, together):
-        touching = (tails[:, :later] == heads[:, [later]]) | (heads[:, :later] == tails[:, [later]])
+        before, head, relation = slice(0, later), heads[:, [later]], relations[:, [later]]
+        touching = follows(heads[:, before], relations[:, before], head.expand(-1, later))
+        touching |= follows(head.expand(-1, later), relation.expand(-1, later), heads[:, before])
         for column, padding in zip(columns, PADDINGS, strict=True):
             column[touching.any(1), later * FACT_TOKENS :] = padding
     return columns

@@ -25,10 +25,9 @@ from grokhop.graph.graph import Graph
 from grokhop.models.registry import check_model
 from grokhop.phi.report import measure
 from grokhop.runs.metrics import Begun, EvalRecord, Notice
-from grokhop.runs.run import GRAPH, PHI, PRETRAINED, SUMMARY, Run
-from grokhop.tasks.composition import Compositions
-from grokhop.tasks.dataset import compose_as
-from grokhop.training.dataset import Lesson
+from grokhop.runs.run import DATASET, GRAPH, PHI, PRETRAINED, SUMMARY, Run
+from grokhop.tasks.dataset import TaskDataset, build_dataset
+from grokhop.tasks.storage import save_dataset
 from grokhop.training.trainer import Trainer
 
 
@@ -64,15 +63,14 @@ def train(
     if resume and out.exists():
         run = Run.read(out)
         refuse_another_run(run, graph_path, settings)
-        made = run.compositions
+        dataset = run.dataset
     else:
         record = {**run_record(settings, preset, budget, seeds), "threads": torch.get_num_threads()}
-        made = begin(graph_path, out, settings=settings, record=record, force=force)
+        dataset = begin(graph_path, out, settings=settings, record=record, force=force)
         run = Run.read(out)
-    begun(made.counts)
-    lesson = lesson_of(run, made)
+    begun(dataset.counts)
     for seed in range(max(seeds, run.manifest["seeds"])):
-        train_seed(run, lesson, seed, budget, partial(notice, seed))
+        train_seed(run, dataset, seed, budget, partial(notice, seed))
     return run
 
 
@@ -81,12 +79,7 @@ def run_record(settings: TrainSettings, preset: str, budget: Budget, seeds: int)
     return {"settings": asdict(settings), "preset": preset, "budget": budget.record(), "seeds": seeds}
 
 
-def lesson_of(run: Run, made: Compositions) -> Lesson:
-    """What is trained of what was composed for the run."""
-    return Lesson.of(run.graph, made, prefixes=run.settings.prefixes, phi=run.settings.phi)
-
-
-def train_seed(run: Run, lesson: Lesson, seed: int, budget: Budget, notice: Callable[[EvalRecord], None]) -> None:
+def train_seed(run: Run, dataset: TaskDataset, seed: int, budget: Budget, notice: Callable[[EvalRecord], None]) -> None:
     """Train one seed of a run, on from its checkpoint if there is one; one that has ended stays as it is.
 
     Raises:
@@ -94,7 +87,7 @@ def train_seed(run: Run, lesson: Lesson, seed: int, budget: Budget, notice: Call
     """
     folder = run.seed_folder(seed)
     if not (folder / SUMMARY).exists():
-        trainer = Trainer(lesson, run.settings, seed=seed, folder=folder)
+        trainer = Trainer(dataset, run.settings, seed=seed, folder=folder)
         trainer.resume()
         trainer.run(budget, notice)
 
@@ -118,15 +111,20 @@ def refuse_another_run(run: Run, graph_path: Path, settings: TrainSettings) -> N
         raise InputError(f"{run.path} was begun with another graph than {graph_path}: give that one, or another -o")
 
 
-def begin(graph_path: Path, out: Path, *, settings: TrainSettings, record: dict[str, Any], force: bool) -> Compositions:
-    """Make a run folder with its graph and phi, before any training, and return what is to be trained."""
+def begin(graph_path: Path, out: Path, *, settings: TrainSettings, record: dict[str, Any], force: bool) -> TaskDataset:
+    """Make a run folder with its graph, phi and data set, before any training, and return the data set.
+
+    Raises:
+        InputError: the graph cannot be read or has nothing to train, a row would leak, or `out` may not be replaced.
+    """
     refuse_to_overwrite(out, kind="run", force=force)
     shape = check_model(settings.model)
     graph = Graph.read(graph_path)
-    made = compose_as(graph, settings)
-    with new_folder(out, kind="run", manifest={**record, "composed": made.counts}, force=force) as folder:
+    dataset = build_dataset(graph, settings)
+    with new_folder(out, kind="run", manifest={**record, "composed": dataset.counts}, force=force) as folder:
         copytree(graph_path, folder / GRAPH)
+        save_dataset(folder / DATASET, dataset)
         write_json(folder / PHI, measure(graph))
         if shape is not None:
             shape.save_pretrained(folder / PRETRAINED)
-    return made
+    return dataset

@@ -19,9 +19,9 @@ from grokhop.models.registry import finished_model, make_model
 from grokhop.models.weights import save_weights
 from grokhop.runs.metrics import EvalRecord, append_look, keep_looks, read_looks, summary
 from grokhop.runs.run import CHECKPOINT, PRETRAINED, SNAPSHOTS, SUMMARY, WEIGHTS
-from grokhop.training.batching import batches
+from grokhop.tasks.dataset import TaskDataset
+from grokhop.training.batching import batches, check_batches
 from grokhop.training.checkpoint import load_checkpoint, save_checkpoint
-from grokhop.training.dataset import Lesson
 from grokhop.training.ema import Average
 from grokhop.training.losses import loss, targets_by_loop
 from grokhop.training.lr_schedule import Schedule, is_snapshot
@@ -47,17 +47,18 @@ class Share(NamedTuple):
 class Trainer:
     """One model on its way, with what a checkpoint must hold to go on exactly."""
 
-    def __init__(self, lesson: Lesson, settings: TrainSettings, *, seed: int, folder: Path) -> None:
+    def __init__(self, dataset: TaskDataset, settings: TrainSettings, *, seed: int, folder: Path) -> None:
         torch.manual_seed(seed)
         folder.mkdir(exist_ok=True)
-        self.lesson, self.settings, self.folder = lesson, settings, folder
+        self.dataset, self.settings, self.folder = dataset, settings, folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.threads = threads_on(self.device)
         self.model = self.make_model().to(self.device)
         self.average = Average(self.model, settings.ema_steps)
         # Compiling pays where kernels are launched from afar; on a processor it takes longer than a small run.
         self._answer = torch.compile(self.model) if self.device.type == "cuda" else self.model
-        self.batches = batches(lesson, settings.batch_size, seed)
+        self.batches = batches(dataset, settings.batch_size, seed)
+        self._packed_rows_checked = check_batches(self.batches, dataset)
         self.schedule = Schedule(settings=settings)
         self.optimizers = make_optimizers(self.model, settings, threads=self.threads)
         self._heights = [o.param_groups[0]["lr"] for o in self.optimizers]
@@ -66,10 +67,10 @@ class Trainer:
 
     def make_model(self) -> Model:
         """The model as it begins, from torch's random state; where a checkpoint lies, one for its weights."""
-        model, vocabulary = self.settings.model, self.lesson.vocabulary
+        model, vocabulary = self.settings.model, self.dataset.vocabulary
         if (self.folder / CHECKPOINT).exists():
             return finished_model(model, vocabulary=vocabulary.size, shape=self.folder.parent / PRETRAINED)
-        return make_model(model, vocabulary=vocabulary.size, labels=self.lesson.labels)
+        return make_model(model, vocabulary=vocabulary.size, labels=self.dataset.labels)
 
     def run(self, budget: Budget, notice: Callable[[EvalRecord], None] = lambda _: None) -> None:
         """Train until the schedule is over; `notice` is called at each look at the validation queries."""
@@ -83,7 +84,7 @@ class Trainer:
             if self._budget_presses(budget):
                 self.schedule.cool_down(self.step)
             if self._is_over(budget) or self.step % self.settings.evaluate_every == 0:
-                found = Validation.of(self.average.model, self.lesson, hops=self.settings.hops)
+                found = Validation.of(self.average.model, self.dataset, hops=self.settings.hops)
                 look = self._look(found, float(np.mean(losses)), budget)
                 losses = []
                 self.seconds = time.perf_counter() - began
@@ -214,4 +215,5 @@ class Trainer:
 
     def _finish(self) -> None:
         save_weights(self.folder / WEIGHTS, self.average.model)
-        write_json(self.folder / SUMMARY, summary(self.looks))
+        checked = {"packed_rows_checked": self._packed_rows_checked}
+        write_json(self.folder / SUMMARY, summary(self.looks) | checked)

@@ -11,8 +11,8 @@ from grokhop.graph.paths import Queries
 from grokhop.inference.predict import are_right, right_at_the_end
 from grokhop.models.base import Model
 from grokhop.runs.metrics import Scores, held_score, id_score, ood_score
+from grokhop.tasks.dataset import TaskDataset
 from grokhop.tasks.encoding import TokenBatch
-from grokhop.training.dataset import Lesson
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,20 +34,20 @@ class Validation:
     compared: Score
 
     @staticmethod
-    def of(model: Model, lesson: Lesson, *, hops: int) -> "Validation":
+    def of(model: Model, dataset: TaskDataset, *, hops: int) -> "Validation":
         """Ask a model; chains of up to `hops` facts count as ID and OOD."""
 
         def score(queries: Queries) -> Score:
-            return Score.of(are_right(model, lesson.vocabulary, queries))
+            return Score.of(are_right(model, dataset.vocabulary, queries))
 
         def compared(rows: TokenBatch) -> Score:
             return Score.of(right_at_the_end(model, rows))
 
-        cells = {k: {cell: score(queries) for cell, queries in by.items()} for k, by in lesson.validation.items()}
-        held_out = {cell: compared(rows) for cell, rows in lesson.compared.items()}
+        cells = {k: {cell: score(queries) for cell, queries in by.items()} for k, by in dataset.validation.items()}
+        held_out = {cell: compared(rows) for cell, rows in dataset.compared.items()}
         chained = {"id": id_score(cells, hops), "ood": ood_score(cells, hops)}
         found = {cell: chained[cell] if chained[cell].n else held_out[cell] for cell in chained}
-        train = sum(map(score, lesson.probe), compared(lesson.probed))
+        train = sum(map(score, dataset.probe), compared(dataset.probed))
         all_compared = sum(held_out.values(), Score(0, 0))
         return Validation(cells=cells, train=train, held=held_score(cells, hops), compared=all_compared, **found)
 

@@ -223,5 +223,5 @@ def test_a_graph_whose_facts_are_only_compared_is_trained_without_compositions(t
         tmp_path / "graph", tmp_path / "run", settings=settings, preset="toy", budget=Budget(steps=4), threads=1
     )
     assert run.finished_seeds() == [0]
-    assert len(Run.read(tmp_path / "run").compositions.chains) == 0
+    assert len(Run.read(tmp_path / "run").dataset.compositions.chains) == 0
     assert (graph.part == Split.TEST).sum() == 4

@@ -34,7 +34,7 @@ from grokhop.bench.graphs import Columns, skewed
 from grokhop.bench.peers import OURS as LOOP
 from grokhop.bench.peers import PLAIN, RECIPES, Reached, Seen, bench_peers, preset_groks, reached, rows_of
 from grokhop.bench.phi import OURS, bench_phi
-from grokhop.bench.reference_gpt2 import Peer, Recipe, lesson_for
+from grokhop.bench.reference_gpt2 import Peer, Recipe
 from grokhop.bench.sampling import sample, with_hold_out
 from grokhop.bench.scale import bench_scale, exponents
 from grokhop.bench.throughput import bench_train
@@ -44,6 +44,7 @@ from grokhop.core.errors import InputError
 from grokhop.datasets.synthetic import Composition, draw
 from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import Queries, _draw, _stable_order, distinct_rows
+from grokhop.tasks.dataset import TaskDataset, build_dataset
 from grokhop.tasks.vocabulary import Vocabulary
 
 TIME = Quantity(name="a task")
@@ -388,8 +389,8 @@ TINY = Composition(entities=40, relations=4, out_degree=4, holdout=0.3)
 
 def peer_of(recipe: Recipe) -> tuple[Graph, Peer, dict[str, Queries]]:
     graph = draw(TINY)
-    lesson, made = lesson_for(graph, preset("paper", compare=False))
-    return graph, Peer(recipe, lesson, Vocabulary.of(graph)), made.cells["test"][2]
+    dataset = build_dataset(graph, preset("paper", compare=False))
+    return graph, Peer(recipe, dataset, Vocabulary.of(graph)), dataset.test[2]
 
 
 def test_the_recipe_supervises_the_answer_alone_behind_each_query() -> None:
@@ -452,10 +453,12 @@ def test_the_queries_that_all_are_asked_steer_no_training_of_ours(monkeypatch: p
     small = replace(preset("toy", compare=False), id_target=0.3, ood_target=0.01, evaluate_every=10, cooldown_steps=10)
     targets = {"II": small.id_target, "OO": small.ood_target}
 
-    def wrongly_answered(graph: Graph, settings: Any) -> tuple[Any, Any]:
-        lesson, made = lesson_for(graph, settings)
-        test = {cell: replace(q, answers=np.full_like(q.answers, 10**6)) for cell, q in made.cells["test"][2].items()}
-        return lesson, replace(made, cells={**made.cells, "test": {**made.cells["test"], 2: test}})
+    def wrongly_answered(graph: Graph, settings: Any) -> TaskDataset:
+        dataset = build_dataset(graph, settings)
+        made = dataset.compositions
+        test = {cell: replace(q, answers=np.full_like(q.answers, 10**6)) for cell, q in dataset.test[2].items()}
+        cells = {**made.cells, "test": {**made.cells["test"], 2: test}}
+        return replace(dataset, compositions=replace(made, cells=cells))
 
     def told(looks: Sequence[Seen], _answers: float) -> Any:
         return looks
@@ -464,7 +467,7 @@ def test_the_queries_that_all_are_asked_steer_no_training_of_ours(monkeypatch: p
     monkeypatch.setattr("grokhop.bench.peers.TARGETS", targets)
     monkeypatch.setattr("grokhop.bench.peers.reached", told)
     right: Any = preset_groks("loop", draw(TINY), 60.0, seed=0)
-    monkeypatch.setattr("grokhop.bench.peers.lesson_for", wrongly_answered)
+    monkeypatch.setattr("grokhop.bench.peers.build_dataset", wrongly_answered)
     wrong: Any = preset_groks("loop", draw(TINY), 60.0, seed=0)
     assert [look.rows for look in right] == [look.rows for look in wrong]
     assert right[-1].accuracy["II"] > 0.2

@@ -30,7 +30,10 @@ from grokhop.graph.graph import Graph, GraphBuilder, Question, Split
 from grokhop.graph.paths import PathIndex
 from grokhop.graph.queries import LESS, LIVED_LONGER, MORE, SAME, Branch, Query
 from grokhop.language.entity_linking import plain
+from grokhop.runs.run import DATASET
 from grokhop.tasks.composition import compose
+from grokhop.tasks.dataset import build_dataset
+from grokhop.tasks.storage import save_dataset
 from tests.graphs import answers_by_force, built, parted, parted_graphs, random_graph, rows_of, triples
 from tests.unit.core.test_llm_client import KEY, Connect, Stub, completion, connect, failing, stub, waits
 
@@ -78,6 +81,7 @@ def run_of(graph: Graph, folder: Path, **files: Any) -> Path:
     """A run folder as training makes it, without models; `files` are further JSON files in it."""
     with new_folder(folder, kind="run", manifest={"seeds": 1, "settings": asdict(preset("toy"))}) as run:
         graph.write(run / "graph")
+        save_dataset(run / DATASET, build_dataset(graph, preset("toy")))
         for name, value in files.items():
             (run / f"{name}.json").write_text(json.dumps(value))
     return folder

@@ -19,8 +19,7 @@ from grokhop.experiments.recipes.pattern import CLAIMS, delays, verdict
 from grokhop.experiments.reproduce import FIGURES, NOT_RUN_HERE, RESULT, SIZES, reproduce
 from grokhop.graph.graph import Graph, Split
 from grokhop.graph.splits import question_pairs
-from grokhop.tasks.dataset import compose_as, worded
-from grokhop.training.dataset import Lesson
+from grokhop.tasks.dataset import TaskDataset, compose_as, worded
 from tests.conftest import DATA
 
 SAMPLE = DATA / "2wikimultihopqa/dev_sample.json"
@@ -161,8 +160,8 @@ def test_a_published_graph_offers_the_published_phi(name: str) -> None:
     plan = recipe.plan(published=True)
     graph = synthetic.draw(synthetic.asked(**plan.data))
     made = compose_as(graph, plan.settings)
-    lesson = Lesson.of(worded(graph, compare=plan.settings.compare), made, phi=plan.settings.phi)
-    inferred = len(lesson.comparisons) if plan.settings.compare else made.counts["trained_2_hops"]
+    dataset = TaskDataset.of(worded(graph, compare=plan.settings.compare), made, phi=plan.settings.phi)
+    inferred = len(dataset.comparisons) if plan.settings.compare else made.counts["trained_2_hops"]
     assert inferred == recipe.reported["inferred"]["value"]
     assert len(graph) == recipe.reported["facts"]["value"]
 

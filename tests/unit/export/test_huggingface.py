@@ -220,7 +220,7 @@ def test_an_exported_folder_is_read_by_name_and_generates_what_the_run_answers(r
     vocabulary, own = Vocabulary.of(opened.graph), load_model(opened, 0)
     assert len(tokenizer) == model.config.vocab_size == vocabulary.size == result["tokens"]
     texts = token_texts([*(entity.label for entity in opened.graph.entities), *opened.graph.relations])
-    for cell, queries in opened.compositions.cells["validation"][2].items():
+    for cell, queries in opened.dataset.validation[2].items():
         rows = encode_queries(vocabulary, queries)
         if not len(rows):
             continue

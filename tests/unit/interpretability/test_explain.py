@@ -427,7 +427,7 @@ def numbers(queries: Queries) -> set[tuple[int, ...]]:
 
 def test_no_test_query_and_no_fact_held_out_for_test_is_asked_while_a_circuit_forms(toy_run: Path) -> None:
     run = Run.read(toy_run)
-    graph, made = run.graph, run.compositions
+    graph, made = run.graph, run.dataset.compositions
     asked = Formation(PathIndex(graph), made)
     sets = {name: numbers(queries) for name, queries in asked.sets.items()}
     assert not sets["train"] & (sets["id"] | sets["ood"])
@@ -450,7 +450,7 @@ def test_what_is_explained_is_written_and_is_what_others_rely_on(toy_run: Path, 
     assert json.loads((toy_run / "explain.json").read_text()) == explained
     assert {"bridge_named", "right_for_wrong_reason", "patching", "formation"} <= explained.keys()
     id_, ood = (explained["seeds"][0][name]["score"] for name in ("id", "ood"))
-    assert ood["n"] == len(Run.read(toy_run).compositions.cells["test"][2]["OO"])
+    assert ood["n"] == len(Run.read(toy_run).dataset.test[2]["OO"])
     assert id_["right"] > 0
     assert id_["bridge_named"] == id_["right_and_named"] / id_["right"]
 

@@ -31,8 +31,8 @@ from grokhop.runs.summary import pooled
 from grokhop.runs.sweep import DONE, FAILED, RESULT, TRAINING, WAITING, Place, Progress, Sweep, last_look, parse_levels
 from grokhop.sweeps.results import thresholds
 from grokhop.sweeps.sweep import sweep
-from grokhop.training.dataset import Lesson
-from grokhop.training.train import lesson_of, train_seed
+from grokhop.tasks.dataset import TaskDataset
+from grokhop.training.train import train_seed
 from tests.graphs import paths_by_force, random_graph
 from tests.unit.reporting.test_report import look, plotted, without_plotly
 
@@ -76,9 +76,9 @@ def test_exactly_as_many_chains_are_trained_as_the_level_says(whole: Path, mini_
     trainable = int((facts.part == Split.TRAIN).sum())
     for level in LEVELS:
         run = run_of(whole, preset, level)
-        lesson: Lesson = lesson_of(run, run.compositions)
-        tokens = lesson.rows.tokens[: lesson.chains]
-        supervised = lesson.rows.targets[: lesson.chains]
+        dataset: TaskDataset = run.dataset
+        tokens = dataset.rows.tokens[: dataset.chains]
+        supervised = dataset.rows.targets[: dataset.chains]
         assert tokens.shape[1] == 3  # a head and two relations
         assert (supervised[:, 2] != supervised.min()).all()
         row = next(r for p, r in rows_of_result(whole) if (p, r["level"]) == (preset, level))
@@ -93,7 +93,7 @@ def test_exactly_as_many_chains_are_trained_as_the_level_says(whole: Path, mini_
 
 def test_a_lower_level_trains_a_part_of_what_a_higher_one_does_and_all_are_asked_the_same(whole: Path) -> None:
     for preset in ("toy", "paper"):
-        made = [run_of(whole, preset, level).compositions for level in LEVELS]
+        made = [run_of(whole, preset, level).dataset.compositions for level in LEVELS]
         chains = [{tuple(path) for path in each.chains.tolist()} for each in made]
         assert chains[0] < chains[1] < chains[2]
         assert not any(NO_FACT in path for path in chains[2])
@@ -114,7 +114,7 @@ def test_the_phi_of_a_relation_is_counted_from_the_chains_that_use_it(whole: Pat
     everything = paths_by_force(facts, [facts.part == Split.TRAIN] * 2)
     trainable = Counter(facts.relations[r] for r in facts.relation[facts.part == Split.TRAIN].tolist())
     for preset, row in rows_of_result(whole):
-        chains = {tuple(path) for path in run_of(whole, preset, row["level"]).compositions.chains.tolist()}
+        chains = {tuple(path) for path in run_of(whole, preset, row["level"]).dataset.compositions.chains.tolist()}
         assert chains <= everything
         used = Counter(facts.relations[r] for path in chains for r in {int(facts.relation[fact]) for fact in path})
         found = {r["relation"]: (r["trained"], r["trainable_facts"], r["phi"]) for r in row["per_relation"]}
@@ -124,7 +124,7 @@ def test_the_phi_of_a_relation_is_counted_from_the_chains_that_use_it(whole: Pat
 def test_queries_of_a_relation_are_those_that_use_it_at_any_hop(whole: Path, mini_graph: Path) -> None:
     names = Graph.read(mini_graph).relations
     _, row = next(rows_of_result(whole))
-    cells = run_of(whole, "toy", row["level"]).compositions.cells["test"][2]
+    cells = run_of(whole, "toy", row["level"]).dataset.test[2]
     for relation in row["per_relation"]:
         number = names.index(relation["relation"])
         for name, cell in (("id", "II"), ("ood", "OO")):
@@ -231,7 +231,7 @@ def stops_early(path: Path, seed: int, budget: Budget) -> None:
         if len(looks) == 2 and run.settings.phi:
             os._exit(9)
 
-    train_seed(run, lesson_of(run, run.compositions), seed, budget, watch)
+    train_seed(run, run.dataset, seed, budget, watch)
 
 
 def test_a_sweep_whose_processes_died_goes_on_to_the_same_weights(

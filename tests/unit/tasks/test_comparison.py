@@ -329,7 +329,7 @@ def test_pairs_of_held_out_facts_are_not_divided() -> None:
     assert len(one & other) > 0.3 * len(one)
 
 
-# The check that every lesson passes must itself find a leak.
+# The check that every dataset passes must itself find a leak.
 
 
 def with_one(rows: TokenBatch, more: TokenBatch, place: int) -> TokenBatch:

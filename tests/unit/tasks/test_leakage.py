@@ -20,10 +20,10 @@ from grokhop.graph.paths import NO_FACT
 from grokhop.graph.splits import hold_out
 from grokhop.tasks.comparison import OPERATORS, comparable
 from grokhop.tasks.composition import Compositions, compose
+from grokhop.tasks.dataset import TaskDataset
 from grokhop.tasks.encoding import GIVEN, NO_TARGET, stack
 from grokhop.tasks.leakage import check_leakage
 from grokhop.tasks.vocabulary import token_labels
-from grokhop.training.dataset import Lesson
 from tests.graphs import random_graph, triples
 
 Pair = tuple[str, str]
@@ -46,9 +46,9 @@ class TrainedRow:
                 yield (subject, *self.relations[start:stop])
 
 
-def trained_rows(graph: Graph, lesson: Lesson) -> Iterator[TrainedRow]:
+def trained_rows(graph: Graph, dataset: TaskDataset) -> Iterator[TrainedRow]:
     names = [*(entity.label for entity in graph.entities), *graph.relations]
-    for tokens, targets in zip(lesson.rows.tokens.tolist(), lesson.rows.targets.tolist(), strict=True):
+    for tokens, targets in zip(dataset.rows.tokens.tolist(), dataset.rows.targets.tolist(), strict=True):
         hops = [(t, a) for t, a in zip(tokens[1:], targets[1:], strict=True) if a != NO_TARGET]
         answers = tuple(names[answer] for _, answer in hops)
         subjects = (names[tokens[0]], *answers[:-1])
@@ -75,7 +75,7 @@ def forbidden_queries(graph: Graph, made: Compositions) -> set[Asked]:
 
 def assert_nothing_leaks(graph: Graph, *, hops: int) -> None:
     made = compose(graph, hops=hops)
-    rows = list(trained_rows(graph, Lesson.of(graph, made)))
+    rows = list(trained_rows(graph, TaskDataset.of(graph, made)))
     held_out, tested = held_out_pairs(graph), forbidden_queries(graph, made)
     facts = {(graph.entities[h].label, graph.relations[r], graph.entities[t].label) for h, r, t in triples(graph)}
     alone = set()
@@ -117,10 +117,10 @@ def test_no_row_that_tells_its_end_alone_leaks(seed: int, tails: int, hops: int)
     """As the papers train: there the facts between are not told, so that a trainable walk must explain the answer."""
     graph = random_graph(entities=25, relations=6, degree=4, holdout=0.2, tails=tails, seed=seed)
     made = compose(graph, hops=hops, prefixes=False)
-    lesson = Lesson.of(graph, made, prefixes=False)
+    dataset = TaskDataset.of(graph, made, prefixes=False)
     held_out, tested = held_out_pairs(graph), forbidden_queries(graph, made)
     names, lengths, alone = token_labels(graph), set(), set()
-    for tokens, read_at, targets in zip(lesson.rows.tokens, lesson.rows.read_at, lesson.rows.targets, strict=True):
+    for tokens, read_at, targets in zip(dataset.rows.tokens, dataset.rows.read_at, dataset.rows.targets, strict=True):
         (last,) = np.flatnonzero(read_at > GIVEN)
         assert np.flatnonzero(targets != NO_TARGET).tolist() == [last]
         asked, answer = tuple(names[token] for token in tokens[: last + 1]), names[targets[last]]
@@ -143,7 +143,7 @@ def test_comparisons_that_tell_their_end_alone_are_those_that_tell_more(two_wiki
     """Which the tests below look into; and nothing stands beside them but chains, facts and examples of rules."""
     plain = hold_out(two_wiki.read([two_wiki_sample]), share=0.1)
     graph, made = comparable(plain), compose(plain, prefixes=False)
-    told, alone = (Lesson.of(graph, made, prefixes=prefixes) for prefixes in (True, False))
+    told, alone = (TaskDataset.of(graph, made, prefixes=prefixes) for prefixes in (True, False))
     everything = stack([told.rows, told.comparisons, told.rules])
     np.testing.assert_array_equal(alone.rows.tokens, everything.tokens)
     np.testing.assert_array_equal(alone.rows.last_targets(), everything.last_targets())
@@ -178,7 +178,7 @@ def test_all_objects_of_a_held_out_pair_are_held_out(tails: int) -> None:
         objects[head, relation].add(tail)
     assert all(len(found) == 1 for found in parts.values())
     held_out = held_out_pairs(graph)
-    for row in trained_rows(graph, Lesson.of(graph, compose(graph))):
+    for row in trained_rows(graph, TaskDataset.of(graph, compose(graph))):
         if len(row.relations) > 1:
             assert not held_out & set(zip(row.subjects, row.relations, strict=True))
     assert {len(found) for found in objects.values()} == {tails}
@@ -208,7 +208,7 @@ def test_the_check_passes_what_was_composed_and_counts_what_it_compared() -> Non
     found = check_leakage(GRAPH, made)
     assert found["leaked_facts"] == found["leaked_queries"] == 0
     assert found["leak_checked_pieces"] == len(
-        {p for r in trained_rows(GRAPH, Lesson.of(GRAPH, made)) for p in r.pieces()}
+        {p for r in trained_rows(GRAPH, TaskDataset.of(GRAPH, made)) for p in r.pieces()}
     )
 
 
@@ -270,7 +270,7 @@ def test_no_comparison_holds_a_chain_that_is_tested_or_a_fact_that_is_held_out(
     plain = hold_out(plain, share=0.1, ood_questions=[question.id for question in plain.questions][::2])
     graph, made = comparable(plain), compose(plain, hops=hops)
     tested, held_out = forbidden_queries(plain, made), held_out_pairs(plain)
-    rows = Lesson.of(graph, made).comparisons
+    rows = TaskDataset.of(graph, made).comparisons
     names = [*(entity.label for entity in graph.entities), *graph.relations]
     pieces = set()
     for tokens, targets in zip(rows.tokens.tolist(), rows.targets.tolist(), strict=True):
@@ -288,7 +288,7 @@ def test_no_comparison_holds_a_chain_that_is_tested_or_a_fact_that_is_held_out(
 def test_operands_name_no_relation_of_the_graph(two_wiki_sample: Path) -> None:
     plain = hold_out(two_wiki.read([two_wiki_sample]), share=0.1)
     graph = comparable(plain)
-    rows = Lesson.of(graph, compose(plain)).operands
+    rows = TaskDataset.of(graph, compose(plain)).operands
     used = set(np.unique(rows.tokens).tolist())
     operators = {len(graph.entities) + graph.relations.index(operator) for operator in OPERATORS}
     assert {token for token in used if token >= len(graph.entities)} == operators

@@ -1,5 +1,6 @@
 """What is trained in which order: every chain once in an epoch, by the seed and the step alone."""
 
+from collections import defaultdict
 from dataclasses import replace
 from itertools import combinations
 
@@ -10,28 +11,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-import grokhop.training.dataset as lessons
+import grokhop.tasks.dataset as lessons
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Split
+from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import NO_FACT
 from grokhop.graph.queries import LESS, SAME
 from grokhop.tasks.calendar import UNITS
 from grokhop.tasks.comparison import Comparing, comparable
 from grokhop.tasks.composition import compose
+from grokhop.tasks.dataset import MOST_ATOMIC_SHARE, TaskDataset
 from grokhop.tasks.encoding import GIVEN, NEVER_DUE, NO_TARGET, TokenBatch, encode_paths, stack
-from grokhop.training.batching import COMPARISON_SHARE, OPERAND_SHARE, Mixed, Shuffled, Stream
-from grokhop.training.dataset import MOST_ATOMIC_SHARE, Lesson
+from grokhop.tasks.leakage import check_fed
+from grokhop.training.batching import (
+    CHECKED_STEPS,
+    COMPARISON_SHARE,
+    OPERAND_SHARE,
+    Mixed,
+    Shuffled,
+    Stream,
+    check_batches,
+)
 from tests.graphs import random_graph, triples
 from tests.unit.tasks.test_comparison import asked_graph, decoded, facts_of
 
 GRAPH = random_graph(entities=30, relations=6, degree=4, holdout=0.2)
 MADE = compose(GRAPH)
-LESSON = Lesson.of(GRAPH, MADE)
+LESSON = TaskDataset.of(GRAPH, MADE)
 
 PLAIN = asked_graph()
 ASKED = comparable(PLAIN)
 COMPOSED = compose(PLAIN)
-COMPARES = Lesson.of(ASKED, COMPOSED)
+COMPARES = TaskDataset.of(ASKED, COMPOSED)
 
 
 def test_the_rows_are_the_chains_and_behind_them_the_facts_on_their_own() -> None:
@@ -52,8 +62,8 @@ def test_a_fact_on_its_own_is_looked_up_as_often_as_a_fact_in_chains_is_on_avera
 
 def test_chains_keep_a_place_in_every_batch_however_few_they_are() -> None:
     few = replace(MADE, chains=MADE.chains[:3], atomic=np.arange(len(GRAPH)))
-    assert Lesson.of(GRAPH, few).atomic_share == MOST_ATOMIC_SHARE
-    assert Mixed(Lesson.of(GRAPH, few), 20, seed=0).chain_rows == 2
+    assert TaskDataset.of(GRAPH, few).atomic_share == MOST_ATOMIC_SHARE
+    assert Mixed(TaskDataset.of(GRAPH, few), 20, seed=0).chain_rows == 2
 
 
 def test_the_probe_asks_queries_of_training_rows_and_no_others() -> None:
@@ -104,7 +114,7 @@ def test_a_lesson_that_would_leak_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(lessons, "Comparing", Careless)
     with pytest.raises(InputError, match=r"leakage: .* in comparison rows"):
-        Lesson.of(ASKED, COMPOSED)
+        TaskDataset.of(ASKED, COMPOSED)
 
 
 def test_validation_compares_held_out_facts_and_held_out_pairs_but_nothing_that_is_tested() -> None:
@@ -240,11 +250,11 @@ def facts_of_row(row: list[int], when: list[int], answers: list[int]) -> list[tu
 def test_facts_on_their_own_make_rows_as_long_as_the_longest_chain_that_is_asked(
     hops: int, extra_hops: int, together: int
 ) -> None:
-    lesson = Lesson.of(GRAPH, compose(GRAPH, hops=hops, extra_hops=extra_hops))
-    batches = Mixed(lesson, 128, seed=0)
+    dataset = TaskDataset.of(GRAPH, compose(GRAPH, hops=hops, extra_hops=extra_hops))
+    batches = Mixed(dataset, 128, seed=0)
     assert batches.together == together
     assert 2 * together >= 1 + hops + extra_hops > 2 * (together - 1)
-    alone = {(row[0], row[1], lesson.rows.targets[i][1]) for i, row in enumerate(lesson.rows.tokens)}
+    alone = {(row[0], row[1], dataset.rows.targets[i][1]) for i, row in enumerate(dataset.rows.tokens)}
     lengths = set[int]()
     for step in range(40):
         columns = [column[batches.chain_rows :].tolist() for column in facts_of_step(batches, step)]
@@ -259,6 +269,44 @@ def test_facts_on_their_own_make_rows_as_long_as_the_longest_chain_that_is_asked
     assert lengths == set(range(1, together + 1)), "no row was cut short, or none was full"
 
 
+def objects_of_pairs(graph: Graph) -> dict[tuple[int, int], set[int]]:
+    found = defaultdict[tuple[int, int], set[int]](set)
+    for head, relation, tail in triples(graph):
+        found[head, relation].add(tail)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_object_of_a_packed_fact_begins_another_fact_of_the_row_shown_or_not(seed: int) -> None:
+    """Where a pair has several objects, the row shows one of them; the others must not stand beside it either."""
+    graph = random_graph(entities=25, relations=4, degree=3, holdout=0.3, tails=3, seed=seed)
+    dataset = TaskDataset.of(graph, compose(graph))
+    batches, objects, packs = Mixed(dataset, 128, seed=seed), objects_of_pairs(graph), 0
+    for step in range(40):
+        for row in zip(*(c[batches.chain_rows :].tolist() for c in facts_of_step(batches, step)), strict=True):
+            facts = [(head, token - len(graph.entities)) for head, token, _ in facts_of_row(*row)]
+            packs += len(facts) > 1
+            for (head, relation), (other, further) in combinations(facts, 2):
+                assert other not in objects[head, relation] or other == head
+                assert head not in objects[other, further] or other == head
+    assert packs > 100
+
+
+def test_the_check_of_batches_reads_every_packed_row_and_refuses_facts_that_continue_one_another() -> None:
+    graph = random_graph(entities=25, relations=4, degree=3, holdout=0.3, tails=3, seed=1)
+    dataset = TaskDataset.of(graph, compose(graph))
+    batches = Mixed(dataset, 128, seed=0)
+    fed = [row for step in range(CHECKED_STEPS) for row in facts_of_step(batches, step)[0].tolist()]
+    packed = sum(len(row) >= 4 and row[3] >= len(graph.entities) > row[2] for row in fed)
+    assert check_batches(batches, dataset) == packed > 0
+    head, relation, tail = next(f for f in triples(graph) if f[0] != f[2])
+    further = next(r for h, r, _ in triples(graph) if h == tail)
+    shift = len(graph.entities)
+    for row in ([head, relation + shift, tail, further + shift], [tail, further + shift, head, relation + shift]):
+        with pytest.raises(InputError, match="packed beside"):
+            check_fed(dataset.objects, shift, len(graph.relations), np.array([row]))
+
+
 def test_the_batches_of_an_epoch_show_each_chain_once() -> None:
     batches = Mixed(LESSON, 64, seed=0)
     steps = -(-LESSON.chains // batches.chain_rows)
@@ -269,7 +317,7 @@ def test_the_batches_of_an_epoch_show_each_chain_once() -> None:
 
 
 def test_a_lesson_without_facts_on_their_own_is_all_chains() -> None:
-    chains_only = Lesson.of(GRAPH, replace(MADE, atomic=MADE.atomic[:0]))
+    chains_only = TaskDataset.of(GRAPH, replace(MADE, atomic=MADE.atomic[:0]))
     batches = Mixed(chains_only, 16, seed=0)
     assert batches.facts == 0
     assert len(facts_of_step(batches, 0)[0]) == 16

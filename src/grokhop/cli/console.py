@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grokhop.config import Budget, TrainSettings
+from grokhop.core.formatting import percent
 from grokhop.runs.metrics import Begun, EvalRecord, Notice
 from grokhop.tasks.composition import cell_names
 
@@ -44,13 +45,6 @@ STAGES = {
     "evaluate": "Asking the test queries",
     "explain": "Looking into the circuit",
 }
-
-
-def percent(share: float | None) -> str:
-    """A share as people read it; a dash where there is none. It says 100.0 % only when it is all."""
-    if share is None:
-        return "–"
-    return f"{100.0 if share > 1 - 1e-9 else min(100 * share, 99.9):.1f} %"
 
 
 def say(line: str) -> None:

@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from grokhop.cli.console import LABEL_WIDTH, err, out, percent, plain_table
+from grokhop.cli.console import LABEL_WIDTH, err, out, plain_table
+from grokhop.core.formatting import percent
 from grokhop.runs.summary import TIMES, times
 from grokhop.runs.sweep import ALL, DONE, FAILED, WAITING, Place, Progress, SweepNotice
 

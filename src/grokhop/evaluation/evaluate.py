@@ -12,15 +12,15 @@ import torch
 
 from grokhop.core.artifacts import conditions, sha256, write_json
 from grokhop.core.statistics import over_seeds
+from grokhop.evaluation.predictions import PREDICTIONS, Answered, ask_queries, ask_rows, write_predictions
 from grokhop.evaluation.question_files import read_questions
 from grokhop.evaluation.questions import parsed_share, score_questions
 from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import Mask, PathIndex, Queries
 from grokhop.inference.loading import load_model
-from grokhop.inference.predict import are_right, right_at_the_end
 from grokhop.models.base import Model
 from grokhop.runs.run import EVAL, Run
-from grokhop.tasks.dataset import TaskDataset
+from grokhop.tasks.dataset import RuleTest, TaskDataset
 from grokhop.tasks.vocabulary import Vocabulary
 
 
@@ -38,14 +38,20 @@ def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
     dataset = run.dataset
     cells = dataset.test
     questions = score_questions(models, graph, seeds=seeds, words=run.plain_graph)
-    rights = {k: {cell: _ask(models, graph, q) for cell, q in by_cell.items()} for k, by_cell in cells.items()}
+    atomic, compared = _atomic(models, graph), _compared(models, dataset)
+    chains = {
+        k: {cell: ask_queries(f"{k} hops/{cell}", models, dataset.vocabulary, q) for cell, q in by_cell.items()}
+        for k, by_cell in cells.items()
+    }
+    rights = {k: {cell: answered.rights for cell, answered in by_cell.items()} for k, by_cell in chains.items()}
+    rules = _rules(models, dataset)
     summaries = [run.summary(seed) for seed in seeds]
     result = {
         "seeds": len(seeds),
-        **_atomic(models, graph),
+        **_atomic_scores(graph, atomic),
         "cells": {str(k): {c: over_seeds(r) for c, r in by_cell.items()} for k, by_cell in rights.items()},
-        "comparison": _compared(models, dataset),
-        "rules": _rules(models, graph, dataset),
+        "comparison": {cell: _comparison_score(sets) for cell, sets in compared.items()},
+        "rules": [_rule_scores(graph, rule, by_cell) for rule, by_cell in rules],
         "questions": questions,
         "parsed": parsed_share(questions),
         "per_relation": _per_relation(graph, cells[2], rights[2]),
@@ -54,6 +60,14 @@ def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
         "train_seconds": [s["train_seconds"] for s in summaries],
         **conditions(),
     }
+    asked = [
+        atomic,
+        *(answered for by_cell in chains.values() for answered in by_cell.values()),
+        *(answered for sets in compared.values() for answered in sets),
+        *(answered for _, by_cell in rules for answered in by_cell.values()),
+    ]
+    for number, seed in enumerate(seeds):
+        write_predictions(run.seed_folder(seed) / PREDICTIONS, dataset.labels, asked, number)
     write_json(run.path / EVAL, result)
     return result
 
@@ -92,48 +106,63 @@ def evaluate_questions(path: Path, file: Path, *, threads: int | None = None) ->
     return result
 
 
-def _ask(models: list[Model], graph: Graph, queries: Queries) -> list[Mask]:
-    return [are_right(model, Vocabulary.of(graph), queries) for model in models]
+def _atomic(models: list[Model], graph: Graph) -> Answered:
+    """Ask every fact on its own."""
+    facts = PathIndex(graph).queries(np.arange(len(graph))[:, None])[0]
+    return ask_queries("fact", models, Vocabulary.of(graph), facts)
 
 
-def _atomic(models: list[Model], graph: Graph) -> dict[str, Any]:
-    """Facts asked on their own: all, and those that were held out of every composition."""
-    chaining = PathIndex(graph)
-    every = np.arange(len(graph))[:, None]
-    sets = {"atomic": every, "atomic_held_out": every[graph.part != Split.TRAIN]}
-    return {name: over_seeds(_ask(models, graph, chaining.queries(facts)[0])) for name, facts in sets.items()}
+def _atomic_scores(graph: Graph, answered: Answered) -> dict[str, Any]:
+    """Scores of all facts, and of those that were held out of every composition."""
+    pairs = answered.rows.tokens[:, 0] * len(graph.relations) + answered.rows.tokens[:, 1] - len(graph.entities)
+    held_out = np.isin(pairs, graph.pair[graph.part != Split.TRAIN])
+    return {
+        "atomic": over_seeds(answered.rights),
+        "atomic_held_out": over_seeds([right[held_out] for right in answered.rights]),
+    }
 
 
-def _compared(models: list[Model], dataset: TaskDataset) -> dict[str, Any]:
-    """Comparisons of facts, and how many are right by giving the commonest answer of each operator (`majority`).
+def _compared(models: list[Model], dataset: TaskDataset) -> dict[str, list[Answered]]:
+    """Ask comparisons of facts, by cell, one set for each operator.
 
     'id' are pairs of trainable facts that were not trained together, 'ood' are held-out facts.
     """
-    found = {}
-    for cell, by_operator in dataset.tested_comparisons.items():
-        sets = list(by_operator.values())
-        rights = [np.concatenate([right_at_the_end(model, rows) for rows in sets]) for model in models]
-        commonest = sum(max(Counter(rows.last_targets().tolist()).values(), default=0) for rows in sets)
-        n = sum(map(len, sets))
-        found[cell] = {**over_seeds(rights), "majority": commonest / n if n else None}
-    return found
+    return {
+        cell: [ask_rows(f"comparison/{cell}/{operator}", models, rows) for operator, rows in by_operator.items()]
+        for cell, by_operator in dataset.tested_comparisons.items()
+    }
 
 
-def _rules(models: list[Model], graph: Graph, dataset: TaskDataset) -> list[dict[str, Any]]:
-    """Each word that stands for a path, asked as a relation of its own: how many `examples` were trained, and scores.
+def _comparison_score(sets: list[Answered]) -> dict[str, Any]:
+    """The score of a cell, and how many are right by giving the commonest answer of each operator (`majority`)."""
+    rights = [np.concatenate(of_seed) for of_seed in zip(*(answered.rights for answered in sets), strict=True)]
+    commonest = sum(max(Counter(answered.answers.tolist()).values(), default=0) for answered in sets)
+    n = sum(len(answered.rows) for answered in sets)
+    return {**over_seeds(rights), "majority": commonest / n if n else None}
+
+
+def _rules(models: list[Model], dataset: TaskDataset) -> list[tuple[RuleTest, dict[str, Answered]]]:
+    """Ask each word that stands for a path as a relation of its own.
 
     'id' are paths of trainable facts that are tested, 'ood' are people for whom neither fact was ever in any example.
     """
+
+    def asked(rule: RuleTest, cell: str, queries: Queries) -> Answered:
+        return ask_queries(f"rule/{rule.word}/{cell}", models, dataset.vocabulary, queries)
+
     return [
-        {
-            "rule": rule.word,
-            "path": [graph.relations[r] for r in rule.relations],
-            "examples": rule.examples,
-            "id": over_seeds(_ask(models, graph, rule.id)),
-            "ood": over_seeds(_ask(models, graph, rule.ood)),
-        }
-        for rule in dataset.tested_rules
+        (rule, {"id": asked(rule, "id", rule.id), "ood": asked(rule, "ood", rule.ood)}) for rule in dataset.tested_rules
     ]
+
+
+def _rule_scores(graph: Graph, rule: RuleTest, by_cell: dict[str, Answered]) -> dict[str, Any]:
+    """How many examples of a rule were trained, and its scores."""
+    return {
+        "rule": rule.word,
+        "path": [graph.relations[r] for r in rule.relations],
+        "examples": rule.examples,
+        **{cell: over_seeds(answered.rights) for cell, answered in by_cell.items()},
+    }
 
 
 def _per_relation(graph: Graph, cells: dict[str, Queries], rights: dict[str, list[Mask]]) -> list[dict[str, Any]]:

@@ -34,5 +34,9 @@ def last_answers(model: Model, rows: TokenBatch) -> Longs:
 
 def right_at_the_end(model: Model, rows: TokenBatch) -> Mask:
     """(N,) whether the last position that is due in each row answers its target."""
-    trace = answer(model, rows).entity.numpy()
-    return trace[np.arange(len(rows)), rows.last] == rows.last_targets()
+    return answers_at_the_end(model, rows) == rows.last_targets()
+
+
+def answers_at_the_end(model: Model, rows: TokenBatch) -> Longs:
+    """(N,) the entity answered at the last position of each row that is due."""
+    return answer(model, rows).entity.numpy()[np.arange(len(rows)), rows.last]

@@ -7,6 +7,7 @@
     RUN/pretrained/        the shape of the pretrained model that was begun with, if one was
     RUN/seed-0/            metrics.jsonl, checkpoint.safetensors, model.safetensors, summary.json
     RUN/seed-0/snapshots/  weights at some steps on the way, if the settings ask for them
+    RUN/seed-0/predictions.parquet  every test query with the answer (`grokhop.evaluation.predictions`)
     RUN/eval.json          what 'grokhop eval' found
     RUN/explain.json       what 'grokhop explain' found
     RUN/report.html        what 'grokhop report' made of all this

@@ -52,12 +52,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     graph = Graph.read(options.graph)
     graph = replace(graph, questions=tuple(q for q in graph.questions if q.path))
-    before = measure(graph)
+    before = measure(graph).to_dict()
     print("| target phi | facts | factor | paths | factor | phi, trainable | OOD of each seed | mean |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for target in sorted(options.targets):
         grown = augment(graph, target_phi=target)[0] if target else graph
-        after = measure(grown)
+        after = measure(grown).to_dict()
         found = [
             reached(result) for result in trained(grown, options.variant, options.seeds, Budget.parse(options.budget))
         ]

@@ -136,7 +136,7 @@ def main() -> None:
             conditions = {}
             for name, (grown, false) in graphs.items():
                 _, accuracies = trained(grown, options.variant, seed, budget)
-                phi = measure(grown)["trainable"]["phi"]
+                phi = measure(grown).to_dict()["trainable"]["phi"]
                 conditions[name] = {"facts": float(len(grown)), "phi": phi, "really wrong": false, **accuracies}
                 print(f"seed {seed} {name}: {conditions[name]}", flush=True)
         for name, result in conditions.items():

@@ -49,7 +49,7 @@ def demo(
     stage("ingest", None)
     stage("ingest", ingest_worldfacts(graph, force=force).counts())
     stage("phi", None)
-    stage("phi", measure(Graph.read(graph)))
+    stage("phi", measure(Graph.read(graph)).to_dict())
     stage("augment", None)
     stage("augment", augment_folder(graph, augmented, force=force))
     stage("train", None)

@@ -31,7 +31,7 @@ from grokhop.core.errors import InputError
 from grokhop.datasets import files as input_files
 from grokhop.graph.graph import Graph
 from grokhop.phi.count import count_paths
-from grokhop.phi.report import TARGET, measure
+from grokhop.phi.report import TARGET, PhiCounts, measure
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -160,7 +160,7 @@ def augment(
     """
     sources = list(dict.fromkeys(sources))
     share = _check(sources, corrupt_fraction, max_degree, has_endpoint=client is not None or plan_only)
-    before = measure(graph, target=target_phi)["trainable"]
+    before = measure(graph, target=target_phi).trainable
     most = MOST_ADDED * len(graph)
     max_degree = ceil(min(target_phi, most)) if max_degree is None else max_degree
     options = Options(
@@ -185,7 +185,7 @@ def augment(
             ASK[source](grown, options)
     plan = grown.plan or new_plan(grown.graph, options, ())
     reachable = [graph.relations[r] for r in np.flatnonzero(plan.reachable)]
-    if before["failing"] and not grown.ledger and not grown.wanted and not _passing(before, reachable):
+    if before.failing and not grown.ledger and not grown.wanted and not _passing(before, reachable):
         raise _nothing_helps(graph, plan, before)
     augmented, ledger = make_wrong(graph, grown.graph, grown.ledger, share=share, seed=seed)
     if not untouched(graph, [(a.head, a.relation, a.tail) for a in ledger]):
@@ -215,15 +215,15 @@ def _check(
     return share
 
 
-def _passing(measured: dict[str, Any], reachable: list[str]) -> bool:
+def _passing(measured: PhiCounts, reachable: list[str]) -> bool:
     """Whether there are reachable relations and all of them pass."""
-    return bool(reachable) and not set(measured["failing"]) & set(reachable)
+    return bool(reachable) and not set(measured.failing) & set(reachable)
 
 
-def _nothing_helps(graph: Graph, plan: Plan, before: dict[str, Any]) -> InputError:
-    worst = graph.relations.index(before["failing"][0])
+def _nothing_helps(graph: Graph, plan: Plan, before: PhiCounts) -> InputError:
+    worst = graph.relations.index(before.failing[0])
     return InputError(
-        f"none of the {len(before['failing'])} relations below phi {plan.target:g} can be improved (first: "
+        f"none of the {len(before.failing)} relations below phi {plan.target:g} can be improved (first: "
         f"{graph.relations[worst]}: {plan.reason(worst)}): ingest facts that join relations into paths"
     )
 
@@ -234,22 +234,22 @@ def _report(
     ledger: Sequence[Addition],
     rejected: Counter[str],
     plan: Plan,
-    before: dict[str, Any],
+    before: PhiCounts,
     at_least: int,
 ) -> dict[str, Any]:
-    after = measure(augmented, target=plan.target)["trainable"]
+    after = measure(augmented, target=plan.target).trainable
     added = Counter(a.relation for a in ledger)
     per_relation = []
-    for old, new in zip(before["per_relation"], after["per_relation"], strict=True):
-        r = graph.relations.index(new["relation"])
-        row = {"relation": new["relation"], "facts": new["facts"], "added": added[r]}
-        wanted = plan.target * old["facts"]
-        row["missing_before"] = max(0, ceil(wanted - old["paths"]))
+    for old, new in zip(before.per_relation, after.per_relation, strict=True):
+        r = graph.relations.index(new.relation)
+        row: dict[str, Any] = {"relation": new.relation, "facts": new.facts, "added": added[r]}
+        wanted = plan.target * old.facts
+        row["missing_before"] = max(0, ceil(wanted - old.paths))
         for role in ("first_hop", "last_hop"):
-            row[f"missing_{role}_before"] = max(0, ceil(ROLE_SHARE * wanted - old[f"{role}_paths"]))
+            row[f"missing_{role}_before"] = max(0, ceil(ROLE_SHARE * wanted - getattr(old, f"{role}_paths")))
         for name in ("phi", "first_hop_paths", "last_hop_paths"):
-            row |= {f"{name}_before": old[name], f"{name}_after": new[name]}
-        per_relation.append({**row, "passes": new["passes"], "reachable": bool(plan.could_reach[r])})
+            row |= {f"{name}_before": getattr(old, name), f"{name}_after": getattr(new, name)}
+        per_relation.append({**row, "passes": new.passes, "reachable": bool(plan.could_reach[r])})
     return {
         "added": len(ledger),
         "by_source": dict(Counter(a.source for a in ledger)),
@@ -260,10 +260,10 @@ def _report(
         "facts": len(augmented),
         "entities_added": len(augmented.entities) - len(graph.entities),
         "max_degree": plan.max_degree,
-        "phi_before": before["phi"],
-        "phi_after": after["phi"],
+        "phi_before": before.phi,
+        "phi_after": after.phi,
         "passes": all(row["passes"] for row in per_relation if row["reachable"]),
-        "passes_all": after["passes"],
+        "passes_all": after.passes,
         "per_relation": per_relation,
         "unreachable": [
             {

@@ -63,7 +63,7 @@ class Options:
 
 def _ask_graph(grown: Grown, options: Options) -> None:
     graph, plan = grown.graph, new_plan(grown.graph, options, ())
-    failing = measure(graph, target=options.target)["trainable"]["failing"]
+    failing = measure(graph, target=options.target).trainable.failing
     if set(failing) & {graph.relations[r] for r in np.flatnonzero(plan.reachable)}:
         plan = _run(plan, options)
     grown.plan = plan
@@ -88,9 +88,9 @@ def _ask_gazetteer(grown: Grown, options: Options) -> None:
 def _useful(graph: Graph, facts: Sequence[Fact], target: float) -> list[Addition]:
     """The facts that make a path for a relation that is short of them, and for which relation and role."""
     trainable = graph.trainable
-    rows = {row["relation"]: row for row in measure(graph, target=target)["trainable"]["per_relation"]}
+    rows = measure(graph, target=target).trainable.by_relation()
     missing = np.array(
-        [target * row["facts"] - row["paths"] if (row := rows.get(label)) else 0.0 for label in graph.relations]
+        [target * row.facts - row.paths if (row := rows.get(label)) else 0.0 for label in graph.relations]
     )
     into: dict[int, Counter[int]] = {}
     for relation, tail in zip(trainable.relation.tolist(), trainable.tail.tolist(), strict=True):
@@ -139,8 +139,8 @@ def _renumbered(
 
 def _ask_llm(grown: Grown, options: Options) -> None:
     """Ask for facts of each relation that is short of paths, a path or two for each in what is asked for."""
-    rows = measure(grown.graph, target=options.target)["trainable"]["per_relation"]
-    missing = {row["relation"]: options.target * row["facts"] - row["paths"] for row in rows if not row["passes"]}
+    rows = measure(grown.graph, target=options.target).trainable.per_relation
+    missing = {row.relation: options.target * row.facts - row.paths for row in rows if not row.passes}
     grown.wanted = {relation: ceil(max(1.0, paths / options.target)) for relation, paths in missing.items()}
     if options.client is None:
         return

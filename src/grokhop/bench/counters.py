@@ -54,8 +54,8 @@ def count(name: str, columns: Columns, hops: int, begun: Callable[[], Any] = lam
 
 
 def _grokhop(graph: Any, hops: int) -> tuple[int, list[int]]:
-    measured = measure(graph, hops=hops)
-    return measured["paths"], [row["paths"] for row in measured["per_relation"]]
+    measured = measure(graph, hops=hops).whole
+    return measured.paths, [row.paths for row in measured.per_relation]
 
 
 def _grokhop_form(columns: Columns) -> Any:

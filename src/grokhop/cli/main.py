@@ -179,7 +179,7 @@ def phi(
     from grokhop.graph.graph import Graph
     from grokhop.phi.report import measure
 
-    measured = measure(Graph.read(graph), hops=hops, target=target)
+    measured = measure(Graph.read(graph), hops=hops, target=target).to_dict()
     emit(measured, as_json, console.show_phi)
 
 

@@ -161,7 +161,7 @@ class Follows:
     """Says of two facts whether the one continues the other, by any object of its pair, shown in the row or not."""
 
     def __init__(self, dataset: TaskDataset) -> None:
-        self._objects = torch.from_numpy(dataset.objects)
+        self._objects = torch.tensor(dataset.objects)
         self._entities, self._relations = dataset.vocabulary.entities, dataset.vocabulary.relations
 
     def __call__(self, heads: Tensor, relations: Tensor, others: Tensor) -> Tensor:

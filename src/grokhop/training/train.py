@@ -124,7 +124,7 @@ def begin(graph_path: Path, out: Path, *, settings: TrainSettings, record: dict[
     with new_folder(out, kind="run", manifest={**record, "composed": dataset.counts}, force=force) as folder:
         copytree(graph_path, folder / GRAPH)
         save_dataset(folder / DATASET, dataset)
-        write_json(folder / PHI, measure(graph))
+        write_json(folder / PHI, measure(graph).to_dict())
         if shape is not None:
             shape.save_pretrained(folder / PRETRAINED)
     return dataset

@@ -65,7 +65,7 @@ def test_every_reachable_relation_passes_afterwards(made: Made) -> None:
     _, augmented, report, _ = made
     assert report["added"] > 0
     assert report["passes"]
-    rows = {row["relation"]: row for row in measure(augmented, target=4.0)["trainable"]["per_relation"]}
+    rows = {row["relation"]: row for row in measure(augmented, target=4.0).to_dict()["trainable"]["per_relation"]}
     for row in report["per_relation"]:
         assert row["reachable"]
         assert row["phi_after"] == rows[row["relation"]]["phi"] >= 4.0
@@ -181,7 +181,7 @@ def test_no_plan_of_fewer_facts_than_the_lower_bound_passes_a_tiny_graph() -> No
     possible = [f for f in product(range(7), range(2), range(7)) if f[0] != f[2] and f not in here]
     for plan in combinations(possible, bound - 1):
         new = grown.extended(plan, source="plan")
-        if measure(new, target=target)["passes"]:
+        if measure(new, target=target).to_dict()["passes"]:
             assert _lies_on_cycle(new, len(graph)), f"{plan} passes with fewer facts than {bound}"
 
 

@@ -49,7 +49,9 @@ def test_the_share_that_was_asked_for_is_false_and_labelled(share: float) -> Non
 def test_phi_stays_the_same_to_the_last_path() -> None:
     right, ledger = added()
     wrong, _ = make_wrong(BASE, right, ledger, share=1.0, seed=1)
-    rows, others = ({r["relation"]: r for r in measure(g)["trainable"]["per_relation"]} for g in (right, wrong))
+    rows, others = (
+        {r["relation"]: r for r in measure(g).to_dict()["trainable"]["per_relation"]} for g in (right, wrong)
+    )
     for relation, row in rows.items():
         for name in ("facts", "first_hop_paths", "last_hop_paths"):
             assert others[relation][name] == row[name], (relation, name)

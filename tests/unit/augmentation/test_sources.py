@@ -58,7 +58,9 @@ def test_what_is_done_is_what_was_planned(folder: Path, tmp_path: Path, sources:
     done = augment_folder(folder, tmp_path / "out", sources=sources, target_phi=4.0)
     assert done == planned
     assert done["added"] > 0
-    rows = {row["relation"]: row for row in measure(Graph.read(tmp_path / "out"))["trainable"]["per_relation"]}
+    rows = {
+        row["relation"]: row for row in measure(Graph.read(tmp_path / "out")).to_dict()["trainable"]["per_relation"]
+    }
     for row in planned["per_relation"]:
         assert row["phi_after"] == rows[row["relation"]]["phi"]
 
@@ -85,7 +87,7 @@ def test_the_gazetteer_states_what_makes_paths_and_nothing_that_is_held_out() ->
     assert report["by_source"] == {"gazetteer": 9}
     assert not np.isin(augmented.pair[len(graph) :], untouchable_pairs(graph)).any()
     before, after = (
-        next(r for r in measure(g)["trainable"]["per_relation"] if r["relation"] == "place of birth")
+        next(r for r in measure(g).to_dict()["trainable"]["per_relation"] if r["relation"] == "place of birth")
         for g in (graph, augmented)
     )
     assert after["phi"] > before["phi"]

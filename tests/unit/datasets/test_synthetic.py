@@ -139,7 +139,7 @@ def test_every_other_entity_may_be_the_tail_and_none_leads_back_to_itself() -> N
 
 def test_phi_is_the_out_degree_and_what_counting_by_force_finds() -> None:
     graph = draw(SMALL)
-    measured = measure(graph)
+    measured = measure(graph).to_dict()
     every = paths_by_force(graph, [np.ones(len(graph), bool)] * 2)
     left = paths_by_force(graph, [graph.part == Split.TRAIN] * 2)
     assert measured["phi"] == len(every) / len(graph) == 6

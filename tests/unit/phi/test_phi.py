@@ -45,7 +45,7 @@ def row_of(measured: dict[str, Any], relation: str) -> dict[str, Any]:
 @settings(max_examples=60, deadline=None)
 @given(facts=facts_of_small_graphs)
 def test_every_count_equals_the_paths_listed_one_by_one(hops: int, facts: list[Fact]) -> None:
-    measured, paths = measure(graph_of(facts), hops=hops), listed_paths(facts, hops)
+    measured, paths = measure(graph_of(facts), hops=hops).to_dict(), listed_paths(facts, hops)
     assert measured["paths"] == len(paths)
     assert measured["paths_no_return"] == sum(path[0][0] != path[-1][2] for path in paths)
     assert measured["phi"] == len(paths) / len(facts)
@@ -68,21 +68,21 @@ def test_every_count_equals_the_paths_listed_one_by_one(hops: int, facts: list[F
 def test_closed_walks_are_the_same_when_counted_in_many_blocks(hops: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     facts = [(int(h), int(r), int(t)) for h, r, t in np.unique(rng.integers(0, (9, 3, 9), (60, 3)), axis=0)]
-    in_one = measure(graph_of(facts), hops=hops)
+    in_one = measure(graph_of(facts), hops=hops).to_dict()
     monkeypatch.setattr("grokhop.phi.count._BLOCK_WALKS", 7)
-    assert measure(graph_of(facts), hops=hops) == in_one
+    assert measure(graph_of(facts), hops=hops).to_dict() == in_one
 
 
 def test_codex_s_has_the_known_number_of_paths(codex: Path) -> None:
     graph = triples.read([codex / f"{part}.txt" for part in ("train", "valid", "test")])
-    measured = measure(graph)
+    measured = measure(graph).to_dict()
     assert (measured["facts"], measured["entities"], measured["relations"]) == (36543, 2034, 42)
     assert measured["paths"] == 847065
     assert measured["phi"] == pytest.approx(847065 / 36543)
 
 
 def test_worldfacts_passes_without_augmentation() -> None:
-    measured = measure(hold_out(worldfacts.read(), share=0.1))
+    measured = measure(hold_out(worldfacts.read(), share=0.1)).to_dict()
     assert measured["trainable"]["passes"]
     assert measured["trainable"]["lemma_2_holds"]
     assert measured["trainable"]["failing"] == []
@@ -95,7 +95,7 @@ def test_hold_out_changes_the_trainable_numbers_only(facts: list[Fact], seed: in
     graph = graph_of(facts)
     part = np.random.default_rng(seed).integers(0, len(Split), len(graph)).astype(np.int8)
     held_out = replace(graph, part=part)
-    before, after = measure(graph), measure(held_out)
+    before, after = measure(graph).to_dict(), measure(held_out).to_dict()
     assert {**after, "trainable": 0, "verdict": 0} == {**before, "trainable": 0, "verdict": 0}
     left = [fact for fact, p in zip(facts, part, strict=True) if p == Split.TRAIN]
     assert after["trainable"]["facts"] == len(left)
@@ -106,12 +106,12 @@ def test_hold_out_changes_the_trainable_numbers_only(facts: list[Fact], seed: in
 
 def test_a_relation_that_is_wholly_held_out_is_listed_and_fails() -> None:
     graph = graph_of([(0, 0, 1), (1, 1, 2)])
-    row = row_of(measure(replace(graph, part=np.array([0, 2], np.int8)), target=0.5)["trainable"], "r1")
+    row = row_of(measure(replace(graph, part=np.array([0, 2], np.int8)), target=0.5).to_dict()["trainable"], "r1")
     assert (row["facts"], row["phi"], row["branching"], row["passes"]) == (0, 0.0, 0.0, False)
 
 
 def test_a_relation_in_no_path_is_named_never_bridge_and_fails() -> None:
-    measured = measure(graph_of([(0, 0, 1), (1, 1, 2), (3, 2, 4)]), target=0.5)
+    measured = measure(graph_of([(0, 0, 1), (1, 1, 2), (3, 2, 4)]), target=0.5).to_dict()
     assert [row["never_bridge"] for row in measured["per_relation"]] == [False, False, True]
     assert measured["failing"] == ["r2"]
     assert not measured["lemma_2_holds"]
@@ -119,14 +119,14 @@ def test_a_relation_in_no_path_is_named_never_bridge_and_fails() -> None:
 
 
 def test_a_graph_without_paths_has_phi_zero_and_a_verdict_that_says_why() -> None:
-    measured = measure(graph_of([(0, 0, 1), (2, 0, 3)]))
+    measured = measure(graph_of([(0, 0, 1), (2, 0, 3)])).to_dict()
     assert (measured["paths"], measured["phi"], measured["passes"]) == (0, 0.0, False)
     assert "no fact ends where another begins" in measured["verdict"]
 
 
 def test_the_lemma_1_bound_holds_for_evenly_spread_degrees() -> None:
     ring = graph_of([(i, r, (i + r + 1) % 6) for i in range(6) for r in range(3)])
-    measured = measure(ring, hops=3)
+    measured = measure(ring, hops=3).to_dict()
     assert measured["branching"] == 3
     assert measured["phi"] == measured["lemma_1_bound"] == 9
 
@@ -134,20 +134,20 @@ def test_the_lemma_1_bound_holds_for_evenly_spread_degrees() -> None:
 @pytest.mark.parametrize(("settings_", "word"), [({"hops": 1}, "--hops"), ({"target": 0.0}, "--target")])
 def test_a_wrong_setting_is_refused_by_name(settings_: dict[str, Any], word: str) -> None:
     with pytest.raises(InputError, match=word):
-        measure(graph_of([(0, 0, 1)]), **settings_)
+        measure(graph_of([(0, 0, 1)]), **settings_).to_dict()
 
 
 def test_a_target_that_is_no_number_is_refused() -> None:
     with pytest.raises(InputError, match="--target"):
-        measure(graph_of([(0, 0, 1)]), target=float("nan"))
+        measure(graph_of([(0, 0, 1)]), target=float("nan")).to_dict()
 
 
 def test_an_empty_graph_is_refused() -> None:
     with pytest.raises(InputError, match="no facts"):
-        measure(graph_of([(0, 0, 1)]).where(np.zeros(1, bool)))
+        measure(graph_of([(0, 0, 1)]).where(np.zeros(1, bool))).to_dict()
 
 
 def test_more_paths_than_an_integer_holds_are_refused() -> None:
     dense = graph_of([(i, r, j) for i in range(6) for r in range(4) for j in range(6)])
     with pytest.raises(InputError, match="lower --hops"):
-        measure(dense, hops=30)
+        measure(dense, hops=30).to_dict()

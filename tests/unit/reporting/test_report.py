@@ -59,7 +59,7 @@ def make_run(
         record = {"stage": "augment", "settings": {"target_phi": 6.25, "seed": 0}, "augment": augment}
     path.mkdir()
     graph.write(path / "graph", **record)
-    write_json(path / "phi.json", measure(graph))
+    write_json(path / "phi.json", measure(graph).to_dict())
     write_json(path / "manifest.json", run_manifest(seeds))
     for seed in range(seeds):
         looks = [

@@ -222,7 +222,7 @@ def test_an_accuracy_is_a_share_of_the_queries_that_were_asked(graph_folder: Pat
 
 def test_a_score_has_an_interval_and_with_several_seeds_a_spread() -> None:
     right = np.array([True, True, False, True])
-    one, two = over_seeds([right]), over_seeds([right, ~right])
+    one, two = over_seeds([right]).to_dict(), over_seeds([right, ~right]).to_dict()
     assert one["low"] < one["accuracy"] < one["high"]
     assert one["spread"] is None
     assert two["spread"] == pytest.approx(np.std([0.75, 0.25], ddof=1))

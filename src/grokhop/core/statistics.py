@@ -1,7 +1,7 @@
 """Scores: how many of how many, with an interval, over seeds."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from math import sqrt
 from statistics import NormalDist, mean, stdev
 from typing import Any
@@ -39,34 +39,70 @@ def wilson(correct: float, n: int) -> tuple[float, float]:
     return max(0.0, (middle - reach) / (1 + z * z / n)), min(1.0, (middle + reach) / (1 + z * z / n))
 
 
-SCORE = ("correct", "n", "accuracy", "low", "high", "per_seed", "spread")
-"""What `over_seeds` tells."""
+@dataclass(frozen=True, kw_only=True)
+class CellScore:
+    """The score of one set of n queries under several seeds; of no queries there is none.
 
-
-def no_score() -> dict[str, Any]:
-    """The score where nothing was asked."""
-    return {"correct": 0, "n": 0, "accuracy": None, "low": None, "high": None, "per_seed": [], "spread": None}
-
-
-def over_seeds(rights: Sequence[NDArray[np.bool_]]) -> dict[str, Any]:
-    """The score of one set of n queries under several seeds.
-
-    `correct` and `accuracy` are means over seeds. The interval is that of one seed's n queries: asking the same
-    queries again under another seed narrows nothing about other queries. `spread` is the standard deviation of the
-    seeds' accuracies.
+    Attributes:
+        correct: mean over seeds. accuracy: mean of `per_seed`, the accuracy of each seed.
+        low, high: 95 % interval of one seed's n queries: asking the same queries again under another seed narrows
+            nothing about other queries.
+        spread: standard deviation of the seeds' accuracies; None of one seed.
     """
-    n = len(rights[0])
-    if not n:
-        return no_score()
-    per_seed = [float(np.mean(right)) for right in rights]
+
+    correct: float = 0
+    n: int = 0
+    accuracy: float | None = None
+    low: float | None = None
+    high: float | None = None
+    per_seed: list[float] = field(default_factory=list)
+    spread: float | None = None
+
+    @staticmethod
+    def of_seeds(correct: float, n: int, per_seed: list[float]) -> "CellScore":
+        """Complete the score of n queries, of which `correct` are right on average."""
+        if not n:
+            return CellScore()
+        low, high = wilson(correct, n)
+        return CellScore(
+            correct=int(correct) if float(correct).is_integer() else correct,
+            n=n,
+            accuracy=mean(per_seed),
+            low=low,
+            high=high,
+            per_seed=per_seed,
+            spread=stdev(per_seed) if len(per_seed) > 1 else None,
+        )
+
+    @staticmethod
+    def from_dict(record: Mapping[str, Any]) -> "CellScore":
+        """Read the score out of a JSON object, which may hold more."""
+        return CellScore(**{f.name: record[f.name] for f in fields(CellScore)})
+
+    @staticmethod
+    def pooled(scores: Iterable["CellScore"]) -> "CellScore":
+        """Add up the scores of several sets of queries, seed by seed; of one it is the same.
+
+        Sets that were asked of different numbers of models have no accuracy by seed together.
+        """
+        known = [score for score in scores if score.n]
+        if len(known) == 1:
+            return known[0]
+        n = sum(score.n for score in known)
+        correct = sum(score.correct for score in known)
+        if len({len(score.per_seed) for score in known}) > 1:
+            return replace(CellScore.of_seeds(correct, n, [correct / n]), per_seed=[])
+        by_seed = zip(*(score.per_seed for score in known), strict=True)
+        per_seed = [sum(a * s.n for a, s in zip(seed, known, strict=True)) / n for seed in by_seed]
+        return CellScore.of_seeds(correct, n, per_seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the score for JSON."""
+        return asdict(self)
+
+
+def over_seeds(rights: Sequence[NDArray[np.bool_]]) -> CellScore:
+    """Score n queries from the (n,) right answers of each seed."""
+    per_seed = [float(np.mean(right)) for right in rights] if len(rights[0]) else []
     correct = mean(float(np.count_nonzero(right)) for right in rights)
-    low, high = wilson(correct, n)
-    return {
-        "correct": int(correct) if correct.is_integer() else correct,
-        "n": n,
-        "accuracy": mean(per_seed),
-        "low": low,
-        "high": high,
-        "per_seed": per_seed,
-        "spread": stdev(per_seed) if len(per_seed) > 1 else None,
-    }
+    return CellScore.of_seeds(correct, len(rights[0]), per_seed)

@@ -158,7 +158,9 @@ def _oracle(graph: Graph, groups: Groups, cells: Cells) -> dict[str, Any]:
 def _cell_scores(cells: Cells, answer: Callable[[Queries], Longs]) -> dict[str, dict[str, Any]]:
     """Scores of what `answer` makes of the queries of each cell: (Q,) entities."""
     return {
-        str(hops): {cell: over_seeds([queries.are_right(answer(queries))]) for cell, queries in by_cell.items()}
+        str(hops): {
+            cell: over_seeds([queries.are_right(answer(queries))]).to_dict() for cell, queries in by_cell.items()
+        }
         for hops, by_cell in cells.items()
     }
 
@@ -191,7 +193,7 @@ def _blind(graph: Graph, asked: Sequence[Asked]) -> dict[str, Any]:
 
     n = len(asked)
     share = blind_share(graph, [one.query for one in asked], [one.gold for one in asked])
-    return {**over_seeds([np.arange(n) < round(share * n)]), "f1": None, "evidence_f1": None}
+    return {**over_seeds([np.arange(n) < round(share * n)]).to_dict(), "f1": None, "evidence_f1": None}
 
 
 def _guessed(graph: Graph, asked: Sequence[Asked], commonest: Longs) -> dict[str, Any]:

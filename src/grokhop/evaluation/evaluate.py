@@ -49,7 +49,7 @@ def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
     result = {
         "seeds": len(seeds),
         **_atomic_scores(graph, atomic),
-        "cells": {str(k): {c: over_seeds(r) for c, r in by_cell.items()} for k, by_cell in rights.items()},
+        "cells": {str(k): {c: over_seeds(r).to_dict() for c, r in by_cell.items()} for k, by_cell in rights.items()},
         "comparison": {cell: _comparison_score(sets) for cell, sets in compared.items()},
         "rules": [_rule_scores(graph, rule, by_cell) for rule, by_cell in rules],
         "questions": questions,
@@ -117,8 +117,8 @@ def _atomic_scores(graph: Graph, answered: Answered) -> dict[str, Any]:
     pairs = answered.rows.tokens[:, 0] * len(graph.relations) + answered.rows.tokens[:, 1] - len(graph.entities)
     held_out = np.isin(pairs, graph.pair[graph.part != Split.TRAIN])
     return {
-        "atomic": over_seeds(answered.rights),
-        "atomic_held_out": over_seeds([right[held_out] for right in answered.rights]),
+        "atomic": over_seeds(answered.rights).to_dict(),
+        "atomic_held_out": over_seeds([right[held_out] for right in answered.rights]).to_dict(),
     }
 
 
@@ -138,7 +138,7 @@ def _comparison_score(sets: list[Answered]) -> dict[str, Any]:
     rights = [np.concatenate(of_seed) for of_seed in zip(*(answered.rights for answered in sets), strict=True)]
     commonest = sum(max(Counter(answered.answers.tolist()).values(), default=0) for answered in sets)
     n = sum(len(answered.rows) for answered in sets)
-    return {**over_seeds(rights), "majority": commonest / n if n else None}
+    return {**over_seeds(rights).to_dict(), "majority": commonest / n if n else None}
 
 
 def _rules(models: list[Model], dataset: TaskDataset) -> list[tuple[RuleTest, dict[str, Answered]]]:
@@ -161,7 +161,7 @@ def _rule_scores(graph: Graph, rule: RuleTest, by_cell: dict[str, Answered]) -> 
         "rule": rule.word,
         "path": [graph.relations[r] for r in rule.relations],
         "examples": rule.examples,
-        **{cell: over_seeds(answered.rights) for cell, answered in by_cell.items()},
+        **{cell: over_seeds(answered.rights).to_dict() for cell, answered in by_cell.items()},
     }
 
 
@@ -172,7 +172,9 @@ def _per_relation(graph: Graph, cells: dict[str, Queries], rights: dict[str, lis
         row: dict[str, Any] = {"relation": label}
         for role, hops in (("first_hop", slice(0, 1)), ("last_hop", slice(-1, None)), ("any_hop", slice(None))):
             row[role] = {
-                cell: over_seeds([right[(queries.relations[:, hops] == number).any(axis=1)] for right in rights[cell]])
+                cell: over_seeds(
+                    [right[(queries.relations[:, hops] == number).any(axis=1)] for right in rights[cell]]
+                ).to_dict()
                 for cell, queries in cells.items()
             }
         rows.append(row)
@@ -191,6 +193,6 @@ def _per_pair(graph: Graph, cells: dict[str, Queries], rights: dict[str, list[Ma
     rows = []
     for pair in np.unique(relations, axis=0):
         chosen = (relations == pair).all(axis=1)
-        score = over_seeds([right[chosen] for right in per_seed])
+        score = over_seeds([right[chosen] for right in per_seed]).to_dict()
         rows.append({"relations": [graph.relations[r] for r in pair], **score})
     return sorted(rows, key=lambda row: (row["accuracy"], -row["n"]))

@@ -174,7 +174,7 @@ def score(golds: Sequence[Gold], predictions: Sequence[Sequence[Prediction]]) ->
     pairs = [list(zip(golds, seed, strict=True)) for seed in predictions]
     evidence = [[_evidence(*pair) for pair in seed] for seed in pairs]
     return {
-        **over_seeds([np.array([_is_exact(*pair) for pair in seed], dtype=bool) for seed in pairs]),
+        **over_seeds([np.array([_is_exact(*pair) for pair in seed], dtype=bool) for seed in pairs]).to_dict(),
         **_with_interval("f1", [[_answer_f1(*pair) for pair in seed] for seed in pairs]),
         "evidence_em": _mean([[scores.em for scores in seed] for seed in evidence]),
         **_with_interval("evidence_f1", [[scores.f1 for scores in seed] for seed in evidence]),

@@ -13,7 +13,7 @@ from grokhop.augmentation.augment import augment_folder
 from grokhop.config import Budget
 from grokhop.core.artifacts import new_folder, refuse_to_overwrite, write_json
 from grokhop.core.errors import InputError
-from grokhop.core.statistics import SCORE, no_score
+from grokhop.core.statistics import CellScore
 from grokhop.datasets import two_wiki
 from grokhop.datasets.ingest import ingest_synthetic, ingest_two_wiki
 from grokhop.datasets.synthetic import COMPARISON
@@ -209,9 +209,9 @@ def _cells(recipe: Recipe, evaluation: dict[str, Any]) -> dict[str, dict[str, An
         by_cell = evaluation["comparison"]
     else:
         by_cell = {"id": evaluation["cells"]["2"]["II"], "ood": evaluation["cells"]["2"]["OO"]}
-    return {cell: by_cell.get(cell) or no_score() for cell in ("id", "ood")}
+    return {cell: by_cell.get(cell) or CellScore().to_dict() for cell in ("id", "ood")}
 
 
 def _score(found: dict[str, Any]) -> dict[str, Any]:
     """A score with its interval and seeds, and as `blind` the share that is right whatever is asked, if known."""
-    return {**{key: found[key] for key in SCORE}, "blind": found.get("baseline", found.get("majority"))}
+    return {**CellScore.from_dict(found).to_dict(), "blind": found.get("baseline", found.get("majority"))}

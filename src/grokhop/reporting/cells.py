@@ -5,8 +5,9 @@ from math import floor
 from typing import Any
 
 from grokhop.core.formatting import count, percent, plural
-from grokhop.reporting.evidence import Evidence, Row, pooled
+from grokhop.reporting.evidence import Evidence, Row
 from grokhop.reporting.plot import ID, MIXED, OOD, Figure, labelled_axis, safe
+from grokhop.runs.summary import pooled
 
 _MEANING = {
     "II": "both facts occur in training chains, this chain does not",

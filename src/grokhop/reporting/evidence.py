@@ -1,12 +1,11 @@
 """What the files of a run folder say, read once for all sections."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import mean
 from typing import Any
 
-from grokhop.core.statistics import wilson
 from grokhop.graph.graph import Split
 from grokhop.runs.metrics import EvalRecord, read_looks, summary
 from grokhop.runs.run import EVAL, EXPLANATION, PHI, SUMMARY, Run
@@ -75,13 +74,6 @@ class Evidence:
         """The scores of the graph's questions in a cell ('id', 'ood', ...), one for each type that has any."""
         found = (self.evaluation or {}).get("questions") or {}
         return [by_cell[cell] for by_cell in found.values() if cell in by_cell]
-
-
-def pooled(scores: Sequence[Row]) -> Row:
-    """The score of several sets of queries together."""
-    correct, n = sum(s["correct"] for s in scores), sum(s["n"] for s in scores)
-    low, high = wilson(correct, n) if n else (None, None)
-    return {"correct": correct, "n": n, "accuracy": correct / n if n else None, "low": low, "high": high}
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:

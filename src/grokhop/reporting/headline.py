@@ -3,9 +3,10 @@
 import shlex
 
 from grokhop.core.formatting import count, duration, percent, plural, with_n
-from grokhop.reporting.evidence import Evidence, Row, mean_of, pooled
+from grokhop.reporting.evidence import Evidence, Row, mean_of
 from grokhop.runs.metrics import ENOUGH_OOD_QUERIES
 from grokhop.runs.run import EVAL
+from grokhop.runs.summary import pooled
 
 ENOUGH = 0.95
 """Accuracy in and out of distribution from which on a run has grokked; the grokking times use the same."""

@@ -3,7 +3,8 @@
 from typing import Any
 
 from grokhop.core.formatting import percent, plural
-from grokhop.reporting.evidence import Evidence, Row, pooled
+from grokhop.reporting.evidence import Evidence, Row
+from grokhop.runs.summary import pooled
 
 _MOST_MISSES = 40
 _FACTS = {

@@ -5,8 +5,9 @@ from math import floor
 from typing import Any
 
 from grokhop.core.formatting import percent
-from grokhop.reporting.evidence import Evidence, Row, pooled
+from grokhop.reporting.evidence import Evidence, Row
 from grokhop.reporting.plot import MOST_RELATIONS, Figure, labelled_axis, safe
+from grokhop.runs.summary import pooled
 
 _HARDEST = 10
 _ACCURACY_SCALE = [[0, "#d55e00"], [0.5, "#f6d8a8"], [0.8, "#a3cdea"], [1, "#1f83c6"]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from grokhop.core.statistics import SCORE, no_score, wilson
+from grokhop.core.statistics import CellScore
 
 Row = dict[str, Any]
 TIMES = (
@@ -21,20 +21,8 @@ TIMES = (
 
 
 def pooled(scores: Sequence[Row]) -> Row:
-    """The score of several sets of queries together, seed by seed; of one it is the same."""
-    known = [score for score in scores if score["n"]]
-    if len(known) == 1:
-        return {key: known[0][key] for key in SCORE}
-    n = sum(score["n"] for score in known)
-    if not n:
-        return no_score()
-    correct = sum(score["correct"] for score in known)
-    by_seed = zip(*(score["per_seed"] for score in known), strict=True)
-    per_seed = [sum(a * s["n"] for a, s in zip(seed, known, strict=True)) / n for seed in by_seed]
-    low, high = wilson(correct, n)
-    spread = stdev(per_seed) if len(per_seed) > 1 else None
-    numbers = {"correct": correct, "n": n, "accuracy": mean(per_seed), "low": low, "high": high}
-    return {**numbers, "per_seed": per_seed, "spread": spread}
+    """Pool scores as JSON holds them (`CellScore.pooled`)."""
+    return CellScore.pooled(map(CellScore.from_dict, scores)).to_dict()
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def test_scores_add_up_and_nothing_asked_has_no_accuracy() -> None:
 
 def test_one_seed_is_scored_by_itself() -> None:
     right = np.array([True] * 7 + [False] * 3)
-    score = over_seeds([right])
+    score = over_seeds([right]).to_dict()
     low, high = wilson(7, 10)
     assert score == {
         "correct": 7,
@@ -44,7 +44,7 @@ def test_one_seed_is_scored_by_itself() -> None:
 
 def test_several_seeds_give_their_mean_their_spread_and_the_interval_of_one() -> None:
     rights = [np.arange(10) < correct for correct in (6, 7, 9)]
-    score = over_seeds(rights)
+    score = over_seeds(rights).to_dict()
     assert score["n"] == 10
     assert score["correct"] == pytest.approx(22 / 3)
     assert score["accuracy"] == pytest.approx(np.mean([0.6, 0.7, 0.9]))
@@ -55,14 +55,14 @@ def test_several_seeds_give_their_mean_their_spread_and_the_interval_of_one() ->
 
 def test_the_same_answers_under_three_seeds_have_the_interval_of_one() -> None:
     right = np.arange(50) < 40
-    one, three = over_seeds([right]), over_seeds([right] * 3)
+    one, three = over_seeds([right]).to_dict(), over_seeds([right] * 3).to_dict()
     assert (one["low"], one["high"]) == (three["low"], three["high"])
     assert three["spread"] == 0
 
 
 def test_nothing_asked_has_the_same_keys_and_no_numbers() -> None:
-    nothing = over_seeds([np.zeros(0, bool)] * 2)
-    assert nothing.keys() == over_seeds([np.ones(1, bool)]).keys()
+    nothing = over_seeds([np.zeros(0, bool)] * 2).to_dict()
+    assert nothing.keys() == over_seeds([np.ones(1, bool)]).to_dict().keys()
     assert nothing["n"] == 0
     assert nothing["accuracy"] is nothing["low"] is nothing["high"] is None
 

@@ -105,7 +105,7 @@ def look(step: int, share: float, *, ood: float | None) -> EvalRecord:
 
 
 def score(right: int, n: int, seeds: int) -> dict[str, Any]:
-    return over_seeds([np.arange(n) < right] * seeds)
+    return over_seeds([np.arange(n) < right] * seeds).to_dict()
 
 
 def asked(right: int, n: int, seeds: int) -> dict[str, Any]:

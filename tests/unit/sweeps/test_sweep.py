@@ -215,8 +215,15 @@ def test_the_threshold_is_the_smallest_level_that_was_enough() -> None:
 def test_scores_are_pooled_seed_by_seed() -> None:
     sets = [[np.arange(n) < right for right in rights] for n, rights in ((10, (3, 5)), (30, (30, 20)), (0, (0, 0)))]
     together = [np.concatenate([rights[seed] for rights in sets]) for seed in (0, 1)]
-    assert pooled([over_seeds(rights) for rights in sets]) == over_seeds(together)
-    assert pooled([over_seeds(sets[2])]) == over_seeds(sets[2])
+    assert pooled([over_seeds(rights).to_dict() for rights in sets]) == over_seeds(together).to_dict()
+    assert pooled([over_seeds(sets[2]).to_dict()]) == over_seeds(sets[2]).to_dict()
+
+
+def test_scores_of_different_numbers_of_seeds_are_pooled_by_what_is_right_on_average() -> None:
+    one, two = over_seeds([np.arange(10) < 8]), over_seeds([np.arange(30) < right for right in (20, 10)])
+    together = pooled([one.to_dict(), two.to_dict()])
+    assert together["accuracy"] == pytest.approx((8 + 15) / 40)
+    assert (together["n"], together["per_seed"], together["spread"]) == (40, [], None)
 
 
 # It goes on after a stop, and grows.

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from grokhop.cli.main import app
 from grokhop.config import Budget, preset
 from grokhop.core.errors import InputError
-from grokhop.core.statistics import no_score, over_seeds
+from grokhop.core.statistics import CellScore, over_seeds
 from grokhop.reporting import report
 from grokhop.reporting.sweep.lengths import Asked, asked_lengths, heading
 from grokhop.runs.run import WEIGHTS, Run
@@ -182,7 +182,7 @@ def test_times_are_of_the_seeds_that_got_there(reached: Any, steps: tuple[str, s
 
 
 def score(n: int, *right: int) -> dict[str, Any]:
-    return over_seeds([np.arange(n) < each for each in right]) if n else no_score()
+    return over_seeds([np.arange(n) < each for each in right]).to_dict() if n else CellScore().to_dict()
 
 
 def test_lengths_are_asked_in_order_and_few_queries_are_pooled() -> None:
@@ -204,7 +204,9 @@ def test_lengths_are_asked_in_order_and_few_queries_are_pooled() -> None:
 
 def lengths(trained: int, *shares: int) -> list[Asked]:
     """Of 2 hops and more, so many per cent right."""
-    return [Asked(hops, hops <= trained, score(100, right), no_score()) for hops, right in enumerate(shares, 2)]
+    return [
+        Asked(hops, hops <= trained, score(100, right), CellScore().to_dict()) for hops, right in enumerate(shares, 2)
+    ]
 
 
 def test_the_heading_says_who_answers_how_far_beyond_what_was_trained() -> None:

@@ -6,9 +6,10 @@ from statistics import mean
 from typing import Any
 
 from grokhop.core.formatting import percent
-from grokhop.reporting.evidence import Row, pooled
+from grokhop.reporting.evidence import Row
 from grokhop.reporting.plot import ID, OOD, TRAIN, Figure, safe
 from grokhop.reporting.sweep.evidence import PAPERS, SweepEvidence, level_name, log_ticks
+from grokhop.runs.summary import pooled
 
 Dot = tuple[Row, Row]
 """The row of a level, and of a relation in it."""

@@ -4,7 +4,7 @@ On a terminal progress is a live display, elsewhere plain lines.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,9 +14,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from grokhop.config import Budget, TrainSettings
+from grokhop.config import RunConfig
 from grokhop.core.formatting import percent
-from grokhop.runs.metrics import Begun, EvalRecord, Notice
+from grokhop.phi.report import PhiReport
+from grokhop.runs.callbacks import Callback
+from grokhop.runs.metrics import EvalRecord
 from grokhop.tasks.composition import cell_names
 
 out = Console(highlight=False)
@@ -52,31 +54,55 @@ def say(line: str) -> None:
     err.print(line, markup=False)
 
 
-@contextmanager
-def training_display(settings: TrainSettings, budget: Budget) -> Iterator[tuple[Begun, Notice]]:
-    """Yield what shows the beginning of a run and each look at it: a live table on a terminal, lines elsewhere."""
+class TrainingDisplay(Callback):
+    """Shows the beginning of a run and each evaluation: a live table on a terminal, lines elsewhere."""
 
-    def begun(counts: dict[str, int]) -> None:
+    def __init__(self, live: Live | None) -> None:
+        self._live = live
+        self._records: list[tuple[int, EvalRecord]] = []
+
+    def on_start(self, settings: RunConfig, counts: Mapping[str, int]) -> None:
         err.print(
             f"{counts['chains']:,} chains and {counts['atomic_rows']:,} facts on their own to train; "
             f"{counts['validation_queries']:,} validation and {counts['test_queries']:,} test queries\n"
             f"leakage check: {counts['leak_checked_pieces']:,} trained queries compared, {counts['leaked_facts']} "
             f"held-out facts and {counts['leaked_queries']} tested queries among them\n"
-            f"{', '.join(settings.model.words())}, chains of {settings.hops}, until "
-            f"validation ID {percent(settings.id_target)} and OOD {percent(settings.ood_target)}, or {budget}"
+            f"{', '.join(settings.model.words())}, chains of {settings.task.hops}, until validation ID "
+            f"{percent(settings.train.id_target)} and OOD {percent(settings.train.ood_target)}, or {settings.budget}"
         )
 
+    def on_eval(self, seed: int, record: EvalRecord) -> None:
+        if self._live is None:
+            err.print(_line(seed, record))
+            return
+        self._records.append((seed, record))
+        self._live.update(_looks_table(self._records[-12:]))
+
+
+class DemoDisplay(TrainingDisplay):
+    """Shows the stages of the flow too."""
+
+    def on_stage(self, stage: str, result: Any = None) -> None:
+        says: dict[str, Callable[[Any], None]] = {
+            "ingest": _say_counts,
+            "phi": _say_phi,
+            "augment": _say_augmentation,
+            "explain": _say_circuit,
+        }
+        if result is None:
+            err.print(f"\n[bold]{list(STAGES).index(stage) + 1}/{len(STAGES)} {STAGES[stage]}[/bold]")
+        elif stage in says:
+            says[stage](result)
+
+
+@contextmanager
+def display(kind: type[TrainingDisplay] = TrainingDisplay) -> Iterator[TrainingDisplay]:
+    """Yield a callback that shows training while it goes on."""
     if not err.is_terminal:
-        yield begun, lambda seed, look: err.print(_line(seed, look))
+        yield kind(None)
         return
-    looks: list[tuple[int, EvalRecord]] = []
     with Live(console=err, refresh_per_second=4) as live:
-
-        def show(seed: int, look: EvalRecord) -> None:
-            looks.append((seed, look))
-            live.update(_looks_table(looks[-12:]))
-
-        yield begun, show
+        yield kind(live)
 
 
 def plain_table(title: str, first: str, names: Sequence[str]) -> Table:
@@ -120,23 +146,6 @@ def _looks_table(looks: list[tuple[int, EvalRecord]]) -> Table:
     return table
 
 
-@contextmanager
-def demo_display(budget: Budget) -> Iterator[dict[str, Any]]:
-    """Yield what shows the stages of the demo and its training, as keywords of `grokhop.pipeline.demo`."""
-    from grokhop.config import preset
-
-    says = {"ingest": _say_counts, "phi": _say_phi, "augment": _say_augmentation, "explain": _say_circuit}
-
-    def stage(name: str, result: dict[str, Any] | None) -> None:
-        if result is None:
-            err.print(f"\n[bold]{list(STAGES).index(name) + 1}/{len(STAGES)} {STAGES[name]}[/bold]")
-        elif name in says:
-            says[name](result)
-
-    with training_display(preset("loop"), budget) as (begun, notice):
-        yield {"stage": stage, "begun": begun, "notice": notice}
-
-
 def _say_counts(counts: dict[str, Any]) -> None:
     err.print(
         f"{counts['facts']:,} facts, {counts['entities']:,} entities, {counts['relations']} relations; "
@@ -145,7 +154,8 @@ def _say_counts(counts: dict[str, Any]) -> None:
     )
 
 
-def _say_phi(measured: dict[str, Any]) -> None:
+def _say_phi(report: PhiReport) -> None:
+    measured = report.to_dict()
     trainable = measured["trainable"]
     err.print(
         f"phi {measured['phi']:.2f} ({measured['paths']:,} paths of {measured['hops']} facts); "

@@ -12,7 +12,7 @@ import typer
 
 from grokhop import __version__
 from grokhop.cli.bench import bench_app
-from grokhop.cli.options import Changes, Json, Threads, emit
+from grokhop.cli.options import Changes, Config, Device, Json, Settings, SettingsCommand, Threads, emit, settings_of
 from grokhop.core.errors import InputError
 
 app = typer.Typer(
@@ -32,7 +32,16 @@ Force = Annotated[bool, typer.Option("--force", help="Replace the folder if it e
 Holdout = Annotated[float, typer.Option("--holdout", help="Share of facts held out of every composition.")]
 QuestionHoldout = Annotated[float, typer.Option("--holdout", help="Share of questions whose facts are held out.")]
 OodQuestions = Annotated[Path | None, typer.Option(help="Hold out every fact that the questions of this file use.")]
-Preset = Annotated[str, typer.Option(help="loop, toy, paper, paper-full or gpt2.")]
+Preset = Annotated[str | None, typer.Option(help="loop (the default), toy, paper, paper-full or gpt2.")]
+Hops = Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")]
+Compare = Annotated[
+    bool | None,
+    typer.Option("--compare/--no-compare", help="Train comparisons too, where the graph's questions compare."),
+]
+Log = Annotated[
+    list[str] | None,
+    typer.Option("--log", help="Log to trackio, tensorboard or wandb too; may be repeated.", show_default=False),
+]
 BaseUrl = Annotated[
     str | None, typer.Option("--base-url", help="Of the endpoint for 'llm'; its key is in GROKHOP_API_KEY.")
 ]
@@ -58,7 +67,9 @@ def root(
 
 
 @ingest_app.command("worldfacts")
-def ingest_worldfacts(out: Out, holdout: Holdout = 0.1, force: Force = False, as_json: Json = False) -> None:
+def ingest_worldfacts(
+    out: Out, holdout: Holdout = 0.1, force: Force = False, _config: Config = None, as_json: Json = False
+) -> None:
     """The built-in graph: 196 states and what belongs to them."""
     from grokhop.datasets import ingest
 
@@ -72,6 +83,7 @@ def ingest_two_wiki(
     holdout: QuestionHoldout = 0.1,
     ood_questions: OodQuestions = None,
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """2WikiMultiHopQA's JSON (an array or lines, gzip too) or Parquet."""
@@ -90,6 +102,7 @@ def ingest_hub(
     holdout: QuestionHoldout = 0.1,
     ood_questions: OodQuestions = None,
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """2WikiMultiHopQA, fetched from the Hugging Face hub."""
@@ -111,6 +124,7 @@ def ingest_triples(
     labels: Annotated[Path | None, typer.Option(help="A file of keys and labels (TSV, CSV or JSON).")] = None,
     holdout: Holdout = 0.1,
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """TSV, CSV, Parquet or N-Triples (gzip too)."""
@@ -125,6 +139,7 @@ def ingest_osu(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A data folder of the GrokkedTransformer code.")],
     out: Out,
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """The JSON of Wang et al. (2024), with its own hold-out."""
@@ -148,6 +163,7 @@ def ingest_synthetic(
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed draws another graph.")] = 0,
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """A graph drawn by chance, as by Wang et al. (2024)."""
@@ -172,6 +188,7 @@ def phi(
     graph: Graph,
     hops: Annotated[int, typer.Option(help="Facts in a path.")] = 2,
     target: Annotated[float, typer.Option(help="The phi that every relation should reach.")] = 6.25,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Measure, relation by relation, whether a graph holds enough inferred facts to be grokked."""
@@ -215,6 +232,7 @@ def augment(
     ] = False,
     cache: Cache = Path(".grokhop-cache"),
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Add facts until every relation passes, without touching what is held out."""
@@ -242,51 +260,51 @@ def augment(
     emit(report, as_json, console.show_augmentation)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def train(
+    context: typer.Context,
     graph: Graph,
     out: Out,
-    preset: Preset = "loop",
-    hops: Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")] = None,
-    compare: Annotated[
-        bool, typer.Option("--compare/--no-compare", help="Train comparisons too, where the graph's questions compare.")
-    ] = True,
+    preset: Preset = None,
+    hops: Hops = None,
+    compare: Compare = None,
     changes: Changes = None,
-    budget: Annotated[str, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'.")] = "10m",
-    seeds: Annotated[int, typer.Option(min=1, help="Models to train, with seeds 0, 1, ...")] = 1,
+    budget: Annotated[
+        str | None, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'; 10m if left out.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Models to train, with seeds 0, 1, ...; 1 if left out.")
+    ] = None,
     threads: Threads = None,
+    device: Device = None,
+    log: Log = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run folder stopped.")] = False,
     force: Force = False,
+    _config: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Train until the validation queries are answered, or the budget is spent."""
-    from grokhop import config as settings
     from grokhop.cli import console
 
-    chosen = settings.preset(preset, hops=hops, compare=compare, changes=changes or ())
-    limit = settings.Budget.parse(budget)
+    settings = settings_of(
+        context,
+        preset,
+        changes or (),
+        task={"hops": hops, "compare": compare},
+        resources={"budget": budget, "seeds": seeds, "threads": threads, "device": device},
+    )
+    from grokhop.training.loggers import loggers
     from grokhop.training.train import train as train_run
 
-    with console.training_display(chosen, limit) as (begun, notice):
-        run = train_run(
-            graph,
-            out,
-            settings=chosen,
-            preset=preset,
-            budget=limit,
-            seeds=seeds,
-            threads=threads,
-            resume=resume,
-            force=force,
-            begun=begun,
-            notice=notice,
-        )
+    with console.display() as shown:
+        callbacks = [shown, *loggers(log or (), out)]
+        run = train_run(graph, out, settings, resume=resume, force=force, callbacks=callbacks)
     finished = run.finished_seeds()
     summaries = {"run": str(out), "numbers": finished, "seeds": [run.summary(seed) for seed in finished]}
     emit(summaries, as_json, console.show_training)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def sweep(
     graph: Graph,
     out: Out,
@@ -298,8 +316,8 @@ def sweep(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE,...",
-            help="Settings that each preset is trained with, one after the other, such as hops=2,3 or "
-            "optimizer=muon,optimizer=adamw+adam_lr=0.001; several --grid multiply.",
+            help="Settings that each preset is trained with, one after the other, such as task.hops=2,3 or "
+            "optimizer.name=muon,optimizer.name=adamw+optimizer.adam_lr=0.001; several --grid multiply.",
             show_default=False,
         ),
     ] = None,
@@ -314,13 +332,11 @@ def sweep(
         bool, typer.Option("--resume", help="Go on where the sweep stopped, with more of all if you like.")
     ] = False,
     force: Force = False,
+    _config: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Measure how accuracy and the grokking times depend on phi."""
-    from grokhop import config as settings
     from grokhop.cli import sweep_progress as sweep_display
-
-    limit = settings.Budget.parse(budget)
     from grokhop.sweeps.sweep import sweep as run_sweep
 
     with sweep_display.sweep_display() as notice:
@@ -333,7 +349,7 @@ def sweep(
             seeds=seeds,
             hops=hops,
             changes=changes or (),
-            budget=limit,
+            budget=budget,
             jobs=jobs,
             resume=resume,
             force=force,
@@ -365,6 +381,7 @@ def evaluate(
     max_tokens: MaxTokens = 200_000,
     cache: Cache = Path(".grokhop-cache"),
     threads: Threads = None,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Ask the finished models, or baselines, the test queries and questions."""
@@ -399,6 +416,7 @@ def ask(
         str, typer.Argument(metavar="TEXT", help="A question in words, or a path 'entity / relation / relation'.")
     ],
     seed: Annotated[int, typer.Option(min=0, help="Which of the trained models to ask.")] = 0,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Ask a question, and see the answer hop by hop."""
@@ -416,6 +434,7 @@ def explain(
         typer.Option(help="A path or a question that is looked into, place by place; may be repeated."),
     ] = None,
     threads: Threads = None,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """See the circuit: what is named on the way, what carries the answer, and how that came about."""
@@ -428,6 +447,7 @@ def explain(
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder or a sweep folder.", metavar="RUN", show_default=False)],
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Write RUN/report.html, one file with everything in it; of a sweep too."""
@@ -437,7 +457,7 @@ def report(
     emit({"report": str(write_report(run))}, as_json, console.show_report)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def reproduce(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A recipe; if left out, all are listed.")] = "",
     files: Annotated[
@@ -455,22 +475,21 @@ def reproduce(
     budget: Annotated[str | None, typer.Option(help="Of each seed, instead of the recipe's.")] = None,
     threads: Threads = None,
     force: Force = False,
+    _config: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Run a published experiment, and set its figures beside those that come of it here."""
-    from grokhop import config as settings
     from grokhop.cli import console
     from grokhop.experiments.recipes import read_recipe, recipes
 
     if not name:
         emit({"recipes": recipes()}, as_json, console.show_recipes)
         return
-    limit = settings.Budget.parse(budget) if budget else None
-    chosen: dict[str, Any] = {"preset": preset, "published": published, "changes": changes or (), "budget": limit}
-    plan = read_recipe(name).plan(**chosen)
+    chosen: dict[str, Any] = {"preset": preset, "published": published, "changes": changes or (), "budget": budget}
+    read_recipe(name).plan(**chosen)
     from grokhop.experiments.reproduce import reproduce as run_recipe
 
-    with console.training_display(plan.settings, plan.budget) as (begun, notice):
+    with console.display() as shown:
         result = run_recipe(
             name,
             files or [],
@@ -479,29 +498,32 @@ def reproduce(
             seeds=seeds,
             threads=threads,
             force=force,
-            begun=begun,
-            notice=notice,
+            callbacks=[shown],
         )
     emit(result, as_json, console.show_reproduction)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def demo(
+    context: typer.Context,
     out: Out = Path("runs/demo"),
-    budget: Annotated[str, typer.Option(help="Training takes at most this.")] = "3m",
+    changes: Changes = None,
+    budget: Annotated[str | None, typer.Option(help="Training takes at most this; 3m if left out.")] = None,
     threads: Threads = None,
+    device: Device = None,
     force: Force = False,
+    _config: Settings = None,
     as_json: Json = False,
 ) -> None:
     """The whole flow on the built-in graph, to a report."""
-    from grokhop import config as settings
     from grokhop.cli import console
-
-    limit = settings.Budget.parse(budget)
+    from grokhop.pipeline import SETTINGS
     from grokhop.pipeline import demo as run_demo
 
-    with console.demo_display(limit) as watch:
-        result = run_demo(out, budget=limit, threads=threads, force=force, **watch)
+    resources = {"budget": budget, "threads": threads, "device": device}
+    settings = settings_of(context, SETTINGS, changes or (), resources=resources)
+    with console.display(console.DemoDisplay) as shown:
+        result = run_demo(out, settings, force=force, callbacks=[shown])
     emit(result, as_json, console.show_demo)
 
 
@@ -512,6 +534,7 @@ def export(
     to: Annotated[str, typer.Option("--to", help="hf, a folder for the library transformers.")] = "hf",
     seed: Annotated[int, typer.Option(min=0, help="Which of the trained models to write.")] = 0,
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Write a model for other programs."""

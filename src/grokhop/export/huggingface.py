@@ -80,7 +80,7 @@ def card(run: Run, tokens: Sequence[str], facts: dict[str, Any]) -> str:
         f"{plural(counts['relations'], 'relation')}, from {', '.join(counts['by_source'])}. "
         f"{plural(counts['held_out'], 'fact')} were trained on their own alone and held out of every composition. "
         f"It was trained by grokhop {metadata.version('grokhop')} ({', '.join(settings.model.words())}; preset "
-        f"{run.manifest['preset']}, seed {facts['seed']}).",
+        f"{settings.preset}, seed {facts['seed']}).",
         _phi(run),
         "## Asking it",
         "Each entity and each relation is one token, its label between '<' and '>', and nothing else is in the "

@@ -44,7 +44,7 @@ def ask(path: Path, text: str, *, seed: int = 0) -> dict[str, Any]:
             "this run was not trained on comparisons, as runs of a graph whose questions compare are; understood was: "
             f"{query.describe(run.graph)} ({query.type})"
         )
-    return {**_answered(run, query, seed), **_described(run.graph, understood), "trained_hops": run.settings.hops}
+    return {**_answered(run, query, seed), **_described(run.graph, understood), "trained_hops": run.settings.task.hops}
 
 
 def _refuse_untrained_rules(run: Run) -> None:

@@ -20,7 +20,7 @@ _MEANING = {
 def cells_section(evidence: Evidence) -> dict[str, Any] | None:
     if evidence.evaluation is None:
         return None
-    trained = evidence.run.settings.hops
+    trained = evidence.run.settings.task.hops
     rows: list[Row] = []
     for hops, cells in sorted((int(hops), cells) for hops, cells in evidence.evaluation["cells"].items()):
         for cell, score in cells.items():

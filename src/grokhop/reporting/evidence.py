@@ -57,7 +57,7 @@ class Evidence:
     @property
     def seeds(self) -> int:
         """How many were asked for, or begun since."""
-        return max(int(self.run.manifest["seeds"]), *(seed + 1 for seed in self.looks), 1)
+        return max(self.run.settings.resources.seeds, *(seed + 1 for seed in self.looks), 1)
 
     @property
     def unfinished(self) -> list[int]:

@@ -120,7 +120,7 @@ def tiles(evidence: Evidence) -> list[Row]:
         }
         for score, name, kind in zip(_headline(evidence), ("in", "out of"), ("id", "ood"), strict=True)
     ]
-    untrained = evidence.run.settings.hops + 1
+    untrained = evidence.run.settings.task.hops + 1
     long = evidence.cells(untrained).get("0")
     if long and long["n"]:
         name = f"{untrained} hops, never trained"

@@ -10,7 +10,7 @@ from grokhop.reporting.evidence import Evidence, mean_of
 def learning_section(evidence: Evidence) -> dict[str, Any] | None:
     if not evidence.looks:
         return None
-    untrained = str(evidence.run.settings.hops + 1)
+    untrained = str(evidence.run.settings.task.hops + 1)
     return {
         "heading": _learning_heading(evidence),
         "seeds": len(evidence.looks),

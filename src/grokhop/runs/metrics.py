@@ -40,12 +40,6 @@ class EvalRecord:
     """At most; None where the budget sets no end."""
 
 
-Begun = Callable[[dict[str, int]], None]
-"""Told once, before the first step, what was composed and what the check for leakage compared."""
-Notice = Callable[[int, EvalRecord], None]
-"""Told of each look at the validation queries, with the seed it belongs to."""
-
-
 def append_look(folder: Path, look: EvalRecord) -> None:
     """Add a line to a seed's metrics."""
     with (folder / METRICS).open("a") as file:

@@ -28,12 +28,12 @@ def row_of(run: Run, level: str, evaluation: Row) -> Row:
     """
     dataset, trainable = run.dataset, run.manifest["composed"]["trainable_facts"]
     trained = dataset.trained(comparable=is_comparable(run.graph))
-    longest = run.settings.hops
+    longest = run.settings.task.hops
     cells = {hops: by_cell for hops, by_cell in evaluation["cells"].items() if int(hops) <= longest}
     asked = {name: _asked(evaluation, cells, name) for name in ("id", "ood")}
     return {
         "level": level,
-        "phi": run.settings.phi or (trained["2"] or trained.get(COMPARISONS, 0)) / trainable,
+        "phi": run.settings.task.phi or (trained["2"] or trained.get(COMPARISONS, 0)) / trainable,
         "trained": trained,
         "trainable_facts": trainable,
         "seeds": run.finished_seeds(),
@@ -70,7 +70,7 @@ def _asked(evaluation: Row, cells: Row, name: str) -> tuple[str, Row]:
 def _per_relation(run: Run, made: Compositions, evaluation: Row) -> list[Row]:
     """Of each relation its own phi of two hops, and the scores of two-hop queries that use it at any hop."""
     graph = run.plain_graph
-    uses = uses_of_relations(graph, two_hops(made, prefixes=run.settings.prefixes))
+    uses = uses_of_relations(graph, two_hops(made, prefixes=run.settings.task.supervision == "every_hop"))
     facts = np.bincount(graph.relation[graph.part == Split.TRAIN], minlength=len(graph.relations))
     scored = {row["relation"]: row["any_hop"] for row in evaluation["per_relation"]}
     return [
@@ -120,7 +120,7 @@ def result_of(sweep: Sweep, rows: dict[Place, Row], failed: list[Row]) -> Row:
     }
     return {
         "graph": sweep.manifest["graph"],
-        "hops": {name: settings.hops for name, settings in sweep.settings.items()},
+        "hops": {name: settings.task.hops for name, settings in sweep.settings.items()},
         "budget": sweep.manifest["budget"],
         "contenders": contenders,
         "thresholds": {name: thresholds(of_contender) for name, of_contender in contenders.items()},

@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from grokhop.config import Budget
 from grokhop.core.errors import InputError
 from grokhop.evaluation.evaluate import evaluate
+from grokhop.runs.callbacks import Callback
 from grokhop.runs.run import EVAL, Run
 from grokhop.runs.summary import Row
 from grokhop.runs.sweep import Place, Sweep, SweepNotice
@@ -37,8 +37,8 @@ class Work:
     A run is asked the test queries when the last of its seeds has ended or failed.
     """
 
-    def __init__(self, sweep: Sweep, budget: Budget, *, slots: int, notice: SweepNotice) -> None:
-        self.sweep, self.budget, self.notice = sweep, budget, notice
+    def __init__(self, sweep: Sweep, *, slots: int, notice: SweepNotice) -> None:
+        self.sweep, self.notice = sweep, notice
         self.rows: dict[Place, Row] = {}
         self.failures: list[Row] = []
         unfinished = [(p, seed) for seed in sweep.seeds for p in sweep.places if not sweep.is_finished(p, seed)]
@@ -74,7 +74,7 @@ class Work:
         if seed is None:
             future: Future[Row | None] = executor.submit(ask_run, path, place.level)
         else:
-            future = executor.submit(train_one, path, seed, self.budget)
+            future = executor.submit(train_one, path, seed)
         self._running[future] = job, executor
 
     def _end(self, future: "Future[Row | None]") -> None:
@@ -124,10 +124,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def train_one(path: Path, seed: int, budget: Budget) -> None:
+def train_one(path: Path, seed: int) -> None:
     """Train one seed of the run folder `path`; done in a process of its own."""
     run = Run.read(path)
-    train_seed(run, run.dataset, seed, budget, lambda _look: None)
+    train_seed(run, run.dataset, seed, run.settings, Callback())
 
 
 def ask_run(path: Path, level: str) -> Row:

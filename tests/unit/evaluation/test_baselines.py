@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from grokhop.graph.graph import Graph, GraphBuilder, Question, Split
 from grokhop.graph.paths import PathIndex
 from grokhop.graph.queries import LESS, LIVED_LONGER, MORE, SAME, Branch, Query
 from grokhop.language.entity_linking import plain
-from grokhop.runs.run import DATASET
+from grokhop.runs.run import DATASET, write_settings
 from grokhop.tasks.composition import compose
 from grokhop.tasks.dataset import build_dataset
 from grokhop.tasks.storage import save_dataset
@@ -79,9 +79,10 @@ def people() -> Graph:
 
 def run_of(graph: Graph, folder: Path, **files: Any) -> Path:
     """A run folder as training makes it, without models; `files` are further JSON files in it."""
-    with new_folder(folder, kind="run", manifest={"seeds": 1, "settings": asdict(preset("toy"))}) as run:
+    with new_folder(folder, kind="run", manifest={}) as run:
+        write_settings(run, preset("toy"))
         graph.write(run / "graph")
-        save_dataset(run / DATASET, build_dataset(graph, preset("toy")))
+        save_dataset(run / DATASET, build_dataset(graph, preset("toy").task))
         for name, value in files.items():
             (run / f"{name}.json").write_text(json.dumps(value))
     return folder

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import grokhop.evaluation.evaluate as evaluation
 from grokhop.cli.main import app
-from grokhop.config import Budget, ModelSettings, TrainSettings
+from grokhop.config import Budget
 from grokhop.core.errors import InputError
 from grokhop.datasets import two_wiki
 from grokhop.evaluation.evaluate import evaluate, evaluate_questions
@@ -34,11 +34,12 @@ from grokhop.tasks.composition import compose
 from grokhop.tasks.encoding import TokenBatch
 from grokhop.training.train import train
 from tests.graphs import answers_by_force, parted, random_graph, rows_of, triples
+from tests.settings import ran, settings_of, shape_of, with_
 from tests.unit.inference.test_answering import Stub as Comparer
 from tests.unit.tasks.test_comparison import asked_graph as comparing_graph
 from tests.unit.tasks.test_comparison import decoded
 
-SETTINGS = TrainSettings(model=ModelSettings(d_model=16, n_heads=2), batch_size=16)
+SETTINGS = settings_of(model=shape_of(d_model=16, n_heads=2), batch_size=16)
 SCORE = {"correct", "n", "accuracy", "low", "high"}
 Ask = Callable[[int, int, int], int]
 """The entity answered to (entity, relation, hop)."""
@@ -75,16 +76,12 @@ def always_zero(_entity: int, _relation: int, _hop: int) -> int:
 def run_of(graph: Graph, folder: Path, *, hops: int = 2, seeds: int = 1) -> Path:
     """A run folder of one training step."""
     graph.write(folder / "graph")
-    settings = replace(SETTINGS, hops=hops)
+    settings = with_(SETTINGS, hops=hops)
     budget = Budget(steps=1)
     return train(
         folder / "graph",
         folder / "run",
-        settings=settings,
-        preset="stub",
-        budget=budget,
-        seeds=seeds,
-        threads=1,
+        settings=ran(settings, budget=budget, seeds=seeds, preset="stub"),
     ).path
 
 

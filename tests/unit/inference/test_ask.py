@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,16 +10,17 @@ from typer.testing import CliRunner
 
 import grokhop.inference.ask
 from grokhop.cli.main import app
-from grokhop.config import Budget, ModelSettings, TrainSettings
+from grokhop.config import Budget
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import GraphBuilder, Question
 from grokhop.graph.queries import LESS, MORE
 from grokhop.inference.ask import ask
 from grokhop.training.train import train
+from tests.settings import ran, settings_of, shape_of, with_
 from tests.unit.evaluation.test_evaluate import Stub, follows_the_facts
 from tests.unit.inference.test_answering import Stub as Comparer
 
-SETTINGS = TrainSettings(model=ModelSettings(d_model=16, n_heads=2), batch_size=16)
+SETTINGS = settings_of(model=shape_of(d_model=16, n_heads=2), batch_size=16)
 PEOPLE = [f"Person {chr(65 + i)}{chr(97 + i)}" for i in range(12)]
 
 
@@ -38,8 +38,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids = {entity.label: number for number, entity in enumerate(graph.entities)}
     made = (ids["Person Aa"], graph.relations.index("father"), ids["Person Cc"])
     graph.extended([made], source="augment:graph").write(folder / "graph")
-    settings, budget = replace(SETTINGS, hops=2), Budget(steps=1)
-    train(folder / "graph", folder / "run", settings=settings, preset="stub", budget=budget, seeds=1, threads=1)
+    settings, budget = with_(SETTINGS, hops=2), Budget(steps=1)
+    train(folder / "graph", folder / "run", settings=ran(settings, budget=budget, seeds=1, preset="stub"))
     return folder / "run"
 
 
@@ -107,7 +107,7 @@ def comparing_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         born.append(builder.fact(person, "date of birth", f"date:{1900 + i}"))
     builder.question(Question(id="q", type="comparison", text="?", answer=PEOPLE[0], facts=(born[0], born[1])))
     builder.build().write(folder / "graph")
-    train(folder / "graph", folder / "run", settings=SETTINGS, preset="stub", budget=Budget(steps=1), threads=1)
+    train(folder / "graph", folder / "run", settings=ran(SETTINGS, budget=Budget(steps=1), preset="stub"))
     return folder / "run"
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from grokhop.cli.main import app
-from grokhop.config import Budget, ModelSettings, preset
+from grokhop.config import Budget, preset
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import PathIndex, Queries
@@ -31,6 +31,7 @@ from grokhop.tasks.vocabulary import Vocabulary
 from grokhop.training.lr_schedule import is_snapshot
 from grokhop.training.train import train
 from tests.graphs import built, random_graph
+from tests.settings import ran, shape_of
 
 SURE = 40.0
 """The logit of what is read out, where all others are 0."""
@@ -97,7 +98,7 @@ def hand_built(graph: Graph = GRAPH, architecture: str = "loop") -> Any:
     """A model with one-hot embeddings and known layers: the loop with one, a plain decoder with two."""
     vocabulary = Vocabulary.of(graph).size
     width = 4 * -(-vocabulary // 4)
-    settings = ModelSettings(architecture=architecture, d_model=width, n_heads=1)
+    settings = shape_of(architecture=architecture, d_model=width, n_heads=1)
     model: Any = {"loop": LoopTransformer, "gpt2": Gpt2}[architecture](settings, vocabulary=vocabulary)
     with torch.no_grad():
         model.embedding.weight.copy_(torch.eye(width)[:vocabulary])
@@ -115,7 +116,7 @@ both = pytest.mark.parametrize("architecture", ["loop", "gpt2"])
 def small(architecture: str, layers: int) -> Any:
     """A model of random weights, none of them so small that nothing would depend on it."""
     torch.manual_seed(0)
-    settings = ModelSettings(architecture=architecture, d_model=16, n_heads=2, n_layers=layers)
+    settings = shape_of(architecture=architecture, d_model=16, n_heads=2, n_layers=layers)
     model = {"loop": LoopTransformer, "gpt2": Gpt2}[architecture](settings, vocabulary=Vocabulary.of(GRAPH).size)
     for weight in model.parameters():
         nn.init.normal_(weight, std=0.5)
@@ -399,8 +400,8 @@ def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy run that kept snapshots, grokked or not."""
     folder = tmp_path_factory.mktemp("explain")
     random_graph(entities=40, relations=4, degree=4, holdout=0.2).write(folder / "graph")
-    settings = preset("toy", changes=["checkpoints_per_decade=4", "model.d_model=32"])
-    train(folder / "graph", folder / "run", settings=settings, preset="toy", budget=Budget(steps=60), threads=1)
+    settings = preset("toy", changes=["train.checkpoints_per_decade=4", "model.d_model=32"])
+    train(folder / "graph", folder / "run", settings=ran(settings, budget=Budget(steps=60), preset="toy"))
     return folder / "run"
 
 
@@ -457,8 +458,8 @@ def test_what_is_explained_is_written_and_is_what_others_rely_on(toy_run: Path, 
 
 def test_a_run_without_queries_out_of_distribution_is_explained_in_distribution(tmp_path: Path) -> None:
     random_graph(entities=30, relations=4, degree=4, holdout=0.0).write(tmp_path / "graph")
-    settings = preset("toy", changes=["model.d_model=32", "checkpoints_per_decade=1"])
-    train(tmp_path / "graph", tmp_path / "run", settings=settings, preset="toy", budget=Budget(steps=20), threads=1)
+    settings = preset("toy", changes=["model.d_model=32", "train.checkpoints_per_decade=1"])
+    train(tmp_path / "graph", tmp_path / "run", settings=ran(settings, budget=Budget(steps=20), preset="toy"))
     found = explain(tmp_path / "run", threads=1)
     assert found["bridge_named"] is None
     assert found["seeds"][0]["ood"]["score"]["n"] == 0
@@ -490,7 +491,7 @@ def test_the_command_shows_the_score_and_the_places(toy_run: Path) -> None:
 def test_what_cannot_be_looked_into_is_refused_in_one_line(toy_run: Path, tmp_path: Path) -> None:
     class Bare(Model):
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__(shape_of(), vocabulary=1)
             self.layers = nn.ModuleList([nn.Linear(2, 2)])
 
     with pytest.raises(InputError, match="cannot be looked into"):

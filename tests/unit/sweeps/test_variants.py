@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from grokhop.cli.main import app
-from grokhop.config import Budget, preset
+from grokhop.config import preset
 from grokhop.core.errors import InputError
 from grokhop.core.statistics import CellScore, over_seeds
 from grokhop.reporting import report
@@ -27,8 +27,8 @@ NAMES = ["toy hops=2", "toy hops=3", "paper hops=2", "paper hops=3"]
 
 
 def swept(graph: Path, out: Path, **changes: Any) -> dict[str, Any]:
-    wanted = {"phis": ["1"], "presets": ["toy", "paper"], "grid": ["hops=2,3"], "seeds": 2, "changes": MINI}
-    return sweep(graph, out, **{**wanted, "budget": Budget(steps=20), "jobs": 2, **changes})
+    wanted = {"phis": ["1"], "presets": ["toy", "paper"], "grid": ["task.hops=2,3"], "seeds": 2, "changes": MINI}
+    return sweep(graph, out, **{**wanted, "budget": "20 steps", "jobs": 2, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +44,17 @@ def varied(mini_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        ("hops=2,hops=3", [("hops=2",), ("hops=3",)]),
-        ("hops=2, 3 ,4", [("hops=2",), ("hops=3",), ("hops=4",)]),
-        ("loss=softmax, optimizer = muon,adamw", [("loss=softmax",), ("optimizer=muon",), ("optimizer=adamw",)]),
+        ("task.hops=2,hops=3", [("task.hops=2",), ("task.hops=3",)]),
+        ("task.hops=2, 3 ,4", [("task.hops=2",), ("task.hops=3",), ("task.hops=4",)]),
         (
-            "optimizer=muon,optimizer=orthograd+loss=stablemax",
-            [("optimizer=muon",), ("optimizer=orthograd", "loss=stablemax")],
+            "train.loss=softmax, optimizer = muon,adamw",
+            [("train.loss=softmax",), ("optimizer.name=muon",), ("optimizer.name=adamw",)],
         ),
-        ("adam_lr=1e+3,1e-3", [("adam_lr=1e+3",), ("adam_lr=1e-3",)]),
+        (
+            "optimizer.name=muon,optimizer=orthograd+loss=stablemax",
+            [("optimizer.name=muon",), ("optimizer.name=orthograd", "train.loss=stablemax")],
+        ),
+        ("optimizer.adam_lr=1e+3,1e-3", [("optimizer.adam_lr=1e+3",), ("optimizer.adam_lr=1e-3",)]),
         ("model.pretrained=a/b+c,d", [("model.pretrained=a/b+c",), ("model.pretrained=d",)]),
     ],
 )
@@ -60,11 +63,11 @@ def test_alternatives_are_read_as_they_are_meant(text: str, meant: list[tuple[st
 
 
 def test_every_preset_is_trained_with_every_choice() -> None:
-    grid = ["hops=2,3", "optimizer=muon,optimizer=adamw+adam_lr=0.01"]
-    found = contenders(["loop", " toy", "loop"], grid, hops=None, changes=["batch_size=64"])
-    ends = ["optimizer=muon", "optimizer=adamw adam_lr=0.01"]
+    grid = ["task.hops=2,3", "optimizer.name=muon,optimizer=adamw+adam_lr=0.01"]
+    found = contenders(["loop", " toy", "loop"], grid, hops=None, changes=["train.batch_size=64"])
+    ends = ["optimizer.name=muon", "optimizer.name=adamw adam_lr=0.01"]
     assert [c.name for c in found] == [f"{p} hops={h} {end}" for p in ("loop", "toy") for h in (2, 3) for end in ends]
-    changes = ["batch_size=64", "hops=3", "optimizer=adamw", "adam_lr=0.01"]
+    changes = ["train.batch_size=64", "task.hops=3", "optimizer.name=adamw", "optimizer.adam_lr=0.01"]
     assert found[-1].settings == preset("toy", changes=changes)
     assert found[-1].preset == "toy"
 
@@ -77,18 +80,18 @@ def test_where_nothing_varies_a_contender_is_its_preset() -> None:
 @pytest.mark.parametrize(
     ("grid", "text"),
     [
-        (["hops=9"], "contender 'loop hops=9': .*hops must be from 2 to 8"),
-        (["hops=1"], "hops must be from 2 to 8"),
-        (["hops=2.5"], "must be a whole number"),
-        (["phi=1,2"], "--phi"),
+        (["task.hops=9"], "contender 'loop hops=9': .*hops must be from 2 to 8"),
+        (["task.hops=1"], "hops must be from 2 to 8"),
+        (["task.hops=2.5"], "must be a whole number"),
+        (["task.phi=1,2"], "--phi"),
         (["hop=2"], "'hop=2' sets nothing: write NAME=VALUE"),
         (["2,3"], "'2' sets nothing"),
         ([""], "sets nothing"),
-        (["hops=2,"], "sets nothing"),
-        (["optimizer=adamw+loss=stablemax,muon"], "'muon' follows an alternative of several"),
-        (["hops=2,3", "hops=4"], "sets hops twice"),
-        (["hops=2+hops=3"], "sets hops twice"),
-        (["adam_lr=0.001,1e-3"], "'loop adam_lr=0.001' and 'loop adam_lr=1e-3', which are the same"),
+        (["task.hops=2,"], "sets nothing"),
+        (["optimizer.name=adamw+loss=stablemax,muon"], "'muon' follows an alternative of several"),
+        (["task.hops=2,3", "task.hops=4"], "sets hops twice"),
+        (["task.hops=2+hops=3"], "sets hops twice"),
+        (["optimizer.adam_lr=0.001,1e-3"], "'loop adam_lr=0.001' and 'loop adam_lr=1e-3', which are the same"),
     ],
 )
 def test_what_cannot_be_varied_is_refused_in_one_line(grid: list[str], text: str) -> None:
@@ -115,11 +118,11 @@ def test_each_contender_is_trained_as_it_is_called(varied: Path) -> None:
     assert found.presets == {name: name.split()[0] for name in NAMES}
     for name in NAMES:
         run = Run.read(varied / name / "phi-1")
-        assert run.manifest["preset"] == name.split()[0]
-        assert run.settings == preset(name.split()[0], hops=int(name[-1]), changes=[*MINI, "phi=1"])
+        assert run.settings.preset == name.split()[0]
+        assert run.settings == preset(name.split()[0], hops=int(name[-1]), changes=[*MINI, "task.phi=1"])
         row = found.result()["contenders"][name][0]
-        assert list(row["cells"]) == ["2", "3"][: run.settings.hops - 1]
-        assert list(row["untrained"]) == [str(run.settings.hops + 1)]
+        assert list(row["cells"]) == ["2", "3"][: run.settings.task.hops - 1]
+        assert list(row["untrained"]) == [str(run.settings.task.hops + 1)]
         assert row["steps"] == [run.summary(seed)["steps"] for seed in (0, 1)]
 
 
@@ -129,8 +132,8 @@ def test_a_sweep_goes_on_with_more_alternatives_and_not_with_fewer(
     out = copytree(varied, tmp_path / "sweep")
     before = {p: p.stat().st_mtime_ns for p in out.rglob(WEIGHTS)}
     with pytest.raises(InputError, match=r"--phi 1 --preset toy,paper --grid hops=2,3 --seeds 2.*not with fewer"):
-        swept(mini_graph, out, grid=["hops=2"], resume=True)
-    grown = swept(mini_graph, out, grid=["hops=2,3,4"], resume=True)
+        swept(mini_graph, out, grid=["task.hops=2"], resume=True)
+    grown = swept(mini_graph, out, grid=["task.hops=2,3,4"], resume=True)
     assert list(grown["contenders"]) == [
         "toy hops=2",
         "toy hops=3",
@@ -141,20 +144,20 @@ def test_a_sweep_goes_on_with_more_alternatives_and_not_with_fewer(
     ]
     assert {p: p.stat().st_mtime_ns for p in before} == before
     assert len(list(out.rglob(WEIGHTS))) == 12
-    assert Sweep.read(out).words() == ["--phi", "1", "--preset", "toy,paper", "--grid", "hops=2,3,4"]
+    assert Sweep.read(out).words() == ["--phi", "1", "--preset", "toy,paper", "--grid", "task.hops=2,3,4"]
 
 
 def test_the_command_varies_what_it_is_told(mini_graph: Path, tmp_path: Path) -> None:
     out = tmp_path / "sweep"
     words = ["sweep", str(mini_graph), "--phi", "1", "--preset", "toy", "--seeds", "1", "--budget", "20 steps"]
     words += [word for change in MINI for word in ("--set", change)]
-    words += ["--grid", "loss=softmax,stablemax", "--grid", "hops=2", "-o", str(out)]
+    words += ["--grid", "train.loss=softmax,stablemax", "--grid", "task.hops=2", "-o", str(out)]
     made = CliRunner().invoke(app, words)
     assert made.exit_code == 0, made.output
     assert "toy loss=stablemax hops=2, phi 1, seed 0 step 20" in made.stderr
     assert "seconds to" in made.stdout
     assert {p.name for p in out.iterdir() if p.is_dir()} == {"toy loss=softmax hops=2", "toy loss=stablemax hops=2"}
-    wrong = CliRunner().invoke(app, [*words[:-2], "--grid", "phi=1", "-o", str(tmp_path / "none")])
+    wrong = CliRunner().invoke(app, [*words[:-2], "--grid", "task.phi=1", "-o", str(tmp_path / "none")])
     assert wrong.exit_code != 0
     assert not (tmp_path / "none").exists()
 

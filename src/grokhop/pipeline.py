@@ -4,24 +4,37 @@ worldfacts -> hold-out -> phi -> augment -> train -> evaluate -> explain -> repo
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from grokhop.augmentation.augment import augment_folder
 from grokhop.config import Budget, preset
 from grokhop.core.artifacts import refuse_to_overwrite
+from grokhop.core.records import Record
 from grokhop.datasets.ingest import ingest_worldfacts
 from grokhop.evaluation.evaluate import evaluate
 from grokhop.graph.graph import Graph
 from grokhop.interpretability.explain import explain
 from grokhop.phi.report import measure
 from grokhop.reporting import report
+from grokhop.runs.evaluation import EvalResult
+from grokhop.runs.explanation import Explanation
 from grokhop.runs.metrics import Begun, Notice
 from grokhop.training.train import train
 
 SETTINGS = preset("loop", changes=["checkpoints_per_decade=8"])
-Stage = Callable[[str, dict[str, Any] | None], None]
+Stage = Callable[[str, Any], None]
 """Told of each stage when it begins (with None) and when it has ended (with its result)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoResult(Record):
+    """What came of the demo; `report` is the path of the HTML file."""
+
+    evaluation: EvalResult
+    explanation: Explanation
+    report: str
 
 
 def demo(
@@ -33,11 +46,8 @@ def demo(
     stage: Stage = lambda _name, _result: None,
     begun: Begun = lambda _counts: None,
     notice: Notice = lambda _seed, _look: None,
-) -> dict[str, Any]:
+) -> DemoResult:
     """Run the whole flow into the folders `graph`, `augmented` and `run` under `out`.
-
-    Returns:
-        `evaluation` (as `grokhop eval`), `explanation` (as `grokhop explain`) and `report`, the path of the HTML file.
 
     Raises:
         InputError: a folder exists and `force` is off.
@@ -71,4 +81,4 @@ def demo(
     stage("explain", None)
     explanation = explain(run, threads=threads)
     stage("explain", explanation)
-    return {"evaluation": evaluation, "explanation": explanation, "report": str(report(run))}
+    return DemoResult(evaluation=evaluation, explanation=explanation, report=str(report(run)))

@@ -104,7 +104,7 @@ def reproduce(
         begun=begun,
         notice=notice,
     )
-    ours = _ours(recipe, plan, before, trained, evaluate(run, threads=threads))
+    ours = _ours(recipe, plan, before, trained, evaluate(run, threads=threads).to_dict())
     result = {
         "recipe": name,
         **recipe.told(),

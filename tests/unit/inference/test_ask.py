@@ -54,7 +54,7 @@ def knowing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("knowing")
 @pytest.mark.parametrize("text", ["Person Bb / mother / father", "Who is the maternal grandfather of Person Bb?"])
 def test_a_path_and_its_question_are_answered_hop_by_hop(run: Path, text: str) -> None:
-    result = ask(run, text)
+    result = ask(run, text).to_dict()
     assert result["query"] == ["Person Bb", "mother", "father"]
     assert result["hops"] == [
         {"branch": 0, "position": 1, "relation": "mother", "loop": 1, "entity": "Person Cc", "probability": 1.0},
@@ -68,14 +68,14 @@ def test_a_path_and_its_question_are_answered_hop_by_hop(run: Path, text: str) -
 
 @pytest.mark.usefixtures("knowing")
 def test_facts_that_were_made_up_are_told_from_those_observed(run: Path) -> None:
-    result = ask(run, "Person Aa / father")
+    result = ask(run, "Person Aa / father").to_dict()
     assert (result["in_graph"], result["observed"], result["expected"]) == (True, False, ["Person Cc"])
-    result = ask(run, "1900 / father")
+    result = ask(run, "1900 / father").to_dict()
     assert (result["in_graph"], result["observed"], result["expected"]) == (False, False, [])
 
 
 def test_an_untrained_model_answers_too_with_probabilities(run: Path) -> None:
-    result = ask(run, "person bb / mother / father / mother")
+    result = ask(run, "person bb / mother / father / mother").to_dict()
     assert [hop["position"] for hop in result["hops"]] == [1, 2, 3]
     assert all(0 < hop["probability"] <= 1 for hop in result["hops"])
     assert result["trained_hops"] == 2
@@ -128,7 +128,7 @@ def comparing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_comparison_is_answered_by_a_run_that_was_trained_on_them(
     comparing_run: Path, text: str, operator: str, answer: str, order: list[int]
 ) -> None:
-    result = ask(comparing_run, text)
+    result = ask(comparing_run, text).to_dict()
     assert result["answer"] == answer
     assert result["query"] == ["Person Bb", "date of birth", "Person Cc", "date of birth", operator]
     told = [(hop["branch"], hop["position"], hop["relation"], hop["entity"]) for hop in result["hops"]]

@@ -30,7 +30,7 @@ Stage = Callable[[str, Any], None]
 
 @dataclass(frozen=True, kw_only=True)
 class DemoResult(Record):
-    """What came of the demo; `report` is the path of the HTML file."""
+    """The results of the demo; `report` is the path of the HTML file."""
 
     evaluation: EvalResult
     explanation: Explanation

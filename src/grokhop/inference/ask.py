@@ -21,7 +21,7 @@ from grokhop.tasks.rules import rules_of
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOut(Record):
-    """What a position read out, by which relation or operator, after which loop."""
+    """The read-out of one position: what it is, by which relation or operator, after which loop."""
 
     branch: int
     position: int
@@ -33,7 +33,7 @@ class ReadOut(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Linked(Record):
-    """What a name in the words was taken for, by which of the entity's names, and how."""
+    """The entity that a name in the words was taken for, by which of its names, and how."""
 
     name: str
     entity: str

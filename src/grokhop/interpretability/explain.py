@@ -108,7 +108,7 @@ def _bridge_named(seeds: Sequence[SeedCircuit]) -> float | None:
 
 
 def _restored(cells: Sequence[CellCircuit]) -> dict[str, float]:
-    """What each place of the residual stream brings back of a corrupted head, the mean over seeds with a bridge."""
+    """The mean, over seeds with a bridge, of what each place of the residual stream brings back of a corrupted head."""
     shares: dict[tuple[int, int], list[float]] = {}
     for place in (place for cell in cells if cell.bridge for place in cell.trace[0].residual):
         shares.setdefault((place.depth, place.position), []).append(place.restored)

@@ -151,8 +151,8 @@ def bridge_place(model: Model, chaining: PathIndex, queries: Queries) -> Place |
 def carried_over(model: Model, chaining: PathIndex, queries: Queries, place: Place, *, seed: int = 0) -> CarriedOver:
     """Cross-query patching: the bridge state of a query that shares the bridge and no token, put into a corrupted one.
 
-    If the place holds the bridge and nothing else, it brings the answer of the clean query with it, whatever query it
-    was taken from (after Geiger et al. 2021, arXiv 2106.02997).
+    If the place holds the bridge and nothing else, it brings the answer of the clean query with it. The query that it
+    was taken from makes no difference (after Geiger et al. 2021, arXiv 2106.02997).
     """
     rng = np.random.default_rng(seed)
     vocabulary = Vocabulary.of(chaining.graph)

@@ -32,7 +32,7 @@ _MOST_ODD = 20
 
 @dataclass(frozen=True, kw_only=True)
 class CircuitRow:
-    """What the table says of a seed and a set; None stands for measures of too few queries."""
+    """A row of the table, of one seed and set; None stands for measures of too few queries."""
 
     seed: int
     set: str
@@ -174,7 +174,7 @@ def _heading(ood: Faithfulness, id_: Faithfulness) -> str:
 
 
 def _rows(seeds: Sequence[SeedCircuit]) -> Iterator[CircuitRow]:
-    """What the table says of each seed and set."""
+    """Yield a row of the table for each seed and set."""
     for seed in seeds:
         for name, cell in _asked(seed):
             yield CircuitRow(

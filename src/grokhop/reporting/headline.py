@@ -30,7 +30,7 @@ class Measured:
 
     @staticmethod
     def of(score: CellScore, on: str, which: str) -> "Measured":
-        """What a score of the test says."""
+        """Take a score of the test."""
         return Measured(accuracy=score.accuracy, on=on, which=which, score=score)
 
     @property
@@ -75,8 +75,8 @@ def verdict(evidence: Evidence) -> str:
 def _headline(evidence: Evidence) -> tuple[Measured, Measured]:
     """The score in and that out of distribution: of the test if it was asked, else of validation.
 
-    Chains of held-out facts that a question of the graph asks are in no cell, so where a cell has too few queries the
-    questions with the same facts take its place.
+    No cell holds the chains of held-out facts that a question of the graph asks. Where a cell has too few queries, the
+    questions with the same facts therefore take its place.
     """
     if evidence.evaluation is None:
         last = [found["validation"] for found in evidence.summaries.values()]

@@ -79,7 +79,7 @@ def questions_section(evidence: Evidence) -> QuestionsSection | None:
 
 
 def _misses(questions: Questions) -> list[MissRow]:
-    """What was missed, out of distribution first, and first what most seeds missed."""
+    """Return what was missed, out of distribution first, and first what most seeds missed."""
     found: dict[tuple[str | None, tuple[str, ...] | None], MissRow] = {}
     for by_cell in questions.values():
         for cell, scored in by_cell.items():

@@ -42,7 +42,7 @@ class Endpoint(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineResult(Record):
-    """What one baseline answered: questions by type and cell, queries by hops and cell."""
+    """The scores of one baseline: questions by type and cell, queries by hops and cell."""
 
     endpoint: Endpoint | None = field(default=None, metadata=INLINED)
     questions: Mapping[str, Mapping[str, QuestionScore | BlindScore]] | None = field(default=None, metadata=OMITTED)
@@ -51,7 +51,7 @@ class BaselineResult(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelScores(Record):
-    """What the models of the run answered, to stand beside the baselines."""
+    """The scores of the run's models, to stand beside the baselines."""
 
     seeds: int
     questions: Questions
@@ -68,7 +68,7 @@ class AskedFile(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class BaselinesResult(Record):
-    """What `baselines.json` and `baselines-NAME.json` hold.
+    """The content of `baselines.json` and `baselines-NAME.json`.
 
     Attributes:
         model: None where the run's models were not asked the same. file: None where the run's own queries are asked.

@@ -123,7 +123,7 @@ class PairScore(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class EvalResult(Record):
-    """What `eval.json` holds. A default stands for what earlier versions did not measure.
+    """The content of `eval.json`. A default stands for what earlier versions did not measure.
 
     Attributes:
         seeds: how many models were asked. atomic: all facts on their own; `atomic_held_out` those held out.
@@ -160,7 +160,7 @@ class QuestionFile(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class FileResult(Record):
-    """What `questions-NAME.json` holds: the scores of the questions of a file."""
+    """The content of `questions-NAME.json`: the scores of the questions of a file."""
 
     seeds: int
     questions: Questions

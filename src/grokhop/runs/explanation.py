@@ -39,7 +39,7 @@ class Faithfulness(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class LensRow(Record):
-    """What a place names of the end of each hop: mean probability and median rank."""
+    """How far a place names the end of each hop: mean probability and median rank."""
 
     depth: int
     position: int
@@ -69,7 +69,7 @@ class Patching(Record):
     heads: tuple[Patched, ...]
 
     def part(self, name: str) -> tuple[Patched, ...]:
-        """The map of a part, 'residual' to 'heads'."""
+        """Return the map of a part, 'residual' to 'heads'."""
         found: tuple[Patched, ...] = getattr(self, name)
         return found
 
@@ -111,7 +111,7 @@ class Ablation(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class CellCircuit(Record):
-    """What was found of one set of queries; the last three are None where too few are answered rightly."""
+    """All measures of one set of queries; the last three are None where too few are answered rightly."""
 
     score: Faithfulness
     lens: tuple[LensRow, ...]
@@ -154,14 +154,14 @@ class Formation(Record):
     ood: Formed | None = field(default=None, metadata=OMITTED)
 
     def of(self, name: str) -> Formed | None:
-        """What there is of the set 'train', 'id' or 'ood'."""
+        """Return the measures of the set 'train', 'id' or 'ood', if there are any."""
         found: Formed | None = getattr(self, name)
         return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedCircuit(Record):
-    """What was found in the model of one seed."""
+    """The circuit in the model of one seed."""
 
     seed: int
     id: CellCircuit
@@ -169,13 +169,13 @@ class SeedCircuit(Record):
     formation: tuple[Formation, ...] = ()
 
     def of(self, name: str) -> CellCircuit:
-        """What was found of the set 'id' or 'ood'."""
+        """Return the measures of the set 'id' or 'ood'."""
         return self.ood if name == "ood" else self.id
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate(Record):
-    """What a place may read out."""
+    """An entity that a place may read out."""
 
     entity: str
     probability: float
@@ -183,7 +183,7 @@ class Candidate(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceReading(Record):
-    """What a place of a single query would read out, the likeliest first."""
+    """A place of a single query, with what it would read out, the likeliest first."""
 
     depth: int
     position: int
@@ -193,7 +193,7 @@ class PlaceReading(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class QueryCircuit(Record):
-    """What was found of a single query, in the model of one seed."""
+    """A single query, looked into in the model of one seed."""
 
     text: str = ""
     seed: int
@@ -205,7 +205,7 @@ class QueryCircuit(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation(Record):
-    """What `explain.json` holds.
+    """The content of `explain.json`.
 
     Attributes:
         bridge_named: out of distribution, the share of right answers with the right reason.

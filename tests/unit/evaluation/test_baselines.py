@@ -90,7 +90,7 @@ def run_of(graph: Graph, folder: Path, **files: Any) -> Path:
 
 
 def baselines_of(run: Path, names: Sequence[str], **more: Any) -> dict[str, Any]:
-    """What baselines answer, as JSON holds it."""
+    """Have baselines answer, and return the result as JSON holds it."""
     return run_baselines(run, names, **more).to_dict()
 
 

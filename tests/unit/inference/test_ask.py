@@ -15,7 +15,7 @@ from grokhop.config import Budget, ModelSettings, TrainSettings
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import GraphBuilder, Question
 from grokhop.graph.queries import LESS, MORE
-from grokhop.inference.ask import ask
+from grokhop.inference.ask import Answer, ask
 from grokhop.training.train import train
 from tests.unit.evaluation.test_evaluate import Stub, follows_the_facts
 from tests.unit.inference.test_answering import Stub as Comparer
@@ -175,3 +175,13 @@ def test_programs_get_one_object_and_mistakes_one_line(run: Path) -> None:
     wrong = command("Who is the mother of Persona Bbb?")
     assert (wrong.returncode, wrong.stdout, len(wrong.stderr.splitlines())) == (2, "", 1)
     assert "'Persona Bbb' is not in the graph; the nearest names are 'Person Bb'" in wrong.stderr
+
+
+def test_an_answer_has_these_keys_in_json_and_is_read_back_as_it_was(run: Path) -> None:
+    result = ask(run, "person bb / mother / father")
+    written = json.loads(json.dumps(result.to_dict()))
+    keys = {"hops", "answer", "probability", "in_graph", "expected", "compared", "observed", "query", "type"}
+    assert written.keys() == keys | {"understood", "linked", "trained_hops"}
+    assert written["hops"][0].keys() == {"branch", "position", "relation", "loop", "entity", "probability"}
+    assert written["linked"][0].keys() == {"name", "entity", "matched", "how"}
+    assert Answer.from_dict(written) == result

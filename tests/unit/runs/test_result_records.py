@@ -1,4 +1,4 @@
-"""What lies in a run folder: the keys of each file are a contract, and what is written is read back the same."""
+"""The files of a run folder: their keys are a contract, and what is written is read back the same."""
 
 import json
 from dataclasses import replace

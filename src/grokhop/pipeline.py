@@ -4,12 +4,14 @@ worldfacts -> hold-out -> phi -> augment -> train -> evaluate -> explain -> repo
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from grokhop.augmentation.augment import augment_folder
 from grokhop.config import RunConfig, preset
 from grokhop.core.artifacts import refuse_to_overwrite
+from grokhop.core.records import Record
 from grokhop.datasets.ingest import ingest_worldfacts
 from grokhop.evaluation.evaluate import evaluate
 from grokhop.graph.graph import Graph
@@ -17,18 +19,26 @@ from grokhop.interpretability.explain import explain
 from grokhop.phi.report import measure
 from grokhop.reporting import report
 from grokhop.runs.callbacks import Callback, Callbacks
+from grokhop.runs.evaluation import EvalResult
+from grokhop.runs.explanation import Explanation
 from grokhop.training.train import train
 
 SETTINGS = preset("loop", changes=["train.checkpoints_per_decade=8", "resources.budget=3m"])
 
 
+@dataclass(frozen=True, kw_only=True)
+class DemoResult(Record):
+    """The results of the demo; `report` is the path of the HTML file."""
+
+    evaluation: EvalResult
+    explanation: Explanation
+    report: str
+
+
 def demo(
     out: Path, settings: RunConfig = SETTINGS, *, force: bool = False, callbacks: Sequence[Callback] = ()
-) -> dict[str, Any]:
+) -> DemoResult:
     """Run the whole flow into the folders `graph`, `augmented` and `run` under `out`.
-
-    Returns:
-        `evaluation` (as `grokhop eval`), `explanation` (as `grokhop explain`) and `report`, the path of the HTML file.
 
     Raises:
         InputError: a folder exists and `force` is off.
@@ -53,4 +63,4 @@ def demo(
     stage("explain")
     explanation = explain(run, threads=settings.resources.threads)
     stage("explain", explanation)
-    return {"evaluation": evaluation, "explanation": explanation, "report": str(report(run))}
+    return DemoResult(evaluation=evaluation, explanation=explanation, report=str(report(run)))

@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 from typer.core import TyperCommand
@@ -116,9 +116,16 @@ def settings_of(
     return changed(settings, changes)
 
 
-def emit(result: dict[str, Any], as_json: bool, show: Any) -> None:
+class Record(Protocol):
+    """A result that is an object of its own, and a dictionary as JSON."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def emit(result: Record | dict[str, Any], as_json: bool, show: Callable[[Any], None]) -> None:
     """Print a result as JSON for programs, or through `show` for people."""
     if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+        record = result if isinstance(result, dict) else result.to_dict()
+        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
     else:
         show(result)

@@ -95,7 +95,7 @@ def reproduce(
         augment_folder(out / "graph", graph, **recipe.augment)
     resources = replace(plan.settings.resources, seeds=seeds, threads=threads)
     trained = train(graph, run, replace(plan.settings, resources=resources), callbacks=callbacks)
-    ours = _ours(recipe, plan, before, trained, evaluate(run, threads=threads))
+    ours = _ours(recipe, plan, before, trained, evaluate(run, threads=threads).to_dict())
     result = {
         "recipe": name,
         **recipe.told(),

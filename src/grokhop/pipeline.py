@@ -6,7 +6,6 @@ worldfacts -> hold-out -> phi -> augment -> train -> evaluate -> explain -> repo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from grokhop.augmentation.augment import augment_folder
 from grokhop.config import RunConfig, preset

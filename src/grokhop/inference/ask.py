@@ -116,7 +116,7 @@ def _answered(run: Run, understood: Understood, seed: int) -> Answer:
         type=query.type,
         understood=query.describe(graph),
         linked=_linked(graph, understood),
-        trained_hops=run.settings.hops,
+        trained_hops=run.settings.task.hops,
     )
 
 

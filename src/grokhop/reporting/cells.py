@@ -63,7 +63,7 @@ def cells_section(evidence: Evidence) -> CellsSection | None:
     found = evidence.evaluation
     if found is None:
         return None
-    trained = evidence.run.settings.hops
+    trained = evidence.run.settings.task.hops
     rows = list(_rows(found, trained))
     return CellsSection(
         heading=_cells_heading(rows, trained),

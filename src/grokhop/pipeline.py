@@ -3,7 +3,8 @@
 worldfacts -> hold-out -> phi -> augment -> train -> evaluate -> explain -> report
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,21 @@ from grokhop.runs.metrics import Begun, Notice
 from grokhop.training.train import train
 
 SETTINGS = preset("loop", changes=["checkpoints_per_decade=8"])
-Stage = Callable[[str, dict[str, Any] | None], None]
+Stage = Callable[[str, Any], None]
 """Told of each stage when it begins (with None) and when it has ended (with its result)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoResult:
+    """What the demo came to: the results of `grokhop eval` and `grokhop explain`, and the HTML file of the report."""
+
+    evaluation: Mapping[str, Any]
+    explanation: Mapping[str, Any]
+    report: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result for JSON."""
+        return {**vars(self), "report": str(self.report)}
 
 
 def demo(
@@ -33,11 +47,8 @@ def demo(
     stage: Stage = lambda _name, _result: None,
     begun: Begun = lambda _counts: None,
     notice: Notice = lambda _seed, _look: None,
-) -> dict[str, Any]:
+) -> DemoResult:
     """Run the whole flow into the folders `graph`, `augmented` and `run` under `out`.
-
-    Returns:
-        `evaluation` (as `grokhop eval`), `explanation` (as `grokhop explain`) and `report`, the path of the HTML file.
 
     Raises:
         InputError: a folder exists and `force` is off.
@@ -49,7 +60,7 @@ def demo(
     stage("ingest", None)
     stage("ingest", ingest_worldfacts(graph, force=force).counts())
     stage("phi", None)
-    stage("phi", measure(Graph.read(graph)).to_dict())
+    stage("phi", measure(Graph.read(graph)))
     stage("augment", None)
     stage("augment", augment_folder(graph, augmented, force=force))
     stage("train", None)
@@ -71,4 +82,4 @@ def demo(
     stage("explain", None)
     explanation = explain(run, threads=threads)
     stage("explain", explanation)
-    return {"evaluation": evaluation, "explanation": explanation, "report": str(report(run))}
+    return DemoResult(evaluation=evaluation, explanation=explanation, report=report(run))

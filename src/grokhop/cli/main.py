@@ -179,7 +179,7 @@ def phi(
     from grokhop.graph.graph import Graph
     from grokhop.phi.report import measure
 
-    measured = measure(Graph.read(graph), hops=hops, target=target).to_dict()
+    measured = measure(Graph.read(graph), hops=hops, target=target)
     emit(measured, as_json, console.show_phi)
 
 
@@ -265,6 +265,7 @@ def train(
 
     chosen = settings.preset(preset, hops=hops, compare=compare, changes=changes or ())
     limit = settings.Budget.parse(budget)
+    from grokhop.runs.metrics import TrainResult
     from grokhop.training.train import train as train_run
 
     with console.training_display(chosen, limit) as (begun, notice):
@@ -282,8 +283,8 @@ def train(
             notice=notice,
         )
     finished = run.finished_seeds()
-    summaries = {"run": str(out), "numbers": finished, "seeds": [run.summary(seed) for seed in finished]}
-    emit(summaries, as_json, console.show_training)
+    result = TrainResult(run=out, numbers=finished, seeds=[run.summary(seed) for seed in finished])
+    emit(result, as_json, console.show_training)
 
 
 @app.command()
@@ -340,7 +341,7 @@ def sweep(
             notice=notice,
         )
     emit(result, as_json, lambda found: sweep_display.show_sweep(found, out))
-    if result["failed"]:
+    if result.failed:
         raise typer.Exit(1)
 
 
@@ -463,7 +464,7 @@ def reproduce(
     from grokhop.experiments.recipes import read_recipe, recipes
 
     if not name:
-        emit({"recipes": recipes()}, as_json, console.show_recipes)
+        emit(recipes(), as_json, console.show_recipes)
         return
     limit = settings.Budget.parse(budget) if budget else None
     chosen: dict[str, Any] = {"preset": preset, "published": published, "changes": changes or (), "budget": limit}

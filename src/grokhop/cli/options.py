@@ -2,7 +2,8 @@
 
 import json
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -19,9 +20,16 @@ Changes = Annotated[
 ]
 
 
-def emit(result: dict[str, Any], as_json: bool, show: Any) -> None:
+class Record(Protocol):
+    """A result that is an object of its own, and a dictionary as JSON."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def emit(result: Record | dict[str, Any], as_json: bool, show: Callable[[Any], None]) -> None:
     """Print a result as JSON for programs, or through `show` for people."""
     if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+        record = result if isinstance(result, dict) else result.to_dict()
+        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
     else:
         show(result)

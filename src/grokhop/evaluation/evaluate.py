@@ -45,7 +45,7 @@ def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
     }
     rights = {k: {cell: answered.rights for cell, answered in by_cell.items()} for k, by_cell in chains.items()}
     rules = _rules(models, dataset)
-    summaries = [run.summary(seed) for seed in seeds]
+    summaries = [run.summary(seed).to_dict() for seed in seeds]
     result = {
         "seeds": len(seeds),
         **_atomic_scores(graph, atomic),

@@ -39,7 +39,7 @@ def _headline(evidence: Evidence) -> tuple[Row, Row]:
     in no cell, so where a cell has too few queries the questions with the same facts take its place.
     """
     if evidence.evaluation is None:
-        last = [found["validation"] for found in evidence.summaries.values()]
+        last = [found.validation for found in evidence.summaries.values()]
         in_, out = ({"accuracy": mean_of(v[name] for v in last), "on": "validation queries"} for name in ("id", "ood"))
         return in_, out
     cells = evidence.cells(2)
@@ -75,9 +75,9 @@ def _numbers(in_: Row, out: Row) -> str:
 def _grok_seconds(evidence: Evidence) -> list[float]:
     """For each seed that got there: when it had reached 95 % both in and out of distribution."""
     both = ((grok["id_95"], grok["ood_95"], seed) for seed, grok in evidence.groks.items())
-    measured = {seed: found["validation"] for seed, found in evidence.summaries.items()}
+    measured = {seed: found.validation for seed, found in evidence.summaries.items()}
     times = ([t for t, name in ((i, "id"), (o, "ood")) if measured[seed][name] is not None] for i, o, seed in both)
-    return [max(t["seconds"] for t in found) for found in times if found and all(found)]
+    return [max(t.seconds for t in found if t) for found in times if found and all(found)]
 
 
 def _over_seeds(evidence: Evidence) -> str:
@@ -86,7 +86,7 @@ def _over_seeds(evidence: Evidence) -> str:
 
 
 def _trained(evidence: Evidence) -> str:
-    return duration(mean_of(s["train_seconds"] for s in evidence.summaries.values()) or 0)
+    return duration(mean_of(s.train_seconds for s in evidence.summaries.values()) or 0)
 
 
 def notes(evidence: Evidence) -> list[str]:

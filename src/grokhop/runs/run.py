@@ -16,21 +16,25 @@ Reading a run needs no torch.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from grokhop.config import TrainSettings
 from grokhop.core.artifacts import MANIFEST, read_manifest
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph
+from grokhop.runs.metrics import TrainSummary
 from grokhop.tasks.dataset import TaskDataset, worded
 from grokhop.tasks.storage import read_dataset
 
 GRAPH, PHI, EVAL, EXPLANATION, REPORT = "graph", "phi.json", "eval.json", "explain.json", "report.html"
 DATASET, PRETRAINED, SNAPSHOTS = "dataset", "pretrained", "snapshots"
 CHECKPOINT, WEIGHTS, SUMMARY = "checkpoint.safetensors", "model.safetensors", "summary.json"
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -102,9 +106,25 @@ class Run:
         found = (self.seed_folder(seed) / SNAPSHOTS).glob("*.safetensors")
         return dict(sorted((int(path.stem), path) for path in found))
 
-    def summary(self, seed: int) -> dict[str, Any]:
-        """What the training of a seed came to (`grokhop.runs.metrics.summary`)."""
-        return self.read_json(f"seed-{seed}/{SUMMARY}", made_by="grokhop train")
+    def summary(self, seed: int) -> TrainSummary:
+        """What the training of a seed came to.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        return self.read_record(f"seed-{seed}/{SUMMARY}", TrainSummary.from_dict, made_by="grokhop train")
+
+    def read_record(self, name: str, read: Callable[[dict[str, Any]], Record], *, made_by: str) -> Record:
+        """Read a JSON file of the run by a function such as `TrainSummary.from_dict`.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        found = self.read_json(name, made_by=made_by)
+        try:
+            return read(found)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{self.path / name} is damaged ({error!r}): make it again with '{made_by}'") from error
 
     def read_json(self, name: str, *, made_by: str) -> dict[str, Any]:
         """Read a JSON file of the run.

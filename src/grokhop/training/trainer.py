@@ -3,6 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
@@ -215,5 +216,5 @@ class Trainer:
 
     def _finish(self) -> None:
         save_weights(self.folder / WEIGHTS, self.average.model)
-        checked = {"packed_rows_checked": self._packed_rows_checked}
-        write_json(self.folder / SUMMARY, summary(self.looks) | checked)
+        found = replace(summary(self.looks), packed_rows_checked=self._packed_rows_checked)
+        write_json(self.folder / SUMMARY, found.to_dict())

@@ -23,6 +23,8 @@ from grokhop.tasks.composition import cell_names
 if TYPE_CHECKING:
     from grokhop.augmentation.report import AugmentReport
     from grokhop.bench.rows import BenchResult, BenchRow
+    from grokhop.experiments.recipes import RecipeList
+    from grokhop.experiments.result import Reproduction
     from grokhop.phi.report import PhiReport
     from grokhop.pipeline import DemoResult
     from grokhop.runs.metrics import TrainResult
@@ -318,21 +320,21 @@ def _what_the_graph_says(result: dict[str, Any]) -> Iterator[str]:
         yield f"the facts behind it are in the graph{made}: {' and '.join(map(', '.join, result['compared']))}"
 
 
-def show_recipes(recipes: "Recipes") -> None:
+def show_recipes(found: "RecipeList") -> None:
     """The published experiments that can be run, and what each needs."""
-    for recipe in recipes.recipes:
+    for recipe in found.recipes:
         needs = "needs files of 2WikiMultiHopQA" if recipe.needs_files else "needs no files"
         out.print(f"{recipe.name} ({needs}): {recipe.title}", markup=False, soft_wrap=True)
     out.print("no published size was run here; --published takes it, for those with a GPU", soft_wrap=True)
     out.print("run one with: grokhop reproduce NAME [FILES] -o FOLDER", markup=False)
 
 
-def show_reproduction(result: dict[str, Any]) -> None:
+def show_reproduction(result: "Reproduction") -> None:
     """What was reported beside what came of it here, whether the pattern shows, and what had to be assumed."""
     from grokhop.experiments.reproduce import FIGURES
 
-    reported, ours = result["reported"], result["ours"]
-    table = plain_table(result["title"], "", ("reported", "certainty", "here"))
+    reported, ours = result.recipe.reported, result.ours.to_dict()
+    table = plain_table(result.recipe.title, "", ("reported", "certainty", "here"))
     for name, label in FIGURES.items():
         told = reported.get(name, {"value": None, "certainty": ""})
         if name in ours or told["value"] is not None:
@@ -340,7 +342,7 @@ def show_reproduction(result: dict[str, Any]) -> None:
     out.print(table)
     for line in _about_a_reproduction(result):
         out.print(line, markup=False, soft_wrap=True)
-    show_report(result)
+    _say_report(result.report)
 
 
 def _figure(name: str, value: Any) -> str:
@@ -352,28 +354,26 @@ def _figure(name: str, value: Any) -> str:
     return f"{value:,.0f}" if value >= 100 or isinstance(value, int) else f"{value:.3g}"
 
 
-def _about_a_reproduction(result: dict[str, Any]) -> Iterator[str]:
-    for cell in ("id", "ood"):
-        score = result["ours"][cell]
-        blind = "" if score["blind"] is None else f"; {percent(score['blind'])} whatever is asked"
+def _about_a_reproduction(result: "Reproduction") -> Iterator[str]:
+    recipe, ours, pattern = result.recipe, result.ours, result.pattern
+    for cell, score in (("ID", ours.id), ("OOD", ours.ood)):
+        blind = "" if score.blind is None else f"; {percent(score.blind)} whatever is asked"
         yield (
-            f"here, {cell.upper()}: {percent(score['accuracy'])} of {score['n']:,}, 95 % interval "
-            f"{percent(score['low'])} to {percent(score['high'])}, seeds {', '.join(map(percent, score['per_seed']))}, "
-            f"spread {percent(score['spread'])}{blind}"
+            f"here, {cell}: {percent(score.accuracy)} of {score.n:,}, 95 % interval {percent(score.low)} to "
+            f"{percent(score.high)}, seeds {', '.join(map(percent, score.per_seed))}, "
+            f"spread {percent(score.spread)}{blind}"
         )
-    yield f"here, ID 95 % and OOD 95 % are of {result['ours']['marks']}"
-    reason = "" if result["here"]["published"] else f": {result['not_run']}"
-    yield f"published size: {result['published_size']}{reason}"
-    for name in ("published", "here"):
-        plan = result[name]
-        yield f"{name}: {plan['model']}; {', '.join(['preset ' + plan['preset'], *plan['set']])}; {plan['budget']}"
+    yield f"here, ID 95 % and OOD 95 % are of {ours.marks}"
+    yield f"published size: {result.published_size}{'' if result.here.published else f': {recipe.not_run}'}"
+    for name, plan in (("published", result.published), ("here", result.here)):
+        yield f"{name}: {plan.model}; {', '.join([f'preset {plan.preset}', *plan.changed])}; {plan.most}"
     shows = {True: "shows", False: "does not show", None: "cannot be told"}
-    yield f"the reported pattern {shows[result['pattern']['shows']]}"
-    for claim in result["pattern"]["claims"]:
-        yield f"- {claim['says']} ({claim['certainty']}) {shows[claim['shows']]}: {claim['because']}"
-    yield f"known of the paper: {result['where']}"
-    yield from (f"unknown: {line}" for line in result["unknown"])
-    yield from (f"assumed: {line}" for line in result["assumed"])
+    yield f"the reported pattern {shows[pattern.shows]}"
+    for claim in pattern.claims:
+        yield f"- {claim.says} ({claim.certainty}) {shows[claim.shows]}: {claim.because}"
+    yield f"known of the paper: {recipe.where}"
+    yield from (f"unknown: {line}" for line in recipe.unknown)
+    yield from (f"assumed: {line}" for line in recipe.assumed)
 
 
 def show_report(result: dict[str, str]) -> None:

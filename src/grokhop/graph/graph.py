@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 Ints = NDArray[np.int32]
+AnyInts = NDArray[np.integer[Any]]
 
 
 class Split(IntEnum):
@@ -44,6 +45,11 @@ class Entity:
     key: str
     label: str
     aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The label and all aliases."""
+        return (self.label, *self.aliases)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +104,19 @@ class Graph:
 
     @cached_property
     def pair(self) -> NDArray[np.int64]:
-        """(F,) one number for each subject and relation: head * R + relation. Its facts answer one query."""
-        return self.head.astype(np.int64) * len(self.relations) + self.relation
+        """(F,) one number for each subject and relation (`pair_id`). Its facts answer one query."""
+        return self.pair_id(self.head, self.relation)
+
+    @overload
+    def pair_id(self, head: int, relation: int) -> int: ...
+
+    @overload
+    def pair_id(self, head: AnyInts, relation: AnyInts | int) -> NDArray[np.int64]: ...
+
+    def pair_id(self, head: Any, relation: Any) -> Any:
+        """Return the number of a subject and a relation, head * R + relation; of many where they are arrays."""
+        wide = head if isinstance(head, int) else head.astype(np.int64, copy=False)  # 32 bits are too few
+        return wide * len(self.relations) + relation
 
     @cached_property
     def is_observed(self) -> NDArray[np.bool_]:

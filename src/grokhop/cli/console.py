@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from grokhop.bench.rows import BenchResult, BenchRow
     from grokhop.experiments.recipes import RecipeList
     from grokhop.experiments.result import Reproduction
+    from grokhop.graph.graph import GraphCounts
     from grokhop.phi.report import PhiReport
-    from grokhop.pipeline import DemoResult
+    from grokhop.pipeline import DemoResult, Stage
     from grokhop.runs.metrics import TrainResult
 
 out = Console(highlight=False)
@@ -131,8 +132,8 @@ def _looks_table(looks: list[tuple[int, EvalRecord]]) -> Table:
 
 
 @contextmanager
-def demo_display(budget: Budget) -> Iterator[dict[str, Any]]:
-    """Yield what shows the stages of the demo and its training, as keywords of `grokhop.pipeline.demo`."""
+def demo_display(budget: Budget) -> Iterator[tuple["Stage", Begun, Notice]]:
+    """Yield what shows the stages of the demo, the beginning of its training and each look at it."""
     from grokhop.config import preset
 
     says: dict[str, Callable[[Any], None]] = {
@@ -149,14 +150,14 @@ def demo_display(budget: Budget) -> Iterator[dict[str, Any]]:
             says[name](result)
 
     with training_display(preset("loop"), budget) as (begun, notice):
-        yield {"stage": stage, "begun": begun, "notice": notice}
+        yield stage, begun, notice
 
 
-def _say_counts(counts: dict[str, Any]) -> None:
+def _say_counts(counts: "GraphCounts") -> None:
     err.print(
-        f"{counts['facts']:,} facts, {counts['entities']:,} entities, {counts['relations']} relations; "
-        f"{counts['held_out']:,} facts held out ({counts['held_out_validation']:,} for validation, "
-        f"{counts['held_out_test']:,} for test)"
+        f"{counts.facts:,} facts, {counts.entities:,} entities, {counts.relations} relations; "
+        f"{counts.held_out:,} facts held out ({counts.held_out_validation:,} for validation, "
+        f"{counts.held_out_test:,} for test)"
     )
 
 
@@ -186,10 +187,10 @@ def _say_circuit(result: dict[str, Any]) -> None:
         err.print(line, markup=False)
 
 
-def show_graph(graph: dict[str, Any]) -> None:
+def show_graph(folder: Path, counts: "GraphCounts") -> None:
     """What was ingested and held out."""
-    _say_counts(graph)
-    out.print(f"graph folder: {graph['graph']}\nnext: grokhop phi {graph['graph']}", soft_wrap=True, markup=False)
+    _say_counts(counts)
+    out.print(f"graph folder: {folder}\nnext: grokhop phi {folder}", soft_wrap=True, markup=False)
 
 
 def show_phi(measured: "PhiReport") -> None:

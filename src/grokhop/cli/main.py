@@ -501,8 +501,8 @@ def demo(
     limit = settings.Budget.parse(budget)
     from grokhop.pipeline import demo as run_demo
 
-    with console.demo_display(limit) as watch:
-        result = run_demo(out, budget=limit, threads=threads, force=force, **watch)
+    with console.demo_display(limit) as (stage, begun, notice):
+        result = run_demo(out, budget=limit, threads=threads, force=force, stage=stage, begun=begun, notice=notice)
     emit(result, as_json, console.show_demo)
 
 
@@ -538,7 +538,8 @@ def _client(base_url: str | None, model: str | None, cache: Path, max_requests: 
 def _show_graph(out: Path, graph: Any, as_json: bool) -> None:
     from grokhop.cli import console
 
-    emit({"graph": str(out), **graph.counts()}, as_json, console.show_graph)
+    record = {"graph": str(out), **graph.counts().to_dict()}
+    emit(record, as_json, lambda _: console.show_graph(out, graph.counts()))
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ Sources fill a `GraphBuilder`. What may never be trained in a composition is fix
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +69,24 @@ class Question:
         if len(self.facts) < 2 or any(a[2] != b[0] for a, b in zip(self.facts, self.facts[1:], strict=False)):
             return None
         return self.facts[0][0], tuple(relation for _, relation, _ in self.facts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphCounts:
+    """The sizes of a graph; `held_out` are facts, `by_source` the facts of each source."""
+
+    facts: int
+    entities: int
+    relations: int
+    questions: int
+    held_out: int
+    held_out_validation: int
+    held_out_test: int
+    by_source: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts for JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,19 +217,18 @@ class Graph:
             observed=(True,),
         )
 
-    def counts(self) -> dict[str, Any]:
+    def counts(self) -> GraphCounts:
         """The sizes that a person asks for first."""
-        by_source = Counter(self.sources[i] for i in self.source.tolist())
-        return {
-            "facts": len(self),
-            "entities": len(self.entities),
-            "relations": len(self.relations),
-            "questions": len(self.questions),
-            "held_out": int((self.part != Split.TRAIN).sum()),
-            "held_out_validation": int((self.part == Split.VALIDATION).sum()),
-            "held_out_test": int((self.part == Split.TEST).sum()),
-            "by_source": dict(by_source),
-        }
+        return GraphCounts(
+            facts=len(self),
+            entities=len(self.entities),
+            relations=len(self.relations),
+            questions=len(self.questions),
+            held_out=int((self.part != Split.TRAIN).sum()),
+            held_out_validation=int((self.part == Split.VALIDATION).sum()),
+            held_out_test=int((self.part == Split.TEST).sum()),
+            by_source=dict(Counter(self.sources[i] for i in self.source.tolist())),
+        )
 
     def write(
         self,
@@ -231,7 +248,7 @@ class Graph:
         import pyarrow.parquet as pq
 
         manifest = {
-            "counts": self.counts(),
+            "counts": self.counts().to_dict(),
             "sources": [{"name": n, "observed": o} for n, o in zip(self.sources, self.observed, strict=True)],
             "holdout": self.holdout,
             **record,

@@ -95,7 +95,7 @@ def _begun(graph_path: Path, out: Path, manifest: dict[str, Any], budget: Budget
     """Make the sweep folder with all its run folders, before any training."""
     refuse_to_overwrite(out, kind="sweep", force=force)
     graph = Graph.read(graph_path)
-    manifest = {**manifest, "graph": {"name": graph_path.resolve().name, **graph.counts()}}
+    manifest = {**manifest, "graph": {"name": graph_path.resolve().name, **graph.counts().to_dict()}}
     sweep = Sweep(out, manifest)
     with new_folder(out, kind="sweep", manifest=manifest, force=force) as scratch:
         for place in sweep.places:

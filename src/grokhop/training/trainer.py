@@ -22,7 +22,7 @@ from grokhop.runs.metrics import EvalRecord, append_look, keep_looks, read_looks
 from grokhop.runs.run import CHECKPOINT, PRETRAINED, SNAPSHOTS, SUMMARY, WEIGHTS
 from grokhop.tasks.dataset import TaskDataset
 from grokhop.training.batching import batches, check_batches
-from grokhop.training.checkpoint import load_checkpoint, save_checkpoint
+from grokhop.training.checkpoint import Where, load_checkpoint, save_checkpoint
 from grokhop.training.ema import Average
 from grokhop.training.losses import loss, targets_by_loop
 from grokhop.training.lr_schedule import Schedule, is_snapshot
@@ -184,12 +184,12 @@ class Trainer:
         """Add a line to the metrics and replace the checkpoint."""
         self.looks.append(look)
         append_look(self.folder, look)
-        where = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "cooldown_from": self.schedule.cooldown_from,
-            "cooldown_steps": self.schedule.cooldown_steps,
-        }
+        where = Where(
+            step=self.step,
+            seconds=self.seconds,
+            cooldown_from=self.schedule.cooldown_from,
+            cooldown_steps=self.schedule.cooldown_steps,
+        )
         save_checkpoint(self.folder / CHECKPOINT, self.model, self.average, self.optimizers, where)
 
     def _keep_snapshot(self) -> None:
@@ -206,11 +206,8 @@ class Trainer:
             keep_looks(self.folder, [])
             return
         where = load_checkpoint(self.folder / CHECKPOINT, self.model, self.average, self.optimizers)
-        self.step, self.seconds = where["step"], where["seconds"]
-        self.schedule.cooldown_from, self.schedule.cooldown_steps = (
-            where["cooldown_from"],
-            where["cooldown_steps"],
-        )
+        self.step, self.seconds = where.step, where.seconds
+        self.schedule.cooldown_from, self.schedule.cooldown_steps = where.cooldown_from, where.cooldown_steps
         self.looks = [look for look in read_looks(self.folder) if look.step <= self.step]
         keep_looks(self.folder, self.looks)
 

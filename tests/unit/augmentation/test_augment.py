@@ -95,7 +95,7 @@ def test_what_was_there_stays_and_what_is_added_is_marked_as_made(made: Made) ->
     added = sources_added(graph, augmented)
     assert (added.part == Split.TRAIN).all()
     assert not added.is_observed.any()
-    assert augmented.counts()["by_source"]["augment:graph"] == report.added == report.by_source["graph"]
+    assert augmented.counts().by_source["augment:graph"] == report.added == report.by_source["graph"]
 
 
 def test_no_added_fact_lies_on_a_cycle(made: Made) -> None:

@@ -96,6 +96,14 @@ def test_the_first_label_stays_and_others_become_aliases() -> None:
     assert builder.build().entities == (Entity(key="Q30", label="United States", aliases=("US", "America")),)
 
 
+def test_the_counts_of_a_graph_have_a_key_for_each_size() -> None:
+    graph = random_graph(entities=12, relations=5, degree=3, holdout=0.2)
+    found = graph.counts().to_dict()
+    held_out = {"held_out", "held_out_validation", "held_out_test"}
+    assert found.keys() == {"facts", "entities", "relations", "questions", "by_source"} | held_out
+    assert found["facts"] == len(graph) == sum(found["by_source"].values())
+
+
 def test_an_entity_is_called_by_its_label_and_its_aliases() -> None:
     assert Entity(key="Q90", label="Paris", aliases=("Lutetia", "Paname")).names == ("Paris", "Lutetia", "Paname")
     assert Entity(key="Q90", label="Paris").names == ("Paris",)

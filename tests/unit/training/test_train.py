@@ -29,7 +29,7 @@ from grokhop.tasks.comparison import comparable
 from grokhop.tasks.composition import Compositions, compose
 from grokhop.tasks.dataset import TaskDataset, compose_as
 from grokhop.tasks.encoding import TokenBatch
-from grokhop.training.checkpoint import save_checkpoint
+from grokhop.training.checkpoint import Where, save_checkpoint
 from grokhop.training.losses import loss
 from grokhop.training.train import train
 from grokhop.training.trainer import Trainer
@@ -200,10 +200,10 @@ def test_a_run_that_was_stopped_while_writing_goes_on_to_the_same_last_bit(
     """A line of metrics is there whose checkpoint is not, and another is half-written."""
     saved: list[int] = []
 
-    def save_twice(path: Path, model: Any, average: Any, optimizers: Any, where: dict[str, Any]) -> None:
+    def save_twice(path: Path, model: Any, average: Any, optimizers: Any, where: Where) -> None:
         if len(saved) == 2:
             raise OSError("no space left")
-        saved.append(where["step"])
+        saved.append(where.step)
         save_checkpoint(path, model, average, optimizers, where)
 
     with monkeypatch.context() as patched:

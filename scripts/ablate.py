@@ -23,7 +23,6 @@ from grokhop.graph.graph import Graph
 from grokhop.inference.predict import are_right
 from grokhop.models.base import ReadOut
 from grokhop.models.looped import LoopTransformer
-from grokhop.runs.metrics import GROKKED
 from grokhop.runs.metrics import summary as summarize
 from grokhop.tasks.composition import Compositions, cell_name, compose
 from grokhop.tasks.dataset import TaskDataset, worded
@@ -136,10 +135,10 @@ def run(
         trainer.run(budget)
     summary = summarize(trainer.looks)
     result: dict[str, float | None] = {
-        "train": summary["validation"]["train"],
-        "steps": summary["steps"],
-        "seconds": summary["train_seconds"],
-        **{time: (summary["grok"][time] or {}).get("seconds") for time in GROKKED},
+        "train": summary.validation["train"],
+        "steps": summary.steps,
+        "seconds": summary.train_seconds,
+        **{time: None if when is None else when.seconds for time, when in summary.grok.items()},
     }
     for k, by_cell in made.cells["validation"].items():
         for pattern in ([False] * k, [True] * k):

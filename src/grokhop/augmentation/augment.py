@@ -15,15 +15,17 @@ listed in a ledger, and never touch a fact held out or a question.
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import ceil, sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from grokhop.augmentation.constraints import Mask
 from grokhop.augmentation.corruption import make_wrong
 from grokhop.augmentation.planner import ROLE_SHARE, Addition, Plan
+from grokhop.augmentation.report import AugmentReport, RelationAugment, Unreachable
 from grokhop.augmentation.sources import ASK, Grown, Options, new_plan
 from grokhop.augmentation.validation import untouched
 from grokhop.core.artifacts import read_manifest, refuse_to_overwrite, sha256
@@ -31,7 +33,7 @@ from grokhop.core.errors import InputError
 from grokhop.datasets import files as input_files
 from grokhop.graph.graph import Graph
 from grokhop.phi.count import count_paths
-from grokhop.phi.report import TARGET, PhiCounts, measure
+from grokhop.phi.report import TARGET, PhiCounts, RelationPhi, measure
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +61,7 @@ def augment_folder(
     elaborate: bool = False,
     notice: Callable[[str], None] = lambda _line: None,
     force: bool = False,
-) -> dict[str, Any]:
+) -> AugmentReport:
     """Read the graph folder `path`, write the augmented one `out` with its `ledger.parquet`; return the report.
 
     Args:
@@ -95,7 +97,7 @@ def augment_folder(
     if elaborate and client is not None:
         tables["paragraphs"] = _paragraphs_table(augmented, ledger, client)
     if client is not None:
-        report["llm"] = {**client.usage.record(), "cost": client.usage.cost_line()}
+        report = replace(report, llm={**client.usage.record(), "cost": client.usage.cost_line()})
     augmented.write(
         Path(out),
         force=force,
@@ -111,7 +113,7 @@ def augment_folder(
             "new_cities": new_cities,
             **({} if client is None else {"endpoint": client.endpoint.record()}),
         },
-        augment=report,
+        augment=report.to_dict(),
         ingest=manifest.get("ingest") or {key: manifest.get(key) for key in ("stage", "inputs", "settings")},
     )
     return report
@@ -130,7 +132,7 @@ def augment(
     paragraphs: Sequence[str] = (),
     plan_only: bool = False,
     notice: Callable[[str], None] = lambda _line: None,
-) -> tuple[Graph, dict[str, Any], list[Addition]]:
+) -> tuple[Graph, AugmentReport, list[Addition]]:
     """Add facts until phi_r >= `target_phi` for every relation r that can reach it (Lemma 2), and say which cannot.
 
     A relation used as first hop, or as later hop, by trainable paths or by a question of the graph also gets a
@@ -151,8 +153,7 @@ def augment(
         plan_only: ask no endpoint.
 
     Returns:
-        The graph, the report and the ledger of additions. `passes` in the report means every reachable relation;
-        `lower_bound` is a number of facts that no plan at all could do with less, see `lower_bound`.
+        The graph, the report and the ledger of additions.
 
     Raises:
         InputError: a source, the share or the maximal degree is none; the target is no number above 0, takes more than
@@ -192,8 +193,7 @@ def augment(
         raise InputError(
             "leakage: a fact about a held-out or asked pair was added; nothing is written, please report this"
         )
-    report = _report(graph, augmented, ledger, grown.rejected, plan, before, at_least) | {"wanted": grown.wanted}
-    return augmented, report, ledger
+    return augmented, _report(graph, augmented, ledger, grown, plan, before, at_least), ledger
 
 
 def _check(
@@ -232,49 +232,65 @@ def _report(
     graph: Graph,
     augmented: Graph,
     ledger: Sequence[Addition],
-    rejected: Counter[str],
+    grown: Grown,
     plan: Plan,
     before: PhiCounts,
     at_least: int,
-) -> dict[str, Any]:
+) -> AugmentReport:
     after = measure(augmented, target=plan.target).trainable
     added = Counter(a.relation for a in ledger)
     per_relation = []
     for old, new in zip(before.per_relation, after.per_relation, strict=True):
         r = graph.relations.index(new.relation)
-        row: dict[str, Any] = {"relation": new.relation, "facts": new.facts, "added": added[r]}
-        wanted = plan.target * old.facts
-        row["missing_before"] = max(0, ceil(wanted - old.paths))
-        for role in ("first_hop", "last_hop"):
-            row[f"missing_{role}_before"] = max(0, ceil(ROLE_SHARE * wanted - getattr(old, f"{role}_paths")))
-        for name in ("phi", "first_hop_paths", "last_hop_paths"):
-            row |= {f"{name}_before": getattr(old, name), f"{name}_after": getattr(new, name)}
-        per_relation.append({**row, "passes": new.passes, "reachable": bool(plan.could_reach[r])})
-    return {
-        "added": len(ledger),
-        "by_source": dict(Counter(a.source for a in ledger)),
-        "rejected": dict(rejected),
-        "lower_bound": at_least,
-        "target": plan.target,
-        "denominator": "trainable facts",
-        "facts": len(augmented),
-        "entities_added": len(augmented.entities) - len(graph.entities),
-        "max_degree": plan.max_degree,
-        "phi_before": before.phi,
-        "phi_after": after.phi,
-        "passes": all(row["passes"] for row in per_relation if row["reachable"]),
-        "passes_all": after.passes,
-        "per_relation": per_relation,
-        "unreachable": [
-            {
-                "relation": row["relation"],
-                "phi": row["phi_after"],
-                "reason": plan.reason(graph.relations.index(row["relation"])),
-            }
+        per_relation.append(_of_relation(old, new, added[r], plan.target, reachable=bool(plan.could_reach[r])))
+    return AugmentReport(
+        added=len(ledger),
+        by_source=dict(Counter(a.source for a in ledger)),
+        rejected=dict(grown.rejected),
+        lower_bound=at_least,
+        target=plan.target,
+        denominator="trainable facts",
+        facts=len(augmented),
+        entities_added=len(augmented.entities) - len(graph.entities),
+        max_degree=plan.max_degree,
+        phi_before=before.phi,
+        phi_after=after.phi,
+        passes=all(row.passes for row in per_relation if row.reachable),
+        passes_all=after.passes,
+        per_relation=per_relation,
+        unreachable=[
+            Unreachable(
+                relation=row.relation, phi=row.phi_after, reason=plan.reason(graph.relations.index(row.relation))
+            )
             for row in per_relation
-            if not row["passes"]
+            if not row.passes
         ],
-    }
+        wanted=grown.wanted,
+    )
+
+
+def _of_relation(old: RelationPhi, new: RelationPhi, added: int, target: float, *, reachable: bool) -> RelationAugment:
+    wanted = target * old.facts
+
+    def missing(paths: int, share: float = 1.0) -> int:
+        return max(0, ceil(share * wanted - paths))
+
+    return RelationAugment(
+        relation=new.relation,
+        facts=new.facts,
+        added=added,
+        missing_before=missing(old.paths),
+        missing_first_hop_before=missing(old.first_hop_paths, ROLE_SHARE),
+        missing_last_hop_before=missing(old.last_hop_paths, ROLE_SHARE),
+        phi_before=old.phi,
+        phi_after=new.phi,
+        first_hop_paths_before=old.first_hop_paths,
+        first_hop_paths_after=new.first_hop_paths,
+        last_hop_paths_before=old.last_hop_paths,
+        last_hop_paths_after=new.last_hop_paths,
+        passes=new.passes,
+        reachable=reachable,
+    )
 
 
 def ledger_table(graph: Graph, ledger: list[Addition]) -> "pa.Table":

@@ -131,7 +131,7 @@ def untouchable_pairs(graph: Graph) -> Longs:
     for head, relations in {path for question in graph.questions if (path := question.path)}:
         reached = np.array([head], np.int64)
         for relation in relations:
-            wanted = reached * len(graph.relations) + relation
+            wanted = graph.pair_id(reached, relation)
             asked.update(wanted.tolist())
             low, high = (np.searchsorted(pairs, wanted, side) for side in ("left", "right"))
             reached = np.unique(np.concatenate([tails[i:j] for i, j in zip(low, high, strict=True)] or [tails[:0]]))

@@ -155,7 +155,7 @@ class Atlas:
 
     def answers(self, entity: int, relation: int) -> bool:
         """Whether the graph has a fact of the pair, held out or not."""
-        return entity * len(self.graph.relations) + relation in self._pairs
+        return self.graph.pair_id(entity, relation) in self._pairs
 
     def known(self, city: City) -> int | None:
         """The place of the graph that is the city beyond doubt."""
@@ -219,11 +219,8 @@ class Atlas:
     def _place_names(self) -> list[str]:
         """The names of all that may be a city, also of those that are told apart: 'Austin' for 'Austin, Texas'."""
         entities = self._places | self._ends(self.graph.head, RELATIONS)
-        names = (name for e in sorted(entities) for name in self._names(e))
+        names = (name for e in sorted(entities) for name in self.graph.entities[e].names)
         return list(dict.fromkeys(plain(part) for n in names for part in (without_disambiguator(n), n.split(",")[0])))
-
-    def _names(self, entity: int) -> tuple[str, ...]:
-        return (self.graph.entities[entity].label, *self.graph.entities[entity].aliases)
 
     def _ends(self, column: Ints, among: Iterable[str]) -> set[int]:
         """The entities of a column of the facts, over relations that mean one of `among`."""

@@ -110,8 +110,7 @@ class PromptLeakGuard:
         self._all_objects = set[int]().union(*self._objects.values())
         self._names: defaultdict[str, set[int]] = defaultdict(set)
         for entity in self._objects.keys() | self._all_objects:
-            known = graph.entities[entity]
-            for name in (known.label, *known.aliases):
+            for name in graph.entities[entity].names:
                 for written in (plain(name), plain(without_disambiguator(name))):
                     self._names[written].add(entity)
                     self._names[written.removeprefix("the ")].add(entity)

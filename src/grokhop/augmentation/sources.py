@@ -180,7 +180,7 @@ def _run(plan: Plan, options: Options) -> Plan:
 
 def _synthetic_entities(graph: Graph, subject_of: list[int]) -> list[Entity]:
     """Entities named after the relation they were made for, with labels and keys that nothing else has."""
-    taken = {name for e in graph.entities for name in (e.key, e.label, *e.aliases)} if subject_of else set()
+    taken = {name for e in graph.entities for name in (e.key, *e.names)} if subject_of else set()
     numbers: Counter[int] = Counter()
     made = []
     for r in subject_of:

@@ -118,7 +118,7 @@ class FactValidator:
     def _about_pair(self, head: int | str, relation: int, tail: int | str) -> "tuple[int | str, int, int | str] | str":
         if isinstance(head, str):
             return head, relation, tail
-        if head * len(self.graph.relations) + relation in self._untouchable:
+        if self.graph.pair_id(head, relation) in self._untouchable:
             return HELD_OUT
         objects = self._objects[head, relation]
         if tail in objects:
@@ -185,5 +185,5 @@ def _is_name(name: str) -> bool:
 
 def untouched(graph: Graph, facts: Iterable[Fact]) -> bool:
     """Whether no fact is about a pair that is held out or asked by a question: the check after the fact."""
-    pairs = np.array([head * len(graph.relations) + relation for head, relation, _ in facts], np.int64)
+    pairs = np.array([graph.pair_id(head, relation) for head, relation, _ in facts], np.int64)
     return not np.isin(pairs, untouchable_pairs(graph)).any()

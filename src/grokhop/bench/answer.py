@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from grokhop.bench.clock import Contender, Quantity, alternate, peak_memory, result
+from grokhop.bench.rows import AnswerAgreement, BenchResult, BenchRow
 from grokhop.config import PRESETS
 from grokhop.core.errors import InputError
 from grokhop.core.optional import library
@@ -133,11 +134,11 @@ def bench_answer(
     graph: Composition = GRAPH,
     threads: int | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
+) -> BenchResult:
     """Measure batches, single questions and the start of commands.
 
     Returns:
-        `rows` and conditions (`grokhop.bench.clock`); `same`, how many `answers` of all `queries` transformers gives
+        `rows` and conditions; `same`, how many `answers` of all `queries` transformers gives
         as we do, of the plain decoder that both hold; `notes`, what was left out.
 
     Raises:
@@ -169,15 +170,15 @@ def _theirs(ours: Ours, notes: list[str]) -> Theirs | None:
         return None
 
 
-def _same(ours: Ours, theirs: Theirs | None) -> list[dict[str, Any]]:
+def _same(ours: Ours, theirs: Theirs | None) -> list[AnswerAgreement]:
     if theirs is None:
         return []
     n, equal = len(ours.asked.queries), int((ours.batch() == theirs.batch()).sum())
     what = f"gpt2, {THEIRS}: {equal:,} of {n:,} answers are ours"
-    return [{"what": what, "same": equal == n, "answers": equal, "queries": n}]
+    return [AnswerAgreement(what=what, same=equal == n, answers=equal, queries=n)]
 
 
-def _batches(architecture: str, ours: Ours, theirs: Theirs | None, runs: int) -> list[dict[str, Any]]:
+def _batches(architecture: str, ours: Ours, theirs: Theirs | None, runs: int) -> list[BenchRow]:
     def per_second(batch: Callable[[], Any]) -> Callable[[], float]:
         batch()  # the first run makes ready what is made once
 
@@ -196,7 +197,7 @@ def _batches(architecture: str, ours: Ours, theirs: Theirs | None, runs: int) ->
     return alternate(contenders, runs, quantities=[rate], conditions=told)
 
 
-def _singles(architecture: str, ours: Ours, theirs: Theirs | None, asks: int, runs: int) -> list[dict[str, Any]]:
+def _singles(architecture: str, ours: Ours, theirs: Theirs | None, asks: int, runs: int) -> list[BenchRow]:
     texts = ours.asked.texts(asks)
 
     def milliseconds(ask: Callable[[str, Sequence[str]], str]) -> Callable[[], float]:
@@ -223,7 +224,7 @@ def _model_words(ours: Ours) -> str:
     return f"{words}, {ours.vocabulary.size:,} tokens, {threads} thread{'s' * (threads != 1)}"
 
 
-def starts(runs: int) -> list[dict[str, Any]]:
+def starts(runs: int) -> list[BenchRow]:
     """How long commands take from their start to their end, beside Python alone, which starts no sooner."""
     with tempfile.TemporaryDirectory(prefix="grokhop-bench-") as scratch:
         graph = Path(scratch) / "graph"

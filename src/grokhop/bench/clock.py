@@ -2,15 +2,6 @@
 
 Whatever else the machine does while A runs it would do to B too, so contenders alternate, A B A B, and each figure is
 the median of several runs, with the lowest and the highest beside it.
-
-A *row* is a dict for JSON:
-
-- `name`, the quantity; `contender`; `median`, `low` and `high` of its runs (the two are the least and the greatest);
-  `unit`; `runs`, all values in their order; `conditions`, text;
-- `ratio`, how many times the first contender is better than this one. Above 1 the first, ours, is ahead, whether less
-  is better (seconds, bytes: theirs / ours) or more (questions per second: ours / theirs). The first has ratio 1;
-- `reached`, whether the contender came to an end. If not, `median`, `low` and `high` are None, `note` says why, and
-  where it ran out of time at a quantity in seconds, `ratio` is a lower bound.
 """
 
 import json
@@ -19,12 +10,13 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from grokhop.bench.rows import BenchResult, BenchRow, Findings
 from grokhop.core.artifacts import conditions
 from grokhop.core.errors import InputError
 
@@ -103,7 +95,7 @@ class _Turns:
         else:
             self.values.append(tuple(measured) if isinstance(measured, tuple | list) else (float(measured),))
 
-    def row(self, place: int, quantity: Quantity, conditions: str, ours: float | None) -> dict[str, Any]:
+    def row(self, place: int, quantity: Quantity, conditions: str, ours: float | None) -> BenchRow:
         return row_of(
             quantity,
             self.contender.name,
@@ -126,8 +118,8 @@ def row_of(
     limit: float | None,
     note: str,
     conditions: str,
-) -> dict[str, Any]:
-    """A row, as the head of this file describes it.
+) -> BenchRow:
+    """The row of a contender's runs.
 
     Args:
         ours: the first contender's median. limit: seconds that one which was not reached took at the least.
@@ -135,19 +127,19 @@ def row_of(
     known = [run for run in runs if run is not None] if reached else []
     median = statistics.median(known) if known else None
     least = limit if quantity.unit == SECONDS else None
-    return {
-        "name": quantity.name,
-        "contender": contender,
-        "median": median,
-        "low": min(known, default=None),
-        "high": max(known, default=None),
-        "unit": quantity.unit,
-        "ratio": _ratio(ours, least if median is None else median, quantity),
-        "reached": reached,
-        "note": note,
-        "runs": [*runs],
-        "conditions": conditions,
-    }
+    return BenchRow(
+        name=quantity.name,
+        contender=contender,
+        median=median,
+        low=min(known, default=None),
+        high=max(known, default=None),
+        unit=quantity.unit,
+        ratio=_ratio(ours, least if median is None else median, quantity),
+        reached=reached,
+        note=note,
+        runs=[*runs],
+        conditions=conditions,
+    )
 
 
 def _ratio(ours: float | None, theirs: float | None, quantity: Quantity) -> float | None:
@@ -157,7 +149,7 @@ def _ratio(ours: float | None, theirs: float | None, quantity: Quantity) -> floa
 
 def alternate(
     contenders: Sequence[Contender], runs: int, *, quantities: Sequence[Quantity], conditions: str = ""
-) -> list[dict[str, Any]]:
+) -> list[BenchRow]:
     """Run all contenders in turn, `runs` times, and return the rows of each quantity, ours (the first) before others.
 
     Raises:
@@ -172,25 +164,22 @@ def alternate(
     told = "; ".join([*([conditions] if conditions else []), "one run" if runs == 1 else f"{runs} runs"])
     rows = []
     for place, quantity in enumerate(quantities):
-        first = turns[0].row(place, quantity, told, None)["median"] if turns else None
+        first = turns[0].row(place, quantity, told, None).median if turns else None
         rows += [turn.row(place, quantity, told, first) for turn in turns]
     return rows
 
 
-def result(rows: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """Rows with the command that made them, when, with what and on what, and torch's version and threads if it was at
-    work: all that a record needs to be run again."""
-    found = conditions()
+def result(rows: Iterable[BenchRow], **found: Any) -> BenchResult:
+    """Put rows together with the conditions of this program, and with what else was found (`Findings`)."""
     torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch else None
-    return {
-        "command": shlex.join(["grokhop", *sys.argv[1:]]),
-        "commit": _commit(),
-        **found,
-        "torch": {"version": found["versions"].get("torch"), "threads": threads},
-        **more,
-        "rows": [*rows],
-    }
+    return BenchResult(
+        command=shlex.join(["grokhop", *sys.argv[1:]]),
+        commit=_commit(),
+        conditions=conditions(),
+        threads=torch.get_num_threads() if torch else None,
+        rows=[*rows],
+        findings=Findings(**found),
+    )
 
 
 def _commit() -> str | None:

@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 
 from grokhop.bench.clock import Quantity, result, row_of
 from grokhop.bench.reference_gpt2 import BATCH, Peer, Recipe, answers_per_row
+from grokhop.bench.rows import BenchResult, PeerRow
 from grokhop.config import Budget, preset
 from grokhop.core.statistics import Score
 from grokhop.datasets import synthetic
@@ -70,7 +70,7 @@ def bench_peers(
     limit: float = 600.0,
     threads: int | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
+) -> BenchResult:
     """Train each peer once, and ours before, between and after them, with another seed each time.
 
     Beside the recipe stands the preset `paper`, which is the same architecture with the layers, decay and warm-up that
@@ -104,7 +104,7 @@ def bench_peers(
         f"{len(graph):,} facts, batch {BATCH}, {torch.get_num_threads()} threads, at most {limit:g} s; "
         f"{len(found[OURS])} seeds of ours, one of each other"
     )
-    return result(list(rows_of(found, limit, told)))
+    return result(rows_of(found, limit, told))
 
 
 def preset_groks(name: str, graph: Graph, limit: float, *, seed: int) -> dict[str, Reached]:
@@ -164,8 +164,8 @@ def reached(looks: Sequence[Seen], answers_per_row: float) -> dict[str, Reached]
     return found
 
 
-def rows_of(found: dict[str, list[dict[str, Reached]]], limit: float, conditions: str) -> Iterator[dict[str, Any]]:
-    """The rows of a benchmark (`grokhop.bench.clock`), target by target; ours is the first of `found`."""
+def rows_of(found: dict[str, list[dict[str, Reached]]], limit: float, conditions: str) -> Iterator[PeerRow]:
+    """The rows of a benchmark, target by target; ours is the first of `found`."""
     for cell, target in TARGETS.items():
         quantity = Quantity(name=f"seconds to {target:.0%} {cell}")
         ours = _median([run[cell] for run in next(iter(found.values()))])
@@ -182,12 +182,12 @@ def rows_of(found: dict[str, list[dict[str, Reached]]], limit: float, conditions
                 note=f"not reached in {limit:g} s by {late} of {len(here)}" if late else "",
                 conditions=conditions,
             )
-            yield {
-                **row,
-                "trained_rows": [run.rows for run in here],
-                "trained_answers": [run.answers for run in here],
-                "best": [run.best for run in here],
-            }
+            yield PeerRow(
+                **vars(row),
+                trained_rows=[run.rows for run in here],
+                trained_answers=[run.answers for run in here],
+                best=[run.best for run in here],
+            )
 
 
 def _median(runs: Sequence[Reached]) -> float | None:

@@ -9,9 +9,9 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from grokhop.bench.clock import (
     GIB,
@@ -24,9 +24,10 @@ from grokhop.bench.clock import (
     peak_memory,
     result,
 )
-from grokhop.bench.counters import HOPS, LIBRARY, OUT_OF_MEMORY
+from grokhop.bench.counters import HOPS, LIBRARY, OUT_OF_MEMORY, Counted
 from grokhop.bench.graphs import skewed
-from grokhop.bench.sampling import COMPOSITIONS
+from grokhop.bench.rows import BenchResult, BenchRow, CountAgreement
+from grokhop.bench.sampling import COMPOSITIONS, Sampled
 from grokhop.core.errors import InputError
 
 Say = Callable[[str], None]
@@ -47,11 +48,11 @@ def bench_phi(
     compositions: int = COMPOSITIONS,
     seed: int = 0,
     say: Say = lambda line: None,
-) -> dict[str, Any]:
+) -> BenchResult:
     """Measure phi over two hops and three, and sampling, on a graph of each size.
 
     Returns:
-        `rows` and conditions (`grokhop.bench.clock`); `same`, of each counter that came to an end, for each size and
+        `rows` and conditions; `same`, of each counter that came to an end, for each size and
         number of hops, whether it found as many paths as we, in all and of each relation; `notes`, what was left out.
 
     Raises:
@@ -61,7 +62,7 @@ def bench_phi(
         raise InputError(f"--limit is {limit:g}, but counters need some seconds: give more than 0")
     others = [name for name in OTHERS if find_spec(LIBRARY[name])]
     notes = [f"{name} is left out: pip install 'grokhop[bench]'" for name in OTHERS if name not in others]
-    rows, same = [], []
+    rows, same = list[BenchRow](), list[CountAgreement]()
     for facts in sizes:
         with tempfile.TemporaryDirectory(prefix="grokhop-bench-") as scratch:
             folder = Path(scratch)
@@ -73,7 +74,7 @@ def bench_phi(
                 say(f"{told}: {hops} hops")
                 counting = _Counting(folder, hops, limit)
                 rows += counting.rows([OURS, *others], runs, facts, told)
-                same += [{"facts": facts, **found} for found in counting.compared(others)]
+                same += counting.compared(others, facts)
             say(f"{told}: sampling")
             rows += _sampled(folder, compositions, runs, facts, told)
     return result(rows, same=same, notes=notes)
@@ -84,9 +85,9 @@ class _Counting:
 
     def __init__(self, folder: Path, hops: int, limit: float) -> None:
         self.folder, self.hops, self.limit = folder, hops, limit
-        self.found: dict[str, dict[str, Any]] = {}
+        self.found: dict[str, Counted] = {}
 
-    def rows(self, names: Sequence[str], runs: int, facts: int, told: str) -> list[dict[str, Any]]:
+    def rows(self, names: Sequence[str], runs: int, facts: int, told: str) -> list[BenchRow]:
         contenders = [Contender(name=name, call=self._call(name), measures=True) for name in names]
         what = f"phi, {self.hops} hops, {facts:,} facts"
         return alternate(contenders, runs, quantities=_quantities(what), conditions=told)
@@ -106,23 +107,26 @@ class _Counting:
                 if error.code == OUT_OF_MEMORY or error.code < 0:
                     raise NotReachedError(f"needs more than {MOST_MEMORY / GIB:g} GiB") from error
                 raise
-            counted = json.loads(spent.output)
+            counted = Counted(**json.loads(spent.output))
             self.found[name] = counted
-            return counted["seconds"], counted["processor"], spent.memory / GIB
+            return counted.seconds, counted.processor, spent.memory / GIB
 
         return call
 
-    def compared(self, others: Sequence[str]) -> list[dict[str, Any]]:
+    def compared(self, others: Sequence[str], facts: int) -> list[CountAgreement]:
         ours = self.found.get(OURS)
-        finished = [name for name in others if name in self.found] if ours else []
-        return [self._comparison(name) for name in finished]
+        return [self._comparison(name, ours, facts) for name in others if name in self.found] if ours else []
 
-    def _comparison(self, name: str) -> dict[str, Any]:
-        ours, theirs = self.found[OURS], self.found[name]
-        same = all(theirs[key] == ours[key] for key in ("paths", "using"))
-        relations = len(ours["using"])
-        what = f"{name}, {self.hops} hops: {ours['paths']:,} paths, and the number of each of {relations:,} relations"
-        return {"what": what, "same": same, "contender": name, "hops": self.hops, "relations": relations}
+    def _comparison(self, name: str, ours: Counted, facts: int) -> CountAgreement:
+        theirs, relations = self.found[name], len(ours.using)
+        return CountAgreement(
+            what=f"{name}, {self.hops} hops: {ours.paths:,} paths, and the number of each of {relations:,} relations",
+            same=(theirs.paths, theirs.using) == (ours.paths, ours.using),
+            facts=facts,
+            contender=name,
+            hops=self.hops,
+            relations=relations,
+        )
 
 
 def _quantities(what: str) -> list[Quantity]:
@@ -131,20 +135,21 @@ def _quantities(what: str) -> list[Quantity]:
     return [Quantity(name=what, unit=SECONDS), worked, Quantity(name=f"{what}, peak memory", unit="GiB")]
 
 
-def _sampled(folder: Path, most: int, runs: int, facts: int, told: str) -> list[dict[str, Any]]:
+def _sampled(folder: Path, most: int, runs: int, facts: int, told: str) -> list[BenchRow]:
     command = [sys.executable, "-m", "grokhop.bench.sampling", str(folder), str(most)]
-    kept: dict[str, Any] = {}
+    drawn: list[Sampled] = []
 
     def call() -> tuple[float, ...]:
         spent = peak_memory(command)
-        kept.update(json.loads(spent.output))
-        return kept["seconds"], kept["processor"], spent.memory / GIB
+        drawn.append(Sampled(**json.loads(spent.output)))
+        return drawn[-1].seconds, drawn[-1].processor, spent.memory / GIB
 
     what = f"distinct compositions, {facts:,} facts"
     contenders = [Contender(name=OURS, call=call, measures=True)]
     rows = alternate(contenders, runs, quantities=_quantities(what), conditions=told)
+    last = drawn[-1]
     done = (
-        f"{kept['compositions']:,} drawn; {kept['checked_pieces']:,} queries of them compared with "
-        f"{kept['held_out_queries']:,} held out, {kept['leaked']} leaked"
+        f"{last.compositions:,} drawn; {last.checked_pieces:,} queries of them compared with "
+        f"{last.held_out_queries:,} held out, {last.leaked} leaked"
     )
-    return [{**row, "note": done} for row in rows]
+    return [replace(row, note=done) for row in rows]

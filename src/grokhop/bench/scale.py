@@ -8,13 +8,14 @@ grokhop.bench.scale`), so that its memory is its own.
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
 from grokhop.bench.clock import GIB, SECONDS, Quantity, peak_memory, result, row_of
+from grokhop.bench.rows import BenchResult, ScaleRow
 from grokhop.core.errors import InputError
 from grokhop.datasets import synthetic
 
@@ -26,11 +27,29 @@ ASKED = 2000
 QUANTITIES = {
     "ood_seconds": Quantity(name="to 95 % of OOD"),
     "seconds": Quantity(name="to the end"),
-    "II": Quantity(name="test accuracy II", unit="share", more_is_better=True),
-    "OO": Quantity(name="test accuracy OO", unit="share", more_is_better=True),
+    "ii": Quantity(name="test accuracy II", unit="share", more_is_better=True),
+    "oo": Quantity(name="test accuracy OO", unit="share", more_is_better=True),
     "memory": Quantity(name="peak memory", unit="GiB"),
 }
-"""Of what `train_one` finds, and its memory."""
+"""By the names of what is found of a seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What the training of a seed came to.
+
+    Attributes:
+        ood_seconds: to 95 % of validation's OOD queries; None where they were not reached.
+        ii, oo: test accuracies of the cells II and OO; None of no queries.
+        memory: GiB of its program; None before that has ended.
+    """
+
+    ood_seconds: float | None
+    seconds: float
+    steps: int
+    ii: float | None
+    oo: float | None
+    memory: float | None = None
 
 
 def bench_scale(
@@ -42,7 +61,7 @@ def bench_scale(
     limit: float = 1800.0,
     threads: int = 0,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
+) -> BenchResult:
     """Train on a graph of each size, seed after seed.
 
     Args:
@@ -60,7 +79,7 @@ def bench_scale(
     """
     for facts in sizes:
         _drawn(facts, out_degree)  # refuses before anything is trained
-    rows: list[dict[str, Any]] = []
+    rows: list[ScaleRow] = []
     for facts in sizes:
         found = []
         for seed in range(seeds):
@@ -71,8 +90,8 @@ def bench_scale(
     return result(rows, exponents=exponents(rows))
 
 
-def _row(facts: int, key: str, found: Sequence[dict[str, Any]], limit: float, told: str) -> dict[str, Any]:
-    values = [seed[key] for seed in found]
+def _row(facts: int, key: str, found: Sequence[Trained], limit: float, told: str) -> ScaleRow:
+    values = [getattr(seed, key) for seed in found]
     late = values.count(None)
     row = row_of(
         QUANTITIES[key],
@@ -84,15 +103,15 @@ def _row(facts: int, key: str, found: Sequence[dict[str, Any]], limit: float, to
         note=f"not reached in {limit:g} s by {late} of {len(values)}" if late else "",
         conditions=told,
     )
-    return {**row, "facts": facts}
+    return ScaleRow(**vars(row), facts=facts)
 
 
-def exponents(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+def exponents(rows: Sequence[ScaleRow]) -> dict[str, float]:
     """Of each quantity in seconds, by least squares over the logarithms of the medians of all sizes."""
     found: dict[str, list[tuple[int, float]]] = {}
     for row in rows:
-        if row["unit"] == SECONDS and row["median"]:
-            found.setdefault(row["name"], []).append((row["facts"], row["median"]))
+        if row.unit == SECONDS and row.median:
+            found.setdefault(row.name, []).append((row.facts, row.median))
     several = {what: np.log(points).T for what, points in found.items() if len(points) > 1}
     return {what: round(float(np.polyfit(facts, seconds, 1)[0]), 3) for what, (facts, seconds) in several.items()}
 
@@ -110,18 +129,14 @@ def _words(facts: int, out_degree: int) -> str:
     return f"{facts:,} facts, {drawn.entities:,} entities, {drawn.relations} relations, out-degree {out_degree}"
 
 
-def _trained(
-    facts: int, out_degree: int, seed: int, limit: float, threads: int, changes: Sequence[str]
-) -> dict[str, Any]:
+def _trained(facts: int, out_degree: int, seed: int, limit: float, threads: int, changes: Sequence[str]) -> Trained:
     """What `train_one` finds, with the memory of its program in GiB."""
     arguments = [str(n) for n in (facts, out_degree, seed, limit, threads)]
     spent = peak_memory([sys.executable, "-m", "grokhop.bench.scale", *arguments, *changes])
-    return {**json.loads(spent.output), "memory": spent.memory / GIB}
+    return Trained(**{**json.loads(spent.output), "memory": spent.memory / GIB})
 
 
-def train_one(
-    facts: int, out_degree: int, seed: int, limit: float, threads: int, changes: Sequence[str]
-) -> dict[str, Any]:
+def train_one(facts: int, out_degree: int, seed: int, limit: float, threads: int, changes: Sequence[str]) -> Trained:
     """Train one seed until validation is answered, and ask the test queries once."""
     import torch
 
@@ -138,15 +153,21 @@ def train_one(
     with TemporaryDirectory() as folder:
         trainer = Trainer(dataset, settings, seed=seed, folder=Path(folder) / "seed")
         trainer.run(Budget(seconds=limit))
-    ood = summary(trainer.looks)["grok"]["ood_95"]
-    found: dict[str, Any] = {"ood_seconds": ood and ood["seconds"], "seconds": trainer.seconds, "steps": trainer.step}
+    ood = summary(trainer.looks).grok["ood_95"]
+    accuracy = {}
     for cell in ("II", "OO"):
         queries = dataset.test[2][cell]
         some = queries.where(np.arange(min(ASKED, len(queries))))
-        found[cell] = Score.of(are_right(trainer.average.model, dataset.vocabulary, some)).accuracy
-    return found
+        accuracy[cell] = Score.of(are_right(trainer.average.model, dataset.vocabulary, some)).accuracy
+    return Trained(
+        ood_seconds=None if ood is None else ood.seconds,
+        seconds=trainer.seconds,
+        steps=trainer.step,
+        ii=accuracy["II"],
+        oo=accuracy["OO"],
+    )
 
 
 if __name__ == "__main__":
     size, degree, its_seed, most, many, *wanted = sys.argv[1:]
-    print(json.dumps(train_one(int(size), int(degree), int(its_seed), float(most), int(many), wanted)))
+    print(json.dumps(asdict(train_one(int(size), int(degree), int(its_seed), float(most), int(many), wanted))))

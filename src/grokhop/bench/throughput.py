@@ -12,13 +12,13 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from grokhop.bench.clock import Contender, Quantity, alternate, matmul_peak, result
 from grokhop.bench.reference_gpt2 import BATCH, Peer, Recipe, answers_per_row
+from grokhop.bench.rows import BenchResult, BenchRow
 from grokhop.config import preset
 from grokhop.datasets import synthetic
 from grokhop.graph.graph import Graph
@@ -42,7 +42,7 @@ def bench_train(
     runs: int = 5,
     threads: int | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
+) -> BenchResult:
     """Measure both at each width and size of the vocabulary, in turn.
 
     Raises:
@@ -50,7 +50,7 @@ def bench_train(
     """
     torch.set_num_threads(threads or torch.get_num_threads())
     peak = matmul_peak(torch.get_num_threads())
-    rows: list[dict[str, Any]] = []
+    rows: list[BenchRow] = []
     for size in vocabularies:
         graph = drawn(size)
         for width in widths:
@@ -65,7 +65,7 @@ def drawn(vocabulary: int) -> Graph:
     return synthetic.draw(synthetic.Composition(entities=entities, relations=RELATIONS, out_degree=OUT_DEGREE))
 
 
-def _measured(graph: Graph, width: int, peak: float, runs: int) -> Iterator[dict[str, Any]]:
+def _measured(graph: Graph, width: int, peak: float, runs: int) -> Iterator[BenchRow]:
     vocabulary = Vocabulary.of(graph)
     told = f"width {width}, vocabulary {vocabulary.size:,}, batch {BATCH}, {torch.get_num_threads()} threads"
     with TemporaryDirectory() as folder:

@@ -1,11 +1,14 @@
 """The commands of `grokhop bench`. As in `grokhop.cli.main`, nothing is decided here, and what is heavy is imported
 late."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from grokhop.cli.options import Changes, Json, Threads, emit
+
+if TYPE_CHECKING:
+    from grokhop.bench.rows import BenchResult
 
 bench_app = typer.Typer(help="Measure against other programs, taking turns, on this machine.", no_args_is_help=True)
 Runs = Annotated[int, typer.Option(min=1, help="Runs of each contender, of which the median is taken.")]
@@ -101,10 +104,10 @@ def bench_train(
     _emit_bench(bench(**sizes, runs=runs, threads=threads, say=console.say), as_json)
 
 
-def _emit_bench(measured: dict[str, Any], as_json: bool) -> None:
+def _emit_bench(measured: "BenchResult", as_json: bool) -> None:
     """Show a benchmark; it fails where contenders do not agree."""
     from grokhop.cli import console
 
     emit(measured, as_json, console.show_bench)
-    if not all(found["same"] for found in measured.get("same", [])):
+    if not all(found.same for found in measured.findings.same or []):
         raise typer.Exit(1)

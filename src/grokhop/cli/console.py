@@ -6,6 +6,7 @@ On a terminal progress is a live display, elsewhere plain lines.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -26,8 +27,14 @@ from grokhop.runs.metrics import EvalRecord
 from grokhop.tasks.composition import cell_names
 
 if TYPE_CHECKING:
+    from grokhop.augmentation.report import AugmentReport
+    from grokhop.bench.rows import BenchResult, BenchRow
+    from grokhop.experiments.recipes import RecipeList
+    from grokhop.experiments.result import Reproduction
+    from grokhop.graph.graph import GraphCounts
     from grokhop.inference.ask import Answer
     from grokhop.pipeline import DemoResult
+    from grokhop.runs.metrics import TrainResult
 
 out = Console(highlight=False)
 if not out.is_terminal:
@@ -157,28 +164,27 @@ def _looks_table(looks: list[tuple[int, EvalRecord]]) -> Table:
     return table
 
 
-def _say_counts(counts: dict[str, Any]) -> None:
+def _say_counts(counts: "GraphCounts") -> None:
     err.print(
-        f"{counts['facts']:,} facts, {counts['entities']:,} entities, {counts['relations']} relations; "
-        f"{counts['held_out']:,} facts held out ({counts['held_out_validation']:,} for validation, "
-        f"{counts['held_out_test']:,} for test)"
+        f"{counts.facts:,} facts, {counts.entities:,} entities, {counts.relations} relations; "
+        f"{counts.held_out:,} facts held out ({counts.held_out_validation:,} for validation, "
+        f"{counts.held_out_test:,} for test)"
     )
 
 
-def _say_phi(report: PhiReport) -> None:
-    measured = report.to_dict()
-    trainable = measured["trainable"]
+def _say_phi(measured: PhiReport) -> None:
+    whole = measured.whole
     err.print(
-        f"phi {measured['phi']:.2f} ({measured['paths']:,} paths of {measured['hops']} facts); "
-        f"after hold-out {trainable['phi']:.2f}. {measured['verdict']}"
+        f"phi {whole.phi:.2f} ({whole.paths:,} paths of {whole.hops} facts); "
+        f"after hold-out {measured.trainable.phi:.2f}. {measured.verdict}"
     )
 
 
-def _say_augmentation(report: dict[str, Any]) -> None:
-    failing = [row["relation"] for row in report["per_relation"] if not row["passes"]]
-    added = f"{report['added']:,} facts added, phi {report['phi_before']:.2f} to {report['phi_after']:.2f}"
+def _say_augmentation(report: "AugmentReport") -> None:
+    failing = [row.relation for row in report.per_relation if not row.passes]
+    added = f"{report.added:,} facts added, phi {report.phi_before:.2f} to {report.phi_after:.2f}"
     err.print(
-        (added if report["added"] else "nothing is added")
+        (added if report.added else "nothing is added")
         + ("; every relation passes" if not failing else f"; below the target: {', '.join(failing)}"),
         markup=False,
     )
@@ -192,71 +198,70 @@ def _say_circuit(result: Explanation) -> None:
         err.print(line, markup=False)
 
 
-def show_graph(graph: dict[str, Any]) -> None:
+def show_graph(folder: Path, counts: "GraphCounts") -> None:
     """What was ingested and held out."""
-    _say_counts(graph)
-    out.print(f"graph folder: {graph['graph']}\nnext: grokhop phi {graph['graph']}", soft_wrap=True, markup=False)
+    _say_counts(counts)
+    out.print(f"graph folder: {folder}\nnext: grokhop phi {folder}", soft_wrap=True, markup=False)
 
 
-def show_phi(measured: dict[str, Any]) -> None:
+def show_phi(measured: "PhiReport") -> None:
     """A table with a row for each relation, before and after hold-out, and the verdict."""
-    after = {row["relation"]: row for row in measured["trainable"]["per_relation"]}
-    title = f"phi over paths of {measured['hops']} facts, target {measured['target']:g}"
+    whole, after = measured.whole, measured.trainable.by_relation()
+    title = f"phi over paths of {whole.hops} facts, target {whole.target:g}"
     names = ("facts", "first", "last hop", "paths", "b_r", "phi", "trainable", "ok")
     table = plain_table(title, "relation", names)
-    for row in sorted(measured["per_relation"], key=lambda row: -row["phi"]):
-        counts = (f"{row[key]:,}" for key in ("facts", "first_hop_paths", "last_hop_paths", "paths"))
-        trainable = after[row["relation"]]
-        ratios = (f"{row['branching']:.2f}", f"{row['phi']:.2f}", f"{trainable['phi']:.2f}")
-        table.add_row(_short(row["relation"]), *counts, *ratios, "yes" if trainable["passes"] else "no")
+    for row in sorted(whole.per_relation, key=lambda row: -row.phi):
+        counts = (f"{number:,}" for number in (row.facts, row.first_hop_paths, row.last_hop_paths, row.paths))
+        trainable = after[row.relation]
+        ratios = (f"{row.branching:.2f}", f"{row.phi:.2f}", f"{trainable.phi:.2f}")
+        table.add_row(_short(row.relation), *counts, *ratios, "yes" if trainable.passes else "no")
     out.print(table)
-    for name, part in (("all facts", measured), ("trainable facts", measured["trainable"])):
+    for name, part in (("all facts", whole), ("trainable facts", measured.trainable)):
         out.print(
-            f"{name}: {part['facts']:,} facts, {part['entities']:,} entities, {part['paths']:,} paths "
-            f"({part['paths_no_return']:,} that do not return to their head), phi {part['phi']:.2f} "
-            f"(Lemma 1, evenly spread: about {part['lemma_1_bound']:.2f}; "
-            f"Lemma 2, every relation passes: {'holds' if part['lemma_2_holds'] else 'does not hold'})",
+            f"{name}: {part.facts:,} facts, {part.entities:,} entities, {part.paths:,} paths "
+            f"({part.paths_no_return:,} that do not return to their head), phi {part.phi:.2f} "
+            f"(Lemma 1, evenly spread: about {part.lemma_1_bound:.2f}; "
+            f"Lemma 2, every relation passes: {'holds' if part.lemma_2_holds else 'does not hold'})",
             soft_wrap=True,
         )
-    out.print(measured["verdict"], style="bold", soft_wrap=True, markup=False)
+    out.print(measured.verdict, style="bold", soft_wrap=True, markup=False)
 
 
-def show_augmentation(report: dict[str, Any]) -> None:
+def show_augmentation(report: "AugmentReport") -> None:
     """What was added and what it did to phi."""
     names = ("missing", "as first", "as later", "added", "phi before", "after", "ok")
-    table = plain_table(f"phi of trainable facts, target {report['target']:g}", "relation", names)
-    for row in sorted(report["per_relation"], key=lambda row: row["phi_after"]):
-        keys = ("missing_before", "missing_first_hop_before", "missing_last_hop_before", "added")
-        counts = (f"{row[key]:,}" for key in keys)
-        ratios = (f"{row['phi_before']:.2f}", f"{row['phi_after']:.2f}", "yes" if row["passes"] else "no")
-        table.add_row(_short(row["relation"]), *counts, *ratios)
+    table = plain_table(f"phi of trainable facts, target {report.target:g}", "relation", names)
+    for row in sorted(report.per_relation, key=lambda row: row.phi_after):
+        missing = (row.missing_before, row.missing_first_hop_before, row.missing_last_hop_before)
+        counts = (f"{number:,}" for number in (*missing, row.added))
+        ratios = (f"{row.phi_before:.2f}", f"{row.phi_after:.2f}", "yes" if row.passes else "no")
+        table.add_row(_short(row.relation), *counts, *ratios)
     out.print(table)
-    sources = ", ".join(f"{n:,} from {name}" for name, n in report["by_source"].items()) or "none needed"
+    sources = ", ".join(f"{n:,} from {name}" for name, n in report.by_source.items()) or "none needed"
     out.print(
-        f"added facts: {report['added']:,} ({sources}); no plan needs fewer than {report['lower_bound']:,}",
-        soft_wrap=True,
+        f"added facts: {report.added:,} ({sources}); no plan needs fewer than {report.lower_bound:,}", soft_wrap=True
     )
-    if report["rejected"]:
-        reasons = ", ".join(f"{n:,} because {reason}" for reason, n in report["rejected"].items())
+    if report.rejected:
+        reasons = ", ".join(f"{n:,} because {reason}" for reason, n in report.rejected.items())
         out.print(f"not added: {reasons}", markup=False, soft_wrap=True)
-    for name, n in report["wanted"].items():
+    for name, n in report.wanted.items():
         out.print(f"asked of an endpoint: {n} of {name}", markup=False, soft_wrap=True)
-    if "llm" in report:
-        out.print(f"endpoint: {report['llm']['cost']}", markup=False, soft_wrap=True)
-    for missed in report["unreachable"]:
-        out.print(f"not reached: {missed['relation']}: {missed['reason']}", markup=False, soft_wrap=True)
+    if report.llm is not None:
+        out.print(f"endpoint: {report.llm['cost']}", markup=False, soft_wrap=True)
+    for missed in report.unreachable:
+        out.print(f"not reached: {missed.relation}: {missed.reason}", markup=False, soft_wrap=True)
 
 
-def show_training(result: dict[str, Any]) -> None:
+def show_training(result: "TrainResult") -> None:
     """The three grokking times of each seed."""
     names = ("training 99 %", "ID 95 %", "OOD 95 %", "end", "steps", "rows/s")
     table = plain_table("seconds until", "seed", names)
-    for seed, summary in zip(result["numbers"], result["seeds"], strict=True):
-        times = (f"{t['seconds']:.1f}" if t else "not reached" for t in summary["grok"].values())
-        end = (f"{summary['train_seconds']:.1f}", str(summary["steps"]), f"{summary['rows_per_second']:,.0f}")
+    for seed, summary in zip(result.numbers, result.seeds, strict=True):
+        times = (f"{when.seconds:.1f}" if when else "not reached" for when in summary.grok.values())
+        end = (f"{summary.train_seconds:.1f}", str(summary.steps), f"{summary.rows_per_second:,.0f}")
         table.add_row(str(seed), *times, *end)
     out.print(table)
-    out.print(f"run folder: {result['run']}\nnext: grokhop eval {result['run']}", soft_wrap=True, markup=False)
+    out.print(f"run folder: {result.run}\nnext: grokhop eval {result.run}", soft_wrap=True, markup=False)
 
 
 def show_evaluation(result: EvalResult) -> None:
@@ -326,21 +331,21 @@ def _what_the_graph_says(result: "Answer") -> Iterator[str]:
         yield f"the facts behind it are in the graph{made}: {' and '.join(map(', '.join, result.compared))}"
 
 
-def show_recipes(result: dict[str, Any]) -> None:
+def show_recipes(found: "RecipeList") -> None:
     """The published experiments that can be run, and what each needs."""
-    for recipe in result["recipes"]:
-        needs = "needs files of 2WikiMultiHopQA" if recipe["needs_files"] else "needs no files"
-        out.print(f"{recipe['name']} ({needs}): {recipe['title']}", markup=False, soft_wrap=True)
+    for recipe in found.recipes:
+        needs = "needs files of 2WikiMultiHopQA" if recipe.needs_files else "needs no files"
+        out.print(f"{recipe.name} ({needs}): {recipe.title}", markup=False, soft_wrap=True)
     out.print("no published size was run here; --published takes it, for those with a GPU", soft_wrap=True)
     out.print("run one with: grokhop reproduce NAME [FILES] -o FOLDER", markup=False)
 
 
-def show_reproduction(result: dict[str, Any]) -> None:
+def show_reproduction(result: "Reproduction") -> None:
     """What was reported beside what came of it here, whether the pattern shows, and what had to be assumed."""
     from grokhop.experiments.reproduce import FIGURES
 
-    reported, ours = result["reported"], result["ours"]
-    table = plain_table(result["title"], "", ("reported", "certainty", "here"))
+    reported, ours = result.recipe.reported, result.ours.to_dict()
+    table = plain_table(result.recipe.title, "", ("reported", "certainty", "here"))
     for name, label in FIGURES.items():
         told = reported.get(name, {"value": None, "certainty": ""})
         if name in ours or told["value"] is not None:
@@ -348,7 +353,7 @@ def show_reproduction(result: dict[str, Any]) -> None:
     out.print(table)
     for line in _about_a_reproduction(result):
         out.print(line, markup=False, soft_wrap=True)
-    show_report(result)
+    _say_report(result.report)
 
 
 def _figure(name: str, value: Any) -> str:
@@ -360,39 +365,41 @@ def _figure(name: str, value: Any) -> str:
     return f"{value:,.0f}" if value >= 100 or isinstance(value, int) else f"{value:.3g}"
 
 
-def _about_a_reproduction(result: dict[str, Any]) -> Iterator[str]:
-    for cell in ("id", "ood"):
-        score = result["ours"][cell]
-        blind = "" if score["blind"] is None else f"; {percent(score['blind'])} whatever is asked"
+def _about_a_reproduction(result: "Reproduction") -> Iterator[str]:
+    recipe, ours, pattern = result.recipe, result.ours, result.pattern
+    for cell, score in (("ID", ours.id), ("OOD", ours.ood)):
+        blind = "" if score.blind is None else f"; {percent(score.blind)} whatever is asked"
         yield (
-            f"here, {cell.upper()}: {percent(score['accuracy'])} of {score['n']:,}, 95 % interval "
-            f"{percent(score['low'])} to {percent(score['high'])}, seeds {', '.join(map(percent, score['per_seed']))}, "
-            f"spread {percent(score['spread'])}{blind}"
+            f"here, {cell}: {percent(score.accuracy)} of {score.n:,}, 95 % interval {percent(score.low)} to "
+            f"{percent(score.high)}, seeds {', '.join(map(percent, score.per_seed))}, "
+            f"spread {percent(score.spread)}{blind}"
         )
-    yield f"here, ID 95 % and OOD 95 % are of {result['ours']['marks']}"
-    reason = "" if result["here"]["published"] else f": {result['not_run']}"
-    yield f"published size: {result['published_size']}{reason}"
-    for name in ("published", "here"):
-        plan = result[name]
-        yield f"{name}: {plan['model']}; {', '.join(['preset ' + plan['preset'], *plan['set']])}; {plan['budget']}"
+    yield f"here, ID 95 % and OOD 95 % are of {ours.marks}"
+    yield f"published size: {result.published_size}{'' if result.here.published else f': {recipe.not_run}'}"
+    for name, plan in (("published", result.published), ("here", result.here)):
+        yield f"{name}: {plan.model}; {', '.join([f'preset {plan.preset}', *plan.changed])}; {plan.most}"
     shows = {True: "shows", False: "does not show", None: "cannot be told"}
-    yield f"the reported pattern {shows[result['pattern']['shows']]}"
-    for claim in result["pattern"]["claims"]:
-        yield f"- {claim['says']} ({claim['certainty']}) {shows[claim['shows']]}: {claim['because']}"
-    yield f"known of the paper: {result['where']}"
-    yield from (f"unknown: {line}" for line in result["unknown"])
-    yield from (f"assumed: {line}" for line in result["assumed"])
+    yield f"the reported pattern {shows[pattern.shows]}"
+    for claim in pattern.claims:
+        yield f"- {claim.says} ({claim.certainty}) {shows[claim.shows]}: {claim.because}"
+    yield f"known of the paper: {recipe.where}"
+    yield from (f"unknown: {line}" for line in recipe.unknown)
+    yield from (f"assumed: {line}" for line in recipe.assumed)
 
 
-def show_report(result: dict[str, Any]) -> None:
+def show_report(result: dict[str, str]) -> None:
     """Where the report is."""
-    out.print(f"report: {result['report']}", soft_wrap=True, markup=False)
+    _say_report(result["report"])
+
+
+def _say_report(path: Path | str) -> None:
+    out.print(f"report: {path}", soft_wrap=True, markup=False)
 
 
 def show_demo(result: "DemoResult") -> None:
     """The table of accuracies and where the report is."""
     show_evaluation(result.evaluation)
-    show_report({"report": result.report})
+    _say_report(result.report)
 
 
 def show_baselines(result: BaselinesResult) -> None:
@@ -471,32 +478,37 @@ def _baseline_notes(baseline: BaselineResult) -> Iterator[str]:
         yield f"missed questions: {', '.join(f'{cause} ({n:,})' for cause, n in causes.most_common())}"
 
 
-def show_bench(result: dict[str, Any]) -> None:
+def show_bench(result: "BenchResult") -> None:
     """The contenders of each quantity, one table for all that share their conditions, and whether they agree."""
-    for told in dict.fromkeys(row["conditions"] for row in result["rows"]):
-        table, name = plain_table(told, "", ("median", "low to high", "ratio")), ""
-        for row in (row for row in result["rows"] if row["conditions"] == told):
-            if row["name"] != name:
-                name = row["name"]
-                table.add_row(name, style="bold")
-            median, low, high = (_bench_figure(row[key]) for key in ("median", "low", "high"))
-            reached = (f"{median} {row['unit']}", f"{low} to {high}") if row["reached"] else (row["note"], "–")
-            ratio = "" if row["reached"] or row["ratio"] is None else "at least "
-            table.add_row(f"  {row['contender']}", *reached, ratio + _bench_figure(row["ratio"]))
-        out.print(table)
-        for note in dict.fromkeys(r["note"] for r in result["rows"] if r["conditions"] == told and r["reached"]):
-            if note:
-                out.print(note, markup=False, soft_wrap=True)
-    if any(row["ratio"] is not None for row in result["rows"]):
+    for told in dict.fromkeys(row.conditions for row in result.rows):
+        _show_rows(told, [row for row in result.rows if row.conditions == told])
+    if any(row.ratio is not None for row in result.rows):
         out.print("ratio: how many times the first is better than each; above 1 it is ahead", soft_wrap=True)
-    for what, exponent in result.get("exponents", {}).items():
+    findings, hardware = result.findings, result.conditions["hardware"]
+    for what, exponent in (findings.exponents or {}).items():
         out.print(f"{what}: grows with the number of facts to the power of {exponent:.2f}", soft_wrap=True)
-    for found in result.get("same", []):
-        out.print(f"{'the same' if found['same'] else 'NOT THE SAME'}: {found['what']}", markup=False, soft_wrap=True)
-    for note in result.get("notes", []):
+    for found in findings.same or []:
+        out.print(f"{'the same' if found.same else 'NOT THE SAME'}: {found.what}", markup=False, soft_wrap=True)
+    for note in findings.notes or []:
         out.print(note, markup=False, soft_wrap=True)
-    hardware = result["hardware"]
-    out.print(f"{hardware['processor']}, {hardware['cores']} cores, {result['created']}", markup=False, soft_wrap=True)
+    made = f"{hardware['processor']}, {hardware['cores']} cores, {result.conditions['created']}"
+    out.print(made, markup=False, soft_wrap=True)
+
+
+def _show_rows(told: str, rows: "Sequence[BenchRow]") -> None:
+    """The table of the rows that share their conditions, and their notes."""
+    table, name = plain_table(told, "", ("median", "low to high", "ratio")), ""
+    for row in rows:
+        if row.name != name:
+            name = row.name
+            table.add_row(name, style="bold")
+        median, low, high = map(_bench_figure, (row.median, row.low, row.high))
+        reached = (f"{median} {row.unit}", f"{low} to {high}") if row.reached else (row.note, "–")
+        ratio = "" if row.reached or row.ratio is None else "at least "
+        table.add_row(f"  {row.contender}", *reached, ratio + _bench_figure(row.ratio))
+    out.print(table)
+    for note in dict.fromkeys(row.note for row in rows if row.reached and row.note):
+        out.print(note, markup=False, soft_wrap=True)
 
 
 def _bench_figure(value: float | None) -> str:

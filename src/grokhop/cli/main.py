@@ -196,7 +196,7 @@ def phi(
     from grokhop.graph.graph import Graph
     from grokhop.phi.report import measure
 
-    measured = measure(Graph.read(graph), hops=hops, target=target).to_dict()
+    measured = measure(Graph.read(graph), hops=hops, target=target)
     emit(measured, as_json, console.show_phi)
 
 
@@ -293,6 +293,7 @@ def train(
         task={"hops": hops, "compare": compare},
         resources={"budget": budget, "seeds": seeds, "threads": threads, "device": device},
     )
+    from grokhop.runs.metrics import TrainResult
     from grokhop.training.loggers import loggers
     from grokhop.training.train import train as train_run
 
@@ -300,8 +301,8 @@ def train(
         callbacks = [shown, *loggers(log or (), out)]
         run = train_run(graph, out, settings, resume=resume, force=force, callbacks=callbacks)
     finished = run.finished_seeds()
-    summaries = {"run": str(out), "numbers": finished, "seeds": [run.summary(seed) for seed in finished]}
-    emit(summaries, as_json, console.show_training)
+    result = TrainResult(run=out, numbers=finished, seeds=[run.summary(seed) for seed in finished])
+    emit(result, as_json, console.show_training)
 
 
 @app.command(cls=SettingsCommand)
@@ -356,7 +357,7 @@ def sweep(
             notice=notice,
         )
     emit(result, as_json, lambda found: sweep_display.show_sweep(found, out))
-    if result["failed"]:
+    if result.failed:
         raise typer.Exit(1)
 
 
@@ -483,7 +484,7 @@ def reproduce(
     from grokhop.experiments.recipes import read_recipe, recipes
 
     if not name:
-        emit({"recipes": recipes()}, as_json, console.show_recipes)
+        emit(recipes(), as_json, console.show_recipes)
         return
     chosen: dict[str, Any] = {"preset": preset, "published": published, "changes": changes or (), "budget": budget}
     read_recipe(name).plan(**chosen)
@@ -560,7 +561,8 @@ def _client(base_url: str | None, model: str | None, cache: Path, max_requests: 
 def _show_graph(out: Path, graph: Any, as_json: bool) -> None:
     from grokhop.cli import console
 
-    emit({"graph": str(out), **graph.counts()}, as_json, console.show_graph)
+    record = {"graph": str(out), **graph.counts().to_dict()}
+    emit(record, as_json, lambda _: console.show_graph(out, graph.counts()))
 
 
 def main() -> None:

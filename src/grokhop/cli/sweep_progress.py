@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from math import ceil, floor
 from pathlib import Path
 from textwrap import fill
-from typing import Any
 
 from rich.live import Live
 from rich.table import Table
@@ -13,8 +12,10 @@ from rich.text import Text
 
 from grokhop.cli.console import LABEL_WIDTH, err, out, plain_table
 from grokhop.core.formatting import percent
+from grokhop.core.statistics import CellScore
 from grokhop.runs.summary import TIMES, times
 from grokhop.runs.sweep import ALL, DONE, FAILED, WAITING, Place, Progress, SweepNotice
+from grokhop.runs.sweep_result import SweepResult, SweepRow
 
 SECONDS_BETWEEN_LINES = 10
 """Of training of one seed, where there is no terminal."""
@@ -82,43 +83,40 @@ def _bare(share: float | None) -> str:
     return percent(share).removesuffix(" %")
 
 
-def show_sweep(result: dict[str, Any], folder: Path) -> None:
+def show_sweep(result: SweepResult, folder: Path) -> None:
     """A table for each contender with a row for each level, the smallest level that was enough, times, what failed."""
-    for name, rows in result["contenders"].items():
+    for name, rows in result.contenders.items():
         title = f"{name}, test accuracy against phi"
         table = plain_table(title, "phi", ("trained", "ID", "interval", "OOD", "interval"))
         for row in rows:
-            scores = [text for key in ("id", "ood") for text in (percent(row[key]["accuracy"]), _interval(row[key]))]
-            table.add_row(_level(row), f"{_inferred(row):,}", *scores)
+            scores = [text for score in (row.id, row.ood) for text in (percent(score.accuracy), _interval(score))]
+            table.add_row(_level(row), f"{row.inferred:,}", *scores)
         out.print(table)
         for key, meant in (("id", "in"), ("ood", "out of")):
-            least = result["thresholds"][name][key]
+            least = result.thresholds[name][key]
             reached = "at no level" if least is None else f"from phi {least:.4g}"
             out.print(f"{name}: 95 % {meant} distribution {reached}", markup=False)
-    if any(result["contenders"].values()):
-        out.print(_times_table(result["contenders"]))
-    for failure in result["failed"]:
-        seed = "the test queries" if failure["seed"] is None else f"seed {failure['seed']}"
-        place = Place(failure["contender"], failure["level"])
-        out.print(f"failed: {place}, {seed}: {failure['error']}", style="red", markup=False, soft_wrap=True)
-    again = "the same command with --resume tries again what failed; " if result["failed"] else ""
+    if any(result.contenders.values()):
+        out.print(_times_table(result.contenders))
+    for failure in result.failed:
+        place = Place(failure.contender, failure.level)
+        out.print(f"failed: {place}, {failure.what}: {failure.error}", style="red", markup=False, soft_wrap=True)
+    again = "the same command with --resume tries again what failed; " if result.failed else ""
     out.print(f"sweep folder: {folder}\nnext: {again}grokhop report {folder}", soft_wrap=True, markup=False)
 
 
-def _level(row: dict[str, Any]) -> str:
-    return f"{row['phi']:.2f} (all)" if row["level"] == ALL else row["level"]
+def _level(row: SweepRow) -> str:
+    return f"{row.phi:.2f} (all)" if row.level == ALL else row.level
 
 
-def _inferred(row: dict[str, Any]) -> int:
-    return sum(row["trained"].values())
-
-
-def _interval(score: dict[str, Any]) -> str:
+def _interval(score: CellScore) -> str:
     """Of 95 %, in whole per cent, and never narrower than it is."""
-    return "–" if score["low"] is None else f"{floor(100 * score['low'])}–{ceil(100 * score['high'])}"
+    if score.low is None or score.high is None:
+        return "–"
+    return f"{floor(100 * score.low)}–{ceil(100 * score.high)}"
 
 
-def _times_table(contenders: dict[str, list[dict[str, Any]]]) -> Table:
+def _times_table(contenders: dict[str, list[SweepRow]]) -> Table:
     """A row for each contender and level: when thresholds were reached in validation."""
     heads = [f"{unit} to\n{reached}" for _, unit, reached in TIMES]
     table = plain_table("steps and seconds to 95 %, mean ± standard deviation of the seeds", "", heads)

@@ -106,7 +106,7 @@ class Endpoint:
             if not isfinite(value) or value <= 0:
                 raise InputError(f"the endpoint's {name} is {value}: give a number above 0")
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, str | float]:
         """What a manifest keeps."""
         return {name: value for name, value in asdict(self).items() if name != "cache"}
 
@@ -136,7 +136,7 @@ class Usage:
         """Prompts and replies together."""
         return self.prompt_tokens + self.completion_tokens
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, int | str | dict[str, int]]:
         """What a manifest keeps."""
         return {**asdict(self), "failures": dict(self.failures)}
 

@@ -66,8 +66,8 @@ def evaluate(path: Path, *, threads: int | None = None) -> EvalResult:
         parsed=parsed_share(questions),
         per_relation=_per_relation(graph, cells[2], rights[2]),
         per_pair=_per_pair(graph, cells[2], rights[2]),
-        grok={name: tuple(s["grok"][name] for s in summaries) for name in summaries[0]["grok"]},
-        train_seconds=tuple(s["train_seconds"] for s in summaries),
+        grok={name: tuple(s.grok[name] for s in summaries) for name in summaries[0].grok},
+        train_seconds=tuple(s.train_seconds for s in summaries),
         conditions=Conditions.from_dict(conditions()),
     )
     asked = [

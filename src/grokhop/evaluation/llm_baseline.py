@@ -232,7 +232,7 @@ def _of_query(oracle: Oracle, query: Queries) -> Posed:
     ends = [oracle.graph.entities[entity] for entity in query.answers.tolist()]
     return Posed(
         text=Query((Branch(head, relations),)).describe(oracle.graph),
-        gold=Gold(type="path", answers=tuple(name for end in ends for name in (end.label, *end.aliases))),
+        gold=Gold(type="path", answers=tuple(name for end in ends for name in end.names)),
         heads=(head,),
         depth=max(1, len(relations) - 1),
         facts=frozenset(fact for walk in oracle.walks(head, relations) for fact in walk),

@@ -131,7 +131,7 @@ def gold_of(graph: Graph, question: Question) -> Gold:
     The answer's entity is the end of the chain, or else the one entity of the evidence that has the answer's name;
     'yes' and 'no' are no entity.
     """
-    names = {entity: _names(graph, entity) for head, _, tail in question.facts for entity in (head, tail)}
+    names = {entity: graph.entities[entity].names for head, _, tail in question.facts for entity in (head, tail)}
     return Gold(
         type=question.type,
         answers=tuple(dict.fromkeys([question.answer, *_answer_names(question, names)])),
@@ -139,11 +139,6 @@ def gold_of(graph: Graph, question: Question) -> Gold:
             (names[head], graph.relations[relation], names[tail]) for head, relation, tail in question.facts
         ),
     )
-
-
-def _names(graph: Graph, entity: int) -> tuple[str, ...]:
-    found = graph.entities[entity]
-    return (found.label, *found.aliases)
 
 
 def _answer_names(question: Question, names: dict[int, tuple[str, ...]]) -> tuple[str, ...]:

@@ -90,8 +90,7 @@ def blind_share(graph: Graph, queries: Sequence[Query | str], golds: Sequence[Go
         if gold.answers[0] in ("yes", "no"):
             right["word"][gold.answers[0]] += 1
         elif isinstance(query, Query):
-            heads = [graph.entities[branch.head] for branch in query.branches]
-            names = [[head.label, *head.aliases] for head in (heads[0], heads[-1])]
+            names = [graph.entities[branch.head].names for branch in (query.branches[0], query.branches[-1])]
             for place, known in zip(("first", "second"), names, strict=True):
                 right["place"][place] += any(exact_match(name, gold.answers) for name in known)
     return sum(max(counted.values(), default=0) for counted in right.values()) / len(golds)

@@ -5,7 +5,7 @@ files in the official format, some of them held out, or is drawn by chance; the 
 it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from grokhop.datasets.synthetic import COMPARISON
 from grokhop.evaluation.evaluate import evaluate
 from grokhop.experiments.recipes import Plan, Recipe, read_recipe
 from grokhop.experiments.recipes.pattern import verdict
+from grokhop.experiments.result import BlindScore, Ours, Reproduction
 from grokhop.graph.graph import Graph
 from grokhop.reporting import report
 from grokhop.runs.callbacks import Callback
@@ -28,7 +29,6 @@ from grokhop.runs.run import Run
 from grokhop.training.train import train
 
 RESULT = "reproduction.json"
-NOT_RUN_HERE = "not run here"
 SIZES = {
     "entities": "entities",
     "relations": "relations",
@@ -74,7 +74,7 @@ def reproduce(
     threads: int | None = None,
     force: bool = False,
     callbacks: Sequence[Callback] = (),
-) -> dict[str, Any]:
+) -> Reproduction:
     """Run a recipe into the folder `out`, and return what was reported and what came.
 
     Args:
@@ -96,17 +96,15 @@ def reproduce(
     resources = replace(plan.settings.resources, seeds=seeds, threads=threads)
     trained = train(graph, run, replace(plan.settings, resources=resources), callbacks=callbacks)
     ours = _ours(recipe, plan, before, trained, evaluate(run, threads=threads).to_dict())
-    result = {
-        "recipe": name,
-        **recipe.told(),
-        "published_size": "run here" if published else NOT_RUN_HERE,
-        "published": recipe.plan(published=True).record(),
-        "here": plan.record(),
-        "ours": ours,
-        "pattern": verdict(recipe.pattern, ours),
-        "report": str(report(run)),
-    }
-    write_json(out / RESULT, result)
+    result = Reproduction(
+        recipe=recipe,
+        published=recipe.plan(published=True),
+        here=plan,
+        ours=ours,
+        pattern=verdict(recipe.pattern, ours.measured()),
+        report=report(run),
+    )
+    write_json(out / RESULT, result.to_dict())
     return result
 
 
@@ -116,7 +114,9 @@ def _ingest(recipe: Recipe, plan: Plan, files: Sequence[Path], out: Path, *, for
         raise InputError(f"recipe {recipe.name} draws its graph: give it no files, not {files[0]}")
     chosen, held_out = _choose(recipe.name, plan.data, files) if recipe.needs_files else ([], [])
     records, ood_questions = "records.json", "held_out.json"
-    with new_folder(out, kind="reproduction", manifest={"recipe": recipe.name, **plan.record()}, force=force) as folder:
+    with new_folder(
+        out, kind="reproduction", manifest={"recipe": recipe.name, **plan.to_dict()}, force=force
+    ) as folder:
         if recipe.needs_files:
             write_json(folder / records, chosen)
             write_json(folder / ood_questions, held_out)
@@ -143,33 +143,25 @@ def _choose(
     return chosen, chosen[:: wanted["ood_every"]]
 
 
-def _ours(recipe: Recipe, plan: Plan, before: Graph, run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
-    """All `FIGURES` that there are, the whole scores `id` and `ood`, and what the marks are of."""
-    facts, facts_id, inferred = len(run.plain_graph), run.dataset.counts["trainable_facts"], _inferred(recipe, run)
-    scores = {cell: _score(found) for cell, found in _cells(recipe, evaluation).items()}
+def _ours(recipe: Recipe, plan: Plan, before: Graph, run: Run, evaluation: Mapping[str, Any]) -> Ours:
     summaries = [run.summary(seed) for seed in run.finished_seeds()]
-    return {
-        **{name: plan.data[name] for name in SIZES if name in plan.data},
-        **({"facts_before": len(before), "inferred_before": len(before.questions)} if recipe.augment else {}),
-        "facts": facts,
-        "facts_id": facts_id,
-        "inferred": inferred,
-        "phi": inferred / facts_id,
-        "phi_all": inferred / facts,
-        **{f"{cell}_accuracy": score["accuracy"] for cell, score in scores.items()},
-        **{
-            f"{mark}_{unit}": [time and time[unit] for time in evaluation["grok"][mark]]
-            for unit in ("steps", "seconds")
-            for mark in GROKKED
-        },
-        "steps": [summary["steps"] for summary in summaries],
-        "train_seconds": evaluation["train_seconds"],
-        **scores,
-        "marks": _marks(run),
-        "look_every": run.settings.train.evaluate_every,
-        "seeds": evaluation["seeds"],
-        "hardware": evaluation.get("hardware"),
-    }
+    return Ours(
+        drawn={name: plan.data[name] for name in SIZES if name in plan.data},
+        facts_before=len(before) if recipe.augment else None,
+        inferred_before=len(before.questions) if recipe.augment else None,
+        facts=len(run.plain_graph),
+        facts_id=run.dataset.counts["trainable_facts"],
+        inferred=_inferred(recipe, run),
+        grok={mark: [found.grok[mark] for found in summaries] for mark in GROKKED},
+        steps=[found.steps for found in summaries],
+        train_seconds=evaluation["train_seconds"],
+        id=_score(recipe, evaluation, "id"),
+        ood=_score(recipe, evaluation, "ood"),
+        marks=_marks(run),
+        look_every=run.settings.train.evaluate_every,
+        seeds=evaluation["seeds"],
+        hardware=evaluation.get("hardware"),
+    )
 
 
 def _marks(run: Run) -> str:
@@ -192,17 +184,15 @@ def _inferred(recipe: Recipe, run: Run) -> int:
     return dataset.counts["distinct_comparisons"]
 
 
-def _cells(recipe: Recipe, evaluation: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The scores that answer for a recipe: of questions where it has them, else of comparisons, else of II and OO."""
+def _score(recipe: Recipe, evaluation: Mapping[str, Any], cell: str) -> BlindScore:
+    """The score that answers for a recipe: of questions where it has them, else of comparisons, else of II or OO."""
     if recipe.needs_files:
         by_cell = evaluation["questions"].get(recipe.task, {})
     elif recipe.task == COMPARISON:
         by_cell = evaluation["comparison"]
     else:
         by_cell = {"id": evaluation["cells"]["2"]["II"], "ood": evaluation["cells"]["2"]["OO"]}
-    return {cell: by_cell.get(cell) or CellScore().to_dict() for cell in ("id", "ood")}
-
-
-def _score(found: dict[str, Any]) -> dict[str, Any]:
-    """A score with its interval and seeds, and as `blind` the share that is right whatever is asked, if known."""
-    return {**CellScore.from_dict(found).to_dict(), "blind": found.get("baseline", found.get("majority"))}
+    found = by_cell.get(cell)
+    if not found:
+        return BlindScore()
+    return BlindScore(**vars(CellScore.from_dict(found)), blind=found.get("baseline", found.get("majority")))

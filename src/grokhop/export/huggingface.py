@@ -19,7 +19,7 @@ from grokhop.models.gpt2 import Gpt2
 from grokhop.runs.evaluation import EvalResult
 from grokhop.runs.run import EVAL, PHI, Run
 from grokhop.tasks.encoding import GIVEN, encode_paths
-from grokhop.tasks.vocabulary import token_labels
+from grokhop.tasks.vocabulary import Vocabulary, token_labels
 
 if TYPE_CHECKING:
     pass
@@ -115,7 +115,7 @@ def _language(graph: Graph, tokens: Sequence[str]) -> str:
     ]
     for operator, answer in ((SAME, "whether both end in the same"), (LESS, "which of both ends in what is earlier")):
         if operator in graph.relations:
-            word = tokens[len(graph.entities) + graph.relations.index(operator)]
+            word = tokens[Vocabulary.of(graph).relation_token(graph.relations.index(operator))]
             rows.append(("a comparison", f"`<a> <r> {word} <b> <r> {word}`", answer))
     return _table(("what is asked", "query", "answer"), rows)
 

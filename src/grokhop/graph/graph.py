@@ -14,19 +14,21 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.core.artifacts import new_folder, read_manifest
 from grokhop.core.errors import InputError
+from grokhop.core.records import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 Ints = NDArray[np.int32]
+AnyInts = NDArray[np.integer[Any]]
 
 
 class Split(IntEnum):
@@ -44,6 +46,11 @@ class Entity:
     key: str
     label: str
     aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The label and all aliases."""
+        return (self.label, *self.aliases)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +70,20 @@ class Question:
         if len(self.facts) < 2 or any(a[2] != b[0] for a, b in zip(self.facts, self.facts[1:], strict=False)):
             return None
         return self.facts[0][0], tuple(relation for _, relation, _ in self.facts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphCounts(Record):
+    """The sizes of a graph; `held_out` are facts, `by_source` the facts of each source."""
+
+    facts: int
+    entities: int
+    relations: int
+    questions: int
+    held_out: int
+    held_out_validation: int
+    held_out_test: int
+    by_source: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +119,19 @@ class Graph:
 
     @cached_property
     def pair(self) -> NDArray[np.int64]:
-        """(F,) one number for each subject and relation: head * R + relation. Its facts answer one query."""
-        return self.head.astype(np.int64) * len(self.relations) + self.relation
+        """(F,) one number for each subject and relation (`pair_id`). Its facts answer one query."""
+        return self.pair_id(self.head, self.relation)
+
+    @overload
+    def pair_id(self, head: int, relation: int) -> int: ...
+
+    @overload
+    def pair_id(self, head: AnyInts, relation: AnyInts | int) -> NDArray[np.int64]: ...
+
+    def pair_id(self, head: Any, relation: Any) -> Any:
+        """Return the number of a subject and a relation, head * R + relation; of many where they are arrays."""
+        wide = head if isinstance(head, int) else head.astype(np.int64, copy=False)  # 32 bits are too few
+        return wide * len(self.relations) + relation
 
     @cached_property
     def is_observed(self) -> NDArray[np.bool_]:
@@ -182,19 +214,18 @@ class Graph:
             observed=(True,),
         )
 
-    def counts(self) -> dict[str, Any]:
+    def counts(self) -> GraphCounts:
         """The sizes that a person asks for first."""
-        by_source = Counter(self.sources[i] for i in self.source.tolist())
-        return {
-            "facts": len(self),
-            "entities": len(self.entities),
-            "relations": len(self.relations),
-            "questions": len(self.questions),
-            "held_out": int((self.part != Split.TRAIN).sum()),
-            "held_out_validation": int((self.part == Split.VALIDATION).sum()),
-            "held_out_test": int((self.part == Split.TEST).sum()),
-            "by_source": dict(by_source),
-        }
+        return GraphCounts(
+            facts=len(self),
+            entities=len(self.entities),
+            relations=len(self.relations),
+            questions=len(self.questions),
+            held_out=int((self.part != Split.TRAIN).sum()),
+            held_out_validation=int((self.part == Split.VALIDATION).sum()),
+            held_out_test=int((self.part == Split.TEST).sum()),
+            by_source=dict(Counter(self.sources[i] for i in self.source.tolist())),
+        )
 
     def write(
         self,
@@ -214,7 +245,7 @@ class Graph:
         import pyarrow.parquet as pq
 
         manifest = {
-            "counts": self.counts(),
+            "counts": self.counts().to_dict(),
             "sources": [{"name": n, "observed": o} for n, o in zip(self.sources, self.observed, strict=True)],
             "holdout": self.holdout,
             **record,

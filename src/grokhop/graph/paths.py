@@ -101,7 +101,7 @@ class PathIndex:
 
     def facts_of_pairs(self, heads: Longs, relations: Longs) -> tuple[Longs, Longs]:
         """All facts of each (head, relation): (row, fact), `row` an index into the arguments."""
-        return _expand(self._sorted_pairs, self.by_pair, heads.astype(np.int64) * len(self.graph.relations) + relations)
+        return _expand(self._sorted_pairs, self.by_pair, self.graph.pair_id(heads, relations))
 
     def paths(self, steps: Sequence[Mask], *, limit: int, rng: np.random.Generator) -> Longs:
         """(P, k) fact indices: every path whose i-th fact is in the (F,) mask `steps[i]`, or a sample of `limit`.

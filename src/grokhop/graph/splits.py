@@ -115,7 +115,7 @@ def _question_part(question: Question, share: float, named: frozenset[str]) -> S
 
 def question_pairs(graph: Graph, question: Question) -> list[int]:
     """The pairs, numbered as in `Graph.pair`, of the facts that answer a question."""
-    return [head * len(graph.relations) + relation for head, relation, _ in question.facts]
+    return [graph.pair_id(head, relation) for head, relation, _ in question.facts]
 
 
 def _part(name: tuple[str, str], share: float) -> Split:

@@ -133,7 +133,7 @@ def _of_query(run: Run, chaining: PathIndex, text: str, chain: Queries) -> Query
     seed = run.finished_seeds()[0]
     model, graph = load_model(run, seed), run.graph
     names = token_labels(graph)
-    asked = [int(chain.head[0]), *(len(graph.entities) + chain.relations[0])]
+    asked = [int(chain.head[0]), *Vocabulary.of(graph).relation_token(chain.relations[0])]
     rows = encode_queries(Vocabulary.of(graph), chain)
     return QueryCircuit(
         text=text,

@@ -77,7 +77,7 @@ class Linker:
 
     def _same(self, name: str, entity: int, written: str) -> Match:
         """How an entity with the plain name of `name` matches: 'The Ride' is not quite 'The Ride (1994 film)'."""
-        names = self._names(entity)
+        names = self._graph.entities[entity].names
         if not is_disambiguated(name):
             title = next(
                 (n for n in names if is_disambiguated(n) and plain(without_disambiguator(n)) == plain(name)), ""
@@ -110,11 +110,7 @@ class Linker:
 
     def _contradicts(self, entity: int, name: str) -> bool:
         """Whether name and entity are each told apart from others, and not alike."""
-        return is_disambiguated(name) and any(is_disambiguated(other) for other in self._names(entity))
-
-    def _names(self, entity: int) -> tuple[str, ...]:
-        known = self._graph.entities[entity]
-        return (known.label, *known.aliases)
+        return is_disambiguated(name) and any(is_disambiguated(other) for other in self._graph.entities[entity].names)
 
     @cached_property
     def _by_plain(self) -> dict[str, dict[int, str]]:
@@ -128,7 +124,7 @@ class Linker:
         """By the key of each name: the entities that have such a name, and the first of their names."""
         index: defaultdict[str, dict[int, str]] = defaultdict(dict)
         for entity in range(len(self._graph.entities)):
-            for name in self._names(entity):
+            for name in self._graph.entities[entity].names:
                 index[key(name)].setdefault(entity, name)
         return dict(index)
 

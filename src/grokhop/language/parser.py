@@ -106,14 +106,10 @@ class QuestionParser:
         """What is known counts first, then how the names match, then whether a film is called a film."""
         known = [self._known(match.entity, self._ids(way) or ()) for match in matches for way in ways]
         kinds = [
-            phrase.kind != "" and any(phrase.kind in plain(name) for name in self._names(match.entity))
+            phrase.kind != "" and any(phrase.kind in plain(name) for name in self.graph.entities[match.entity].names)
             for phrase, match in zip(reading.names, matches, strict=True)
         ]
         return min(known), sum(known), -max(match.how for match in matches), sum(kinds)
-
-    def _names(self, entity: int) -> tuple[str, ...]:
-        known = self.graph.entities[entity]
-        return (known.label, *known.aliases)
 
     def _best(self, options: list[_Option]) -> Understood:
         best = max(options, key=lambda option: option.weight)  # the first of equals: the likeliest reading

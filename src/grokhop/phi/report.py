@@ -9,7 +9,8 @@ number of facts from h to t, the walks of j facts that start at each entity are 
 Shapes: F facts, E entities, R relations, k hops.
 """
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,13 @@ class PhiCounts:
     failing: tuple[str, ...]
     per_relation: tuple[RelationPhi, ...]
 
+    @staticmethod
+    def from_dict(record: Mapping[str, Any]) -> "PhiCounts":
+        """Read the counts out of a JSON object, which may hold more."""
+        known = {f.name: record[f.name] for f in fields(PhiCounts)}
+        rows = tuple(RelationPhi(**row) for row in known.pop("per_relation"))
+        return PhiCounts(**{**known, "failing": tuple(known["failing"]), "per_relation": rows})
+
     def to_dict(self) -> dict[str, Any]:
         """Return the counts for JSON."""
         return {
@@ -96,6 +104,12 @@ class PhiReport:
     whole: PhiCounts
     trainable: PhiCounts
     verdict: str
+
+    @staticmethod
+    def from_dict(record: Mapping[str, Any]) -> "PhiReport":
+        """Read the report out of a JSON object."""
+        trainable = PhiCounts.from_dict(record["trainable"])
+        return PhiReport(whole=PhiCounts.from_dict(record), trainable=trainable, verdict=record["verdict"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report for JSON: the counts of the whole graph, `verdict`, and `trainable`."""

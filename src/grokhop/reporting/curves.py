@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.reporting.plot import ID, MIXED, OOD, TRAIN, UNTRAINED, Figure, vertical
-from grokhop.runs.metrics import EvalRecord
+from grokhop.runs.metrics import EvalRecord, GrokTime
 
 Floats = NDArray[np.float64]
+Groks = dict[int, dict[str, GrokTime | None]]
+"""Of each seed, when it reached each threshold."""
 _MOST_POINTS = 600
 _BAND = "rgba(128,128,128,0.10)"
 
@@ -22,7 +24,7 @@ UNITS: dict[str, tuple[str, Callable[[EvalRecord], float]]] = {
 _EVENTS = (("train_99", "training 99 %", TRAIN), ("id_95", "ID 95 %", ID), ("ood_95", "OOD 95 %", OOD))
 
 
-def curves(looks: dict[int, list[EvalRecord]], groks: dict[int, dict[str, Any]], *, untrained: str | None) -> Figure:
+def curves(looks: dict[int, list[EvalRecord]], groks: Groks, *, untrained: str | None) -> Figure:
     """Accuracies and loss over training: a thin line for each seed, a bold one for their mean.
 
     A seed that has ended counts in the mean with its last value. The figure has one view for each unit of the
@@ -123,9 +125,9 @@ def _mean_line(lines: Sequence[tuple[list[float], list[Any]]]) -> tuple[list[flo
     return [float(x) for x in grid], [round(float(value), 6) for value in values]
 
 
-def _event_dots(groks: dict[int, dict[str, Any]], key: str, name: str, colour: str, *, row: int) -> Figure:
-    reached = {seed: grok[key] for seed, grok in groks.items() if grok.get(key)}
-    xs = {unit: [when[unit] for when in reached.values()] for unit in UNITS}
+def _event_dots(groks: Groks, key: str, name: str, colour: str, *, row: int) -> Figure:
+    reached = {seed: when for seed, grok in groks.items() if (when := grok.get(key))}
+    xs = {unit: [getattr(when, unit) for when in reached.values()] for unit in UNITS}
     return {
         "type": "scatter",
         "mode": "markers",
@@ -156,15 +158,15 @@ def _cooldowns(looks: dict[int, list[EvalRecord]]) -> Figure:
     }
 
 
-def _marks(looks: dict[int, list[EvalRecord]], groks: dict[int, dict[str, Any]], unit: str) -> list[Figure]:
+def _marks(looks: dict[int, list[EvalRecord]], groks: Groks, unit: str) -> list[Figure]:
     """Of the middle seed: its cool-down as a grey band, and a dotted line at the time of each event."""
     at = UNITS[unit][1]
     spans = [(at(begun), at(seen[-1])) for seen in looks.values() if (begun := _cooling_from(seen)) is not None]
     lines = [
-        vertical("line", when, when, line={"color": colour, "width": 1.2, "dash": "dot"})
+        vertical("line", middle, middle, line={"color": colour, "width": 1.2, "dash": "dot"})
         for key, _, colour in _EVENTS
-        if (reached := [grok[key][unit] for grok in groks.values() if grok.get(key)])
-        for when in [median(reached)]
+        if (reached := [getattr(when, unit) for grok in groks.values() if (when := grok.get(key))])
+        for middle in [median(reached)]
     ]
     if not spans:
         return lines

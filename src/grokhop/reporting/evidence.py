@@ -8,9 +8,10 @@ from typing import Any
 
 from grokhop.core.statistics import CellScore
 from grokhop.graph.graph import Split
+from grokhop.phi.report import PhiReport
 from grokhop.runs.evaluation import EvalResult
 from grokhop.runs.explanation import Explanation
-from grokhop.runs.metrics import EvalRecord, read_looks, summary
+from grokhop.runs.metrics import EvalRecord, GrokTime, TrainSummary, read_looks, summary
 from grokhop.runs.run import EVAL, EXPLANATION, PHI, SUMMARY, Run
 
 Row = dict[str, Any]
@@ -23,8 +24,8 @@ class Evidence:
     run: Run
 
     @cached_property
-    def phi(self) -> dict[str, Any]:
-        return self.run.read_json(PHI, made_by="grokhop train")
+    def phi(self) -> PhiReport:
+        return self.run.read_record(PHI, PhiReport.from_dict, made_by="grokhop train")
 
     @cached_property
     def evaluation(self) -> EvalResult | None:
@@ -49,13 +50,14 @@ class Evidence:
         return {seed: looks for seed, looks in found.items() if looks}
 
     @cached_property
-    def summaries(self) -> dict[int, dict[str, Any]]:
+    def summaries(self) -> dict[int, TrainSummary]:
         """What each seed has come to so far, finished or not."""
         return {seed: summary(looks) for seed, looks in self.looks.items()}
 
     @property
-    def groks(self) -> dict[int, dict[str, Any]]:
-        return {seed: found["grok"] for seed, found in self.summaries.items()}
+    def groks(self) -> dict[int, dict[str, GrokTime | None]]:
+        """When each seed reached each threshold."""
+        return {seed: found.grok for seed, found in self.summaries.items()}
 
     @property
     def seeds(self) -> int:

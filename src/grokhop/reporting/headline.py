@@ -79,7 +79,7 @@ def _headline(evidence: Evidence) -> tuple[Measured, Measured]:
     questions with the same facts therefore take its place.
     """
     if evidence.evaluation is None:
-        last = [found["validation"] for found in evidence.summaries.values()]
+        last = [found.validation for found in evidence.summaries.values()]
         in_, out = (
             Measured(accuracy=mean_of(v[name] for v in last), on="validation queries") for name in ("id", "ood")
         )
@@ -117,9 +117,9 @@ def _numbers(in_: Measured, out: Measured) -> str:
 def _grok_seconds(evidence: Evidence) -> list[float]:
     """For each seed that got there: when it had reached 95 % both in and out of distribution."""
     both = ((grok["id_95"], grok["ood_95"], seed) for seed, grok in evidence.groks.items())
-    measured = {seed: found["validation"] for seed, found in evidence.summaries.items()}
+    measured = {seed: found.validation for seed, found in evidence.summaries.items()}
     times = ([t for t, name in ((i, "id"), (o, "ood")) if measured[seed][name] is not None] for i, o, seed in both)
-    return [max(t["seconds"] for t in found) for found in times if found and all(found)]
+    return [max(t.seconds for t in found if t) for found in times if found and all(found)]
 
 
 def _over_seeds(evidence: Evidence) -> str:
@@ -128,7 +128,7 @@ def _over_seeds(evidence: Evidence) -> str:
 
 
 def _trained(evidence: Evidence) -> str:
-    return duration(mean_of(s["train_seconds"] for s in evidence.summaries.values()) or 0)
+    return duration(mean_of(s.train_seconds for s in evidence.summaries.values()) or 0)
 
 
 def notes(evidence: Evidence) -> list[str]:

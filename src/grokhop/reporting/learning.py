@@ -1,31 +1,54 @@
 """The section on learning: the three grokking times and how accuracy came about."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from grokhop.core.formatting import duration, plural
 from grokhop.reporting.curves import curves
 from grokhop.reporting.evidence import Evidence, mean_of
+from grokhop.reporting.plot import Figure
+from grokhop.runs.metrics import TrainSummary
 
 
-def learning_section(evidence: Evidence) -> dict[str, Any] | None:
+class SeedRow(NamedTuple):
+    """What one seed has come to so far."""
+
+    seed: int
+    finished: bool
+    summary: TrainSummary
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningSection:
+    """The section on learning.
+
+    Attributes:
+        at_first_look: whether all times that were reached are those of a seed's first look.
+    """
+
+    heading: str
+    seeds: int
+    at_first_look: bool
+    figure: Figure
+    times: list[SeedRow]
+
+
+def learning_section(evidence: Evidence) -> LearningSection | None:
     if not evidence.looks:
         return None
     untrained = str(evidence.run.settings.task.hops + 1)
-    return {
-        "heading": _learning_heading(evidence),
-        "seeds": len(evidence.looks),
-        "at_first_look": _at_first_look(evidence),
-        "figure": curves(evidence.looks, evidence.groks, untrained=untrained),
-        "times": [
-            {"seed": seed, "finished": seed not in evidence.unfinished, **found}
-            for seed, found in evidence.summaries.items()
-        ],
-    }
+    return LearningSection(
+        heading=_learning_heading(evidence),
+        seeds=len(evidence.looks),
+        at_first_look=_at_first_look(evidence),
+        figure=curves(evidence.looks, evidence.groks, untrained=untrained),
+        times=[SeedRow(seed, seed not in evidence.unfinished, found) for seed, found in evidence.summaries.items()],
+    )
 
 
 def _learning_heading(evidence: Evidence) -> str:
     times = {
-        name: [grok[name]["seconds"] for grok in evidence.groks.values() if grok[name]] for name in ("id_95", "ood_95")
+        name: [when.seconds for grok in evidence.groks.values() if (when := grok[name])] for name in ("id_95", "ood_95")
     }
     seeds = len(evidence.groks)
     if not times["ood_95"]:
@@ -44,5 +67,5 @@ def _learning_heading(evidence: Evidence) -> str:
 
 def _at_first_look(evidence: Evidence) -> bool:
     """Whether all times that were reached are those of a seed's first look, so that nothing tells how long it took."""
-    steps = {seed: {when["steps"] for when in grok.values() if when} for seed, grok in evidence.groks.items()}
+    steps = {seed: {when.steps for when in grok.values() if when} for seed, grok in evidence.groks.items()}
     return any(steps.values()) and all(found <= {evidence.looks[seed][0].step} for seed, found in steps.items())

@@ -35,9 +35,8 @@ def report(path: Path) -> Path:
 
 
 def _render(evidence: Evidence) -> str:
+    phi, learning = phi_section(evidence), learning_section(evidence)
     plotted: dict[str, Any] = {
-        "phi": phi_section(evidence),
-        "learning": learning_section(evidence),
         "cells": cells_section(evidence),
         "hardest": relations_section(evidence),
     }
@@ -47,6 +46,8 @@ def _render(evidence: Evidence) -> str:
         "report.html.j2",
         {**figures, **(circuit.figures if circuit else {})},
         title=title_of(evidence),
+        phi=phi,
+        learning=learning,
         verdict=verdict(evidence),
         notes=notes(evidence),
         tiles=tiles(evidence),

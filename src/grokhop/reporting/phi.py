@@ -1,67 +1,122 @@
 """The section on phi: whether the graph held enough inferred facts, relation by relation."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from grokhop.augmentation.report import Unreachable
 from grokhop.core.formatting import plural
+from grokhop.phi.report import PhiCounts
 from grokhop.reporting.evidence import Evidence
 from grokhop.reporting.plot import ID, MOST_RELATIONS, TRAIN, Figure, labelled_axis, safe, vertical
 
 WANG_TARGET = 3.6
 
 
-def phi_section(evidence: Evidence) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class PhiBar:
+    """The phi of a relation after hold-out, before it, and before augmentation.
+
+    Attributes:
+        before: None to leave the mark out. observed: None without an augmentation.
+    """
+
+    relation: str
+    after: float
+    before: float | None
+    observed: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """Of the report that the graph's manifest keeps, what is told here.
+
+    Attributes:
+        observed: the phi of each relation before facts were added.
+    """
+
+    added: int
+    target: float
+    phi_before: float
+    phi_after: float
+    observed: dict[str, float]
+    unreachable: list[Unreachable]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhiSection:
+    """The section on phi.
+
+    Attributes:
+        augmentation: what made the graph; None where no fact was added.
+        shown: how many relations have a bar.
+    """
+
+    heading: str
+    after: PhiCounts
+    before: PhiCounts
+    target: float
+    augmentation: Augmentation | None
+    shown: int
+    figure: Figure | None
+
+
+def phi_section(evidence: Evidence) -> PhiSection:
     measured = evidence.phi
-    after, target = measured["trainable"], measured["target"]
-    before = {row["relation"]: row["phi"] for row in measured["per_relation"]}
+    after, target = measured.trainable, measured.whole.target
+    before = measured.whole.by_relation()
     augmentation = _augmentation(evidence.run.graph_manifest)
-    observed = {row["relation"]: row["phi_before"] for row in augmentation.get("per_relation", [])}
-    used = sorted(after["per_relation"], key=lambda row: -row["facts"])[:MOST_RELATIONS]
-    rows = [
-        {
-            "relation": row["relation"],
-            "after": row["phi"],
-            "before": before.get(row["relation"]) if evidence.held_out and not observed else None,
-            "observed": observed.get(row["relation"]),
-        }
-        for row in sorted(used, key=lambda row: -row["phi"])
+    observed = augmentation.observed if augmentation else {}
+    used = sorted(after.per_relation, key=lambda row: -row.facts)[:MOST_RELATIONS]
+    bars = [
+        PhiBar(
+            relation=row.relation,
+            after=row.phi,
+            before=before[row.relation].phi if row.relation in before and evidence.held_out and not observed else None,
+            observed=observed.get(row.relation),
+        )
+        for row in sorted(used, key=lambda row: -row.phi)
     ]
-    return {
-        "heading": _phi_heading(after, target),
-        "after": after,
-        "before": measured,
-        "target": target,
-        "augmentation": augmentation,
-        "shown": len(rows),
-        "figure": phi_bars(rows, target=target) if rows else None,
-    }
+    return PhiSection(
+        heading=_phi_heading(after, target),
+        after=after,
+        before=measured.whole,
+        target=target,
+        augmentation=augmentation,
+        shown=len(bars),
+        figure=phi_bars(bars, target=target) if bars else None,
+    )
 
 
-def _phi_heading(after: dict[str, Any], target: float) -> str:
-    rows, failing = after["per_relation"], after["failing"]
+def _phi_heading(after: PhiCounts, target: float) -> str:
+    rows, failing = after.per_relation, after.failing
     if not failing:
-        lowest = min(rows, key=lambda row: row["phi"])
-        return f"Every relation reaches the target phi of {target:g}: the lowest has {lowest['phi']:.2f}"
+        lowest = min(rows, key=lambda row: row.phi)
+        return f"Every relation reaches the target phi of {target:g}: the lowest has {lowest.phi:.2f}"
     stay = "stays" if len(failing) == 1 else "stay"
     return f"{len(failing)} of {plural(len(rows), 'relation')} {stay} below the target phi of {target:g}"
 
 
-def _augmentation(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The report of the augmentation that made the graph; empty where no fact was added."""
+def _augmentation(manifest: dict[str, Any]) -> Augmentation | None:
+    """What is told of the augmentation that made the graph; None where no fact was added."""
     record = manifest.get("augment") or {}
-    return dict(record) if record.get("added") else {}
+    if not record.get("added"):
+        return None
+    return Augmentation(
+        added=record["added"],
+        target=record["target"],
+        phi_before=record["phi_before"],
+        phi_after=record["phi_after"],
+        observed={row["relation"]: row["phi_before"] for row in record.get("per_relation", [])},
+        unreachable=[Unreachable(**row) for row in record["unreachable"]],
+    )
 
 
-def phi_bars(rows: Sequence[dict[str, Any]], *, target: float) -> Figure:
-    """A bar of phi for each relation.
-
-    Args:
-        rows: `{relation, after, before, observed}` from largest to smallest: phi after hold-out, before it (None
-            to leave the mark out), and before augmentation (None without one). At least one.
-    """
+def phi_bars(rows: Sequence[PhiBar], *, target: float) -> Figure:
+    """A bar of phi for each relation, of which there is at least one, from largest to smallest."""
     ys = list(range(len(rows), 0, -1))
-    labels = [safe(row["relation"], longest=200) for row in rows]
-    after, observed = ([row[name] for row in rows] for name in ("after", "observed"))
+    labels = [safe(row.relation, longest=200) for row in rows]
+    after, observed = [row.after for row in rows], [row.observed for row in rows]
     if any(phi is not None for phi in observed):
         width = 0.4
         data = [
@@ -71,9 +126,9 @@ def phi_bars(rows: Sequence[dict[str, Any]], *, target: float) -> Figure:
     else:
         width = 0.68
         data = [_bars([*ys], labels, after, "after hold-out", ID, width)]
-    if any(row["before"] is not None for row in rows):
-        data.append(_before_marks(ys, labels, [r["before"] for r in rows]))
-    widest = max([target, *(r[k] for r in rows for k in ("after", "before", "observed") if r[k] is not None)])
+    if any(row.before is not None for row in rows):
+        data.append(_before_marks(ys, labels, [r.before for r in rows]))
+    widest = max([target, *(phi for r in rows for phi in (r.after, r.before, r.observed) if phi is not None)])
     return {
         "data": data,
         "layout": {
@@ -82,7 +137,7 @@ def phi_bars(rows: Sequence[dict[str, Any]], *, target: float) -> Figure:
             "barmode": "overlay",
             "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
             "xaxis": {"title": {"text": "phi: inferred facts for each atomic fact"}, "range": [0, widest * 1.09]},
-            "yaxis": labelled_axis([r["relation"] for r in rows], ys),
+            "yaxis": labelled_axis([r.relation for r in rows], ys),
             "shapes": [_target_line(WANG_TARGET, "dot"), _target_line(target, "dash")],
             "annotations": [
                 _target_label(WANG_TARGET, f"{WANG_TARGET:g}: Wang et al. 2024", "right"),

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from grokhop.config import PRESETS, changes, preset
 from grokhop.runs.run import CONFIG, Run
@@ -24,13 +24,24 @@ def commands(run: Run) -> list[str]:
     ]
 
 
-def inputs(run: Run) -> list[dict[str, Any]]:
-    """`{name, sha256}` of the files that the commands read."""
+class InputFile(NamedTuple):
+    """A file that the commands read."""
+
+    name: str
+    sha256: str
+
+
+def inputs(run: Run) -> list[InputFile]:
+    """The files that the commands read."""
     graph = run.graph_manifest
+    files = _files(graph)
     if graph.get("stage") != "augment":
-        return list(graph.get("inputs") or [])
-    facts = [{**file, "name": "graph/facts.parquet"} for file in graph.get("inputs") or []]
-    return [*((graph.get("ingest") or {}).get("inputs") or []), *facts]
+        return files
+    return [*_files(graph.get("ingest") or {}), *(file._replace(name="graph/facts.parquet") for file in files)]
+
+
+def _files(manifest: dict[str, Any]) -> list[InputFile]:
+    return [InputFile(file["name"], file["sha256"]) for file in manifest.get("inputs") or []]
 
 
 def _train_commands(run: Run) -> list[str]:
@@ -65,7 +76,8 @@ def graph_commands(graph: dict[str, Any]) -> list[str]:
     if settings.get("sources", ["graph"]) != ["graph"]:
         options["source"] = ",".join(settings["sources"])
     augment = ["grokhop", "augment", "graph", *_flags(options), "-o", graph_name(graph)]
-    lines = [_ingest_command(graph.get("ingest") or _ingest_of_built_in(graph)), shlex.join(augment)]
+    ingest = _ingest_command(graph["ingest"]) if graph.get("ingest") else _ingest_of_built_in(graph)
+    lines = [ingest, shlex.join(augment)]
     if (times := _times_augmented(graph)) > 1:
         lines.append(f"# facts were added {times} times, one after the other; only the last is recorded")
     return lines
@@ -77,11 +89,11 @@ def _times_augmented(graph: dict[str, Any]) -> int:
     return max(map(int, added), default=0)
 
 
-def _ingest_of_built_in(graph: dict[str, Any]) -> dict[str, Any]:
+def _ingest_of_built_in(graph: dict[str, Any]) -> str:
     """How the built-in graph was ingested, from a manifest that does not keep it: its hold-out says all there is."""
     if graph["sources"][0]["name"] != "worldfacts" or graph["holdout"].get("unit") != "pair":
-        return {}
-    return {"settings": {"source": "worldfacts", "holdout": graph["holdout"]["share"]}}
+        return _ingest_command({})
+    return _ingest_command({"settings": {"source": "worldfacts", "holdout": graph["holdout"]["share"]}})
 
 
 def _ingest_command(manifest: dict[str, Any]) -> str:
@@ -89,7 +101,7 @@ def _ingest_command(manifest: dict[str, Any]) -> str:
     if "source" not in settings:
         return "# the graph folder 'graph': its manifest does not say by which command it was made"
     options = {k: v for k, v in settings.items() if k != "source" and v is not None}
-    files = [file["name"] for file in manifest.get("inputs") or []]
+    files = [file.name for file in _files(manifest)]
     for option in _FILE_OPTIONS:
         if option in options:
             options[option] = Path(options[option]).name

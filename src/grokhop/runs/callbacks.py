@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from grokhop.config import RunConfig
-from grokhop.runs.metrics import EvalRecord
+from grokhop.runs.metrics import EvalRecord, TrainSummary
 
 
 class Callback:
@@ -22,7 +22,7 @@ class Callback:
     def on_eval(self, seed: int, record: EvalRecord) -> None:
         """Hear of each evaluation on the validation queries."""
 
-    def on_end(self, seed: int, summary: Mapping[str, Any]) -> None:
+    def on_end(self, seed: int, summary: TrainSummary) -> None:
         """Hear that the training of a seed has ended, and what it came to."""
 
 
@@ -48,6 +48,6 @@ class Callbacks(Callback):
         for callback in self._all:
             callback.on_eval(seed, record)
 
-    def on_end(self, seed: int, summary: Mapping[str, Any]) -> None:
+    def on_end(self, seed: int, summary: TrainSummary) -> None:
         for callback in self._all:
             callback.on_end(seed, summary)

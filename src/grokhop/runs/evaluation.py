@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 
 from grokhop.core.records import INLINED, OMITTED, Conditions, Record
 from grokhop.core.statistics import CellScore
-
-Times = dict[str, float]
-"""A grokking time in seconds, steps and epochs."""
+from grokhop.runs.metrics import GrokTime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +141,7 @@ class EvalResult(Record):
     parsed: float | None = None
     per_relation: tuple[RelationScores, ...]
     per_pair: tuple[PairScore, ...]
-    grok: dict[str, tuple[Times | None, ...]] = field(default_factory=dict)
+    grok: dict[str, tuple[GrokTime | None, ...]] = field(default_factory=dict)
     train_seconds: tuple[float, ...] = ()
     conditions: Conditions | None = field(default=None, metadata=INLINED)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from grokhop.core.artifacts import write_bytes
 from grokhop.core.errors import InputError
+from grokhop.core.records import OMITTED, Record
 from grokhop.core.statistics import Score
 from grokhop.tasks.composition import cell_name
 
@@ -66,23 +67,64 @@ def read_looks(folder: Path) -> list[EvalRecord]:
         raise InputError(f"{folder / METRICS} is damaged ({error}): train again with --force") from error
 
 
-def summary(looks: list[EvalRecord]) -> dict[str, Any]:
-    """What a run came to: steps, seconds, last accuracies and the three grokking times (null where not reached)."""
+@dataclass(frozen=True, kw_only=True)
+class GrokTime(Record):
+    """When a seed was first seen at a threshold."""
+
+    seconds: float
+    steps: int
+    epochs: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSummary(Record):
+    """What the training of a seed came to, as its `summary.json` holds it.
+
+    Attributes:
+        validation: the last accuracies, of training rows (`train`) and validation queries (`id`, `ood`).
+        grok: when each threshold of `GROKKED` was reached; None where one was not.
+        packed_rows_checked: how many rows the check for leakage read; None before the training has ended.
+    """
+
+    steps: int
+    train_seconds: float
+    epochs: float
+    rows_per_second: float
+    validation: dict[str, float | None]
+    grok: dict[str, GrokTime | None]
+    packed_rows_checked: int | None = field(default=None, metadata=OMITTED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What `grokhop train` came to: the run folder, and the numbers of its finished seeds with their summaries."""
+
+    run: Path
+    numbers: list[int]
+    seeds: list[TrainSummary]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result for JSON."""
+        return {"run": str(self.run), "numbers": self.numbers, "seeds": [found.to_dict() for found in self.seeds]}
+
+
+def summary(looks: list[EvalRecord]) -> TrainSummary:
+    """What a run came to: steps, seconds, last accuracies and the three grokking times (None where not reached)."""
     last = looks[-1]
-    return {
-        "steps": last.step,
-        "train_seconds": last.seconds,
-        "epochs": last.epochs,
-        "rows_per_second": last.rows_per_second,
-        "validation": {"train": last.train, "id": last.id, "ood": last.ood},
-        "grok": {name: _first_time(looks, *wanted) for name, wanted in GROKKED.items()},
-    }
+    return TrainSummary(
+        steps=last.step,
+        train_seconds=last.seconds,
+        epochs=last.epochs,
+        rows_per_second=last.rows_per_second,
+        validation={"train": last.train, "id": last.id, "ood": last.ood},
+        grok={name: _first_time(looks, *wanted) for name, wanted in GROKKED.items()},
+    )
 
 
-def _first_time(looks: list[EvalRecord], name: str, threshold: float) -> dict[str, float] | None:
+def _first_time(looks: list[EvalRecord], name: str, threshold: float) -> GrokTime | None:
     reached = (look for look in looks if (getattr(look, name) or 0.0) >= threshold)
     look = next(reached, None)
-    return None if look is None else {"seconds": look.seconds, "steps": look.step, "epochs": look.epochs}
+    return None if look is None else GrokTime(seconds=look.seconds, steps=look.step, epochs=look.epochs)
 
 
 Scores = dict[int, dict[str, Score]]

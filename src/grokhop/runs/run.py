@@ -27,6 +27,7 @@ from grokhop.config import RunConfig, config_of, read_config, yaml_text
 from grokhop.core.artifacts import MANIFEST, read_manifest, write_bytes
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph
+from grokhop.runs.metrics import TrainSummary
 from grokhop.tasks.dataset import TaskDataset, worded
 from grokhop.tasks.storage import read_dataset
 
@@ -108,9 +109,13 @@ class Run:
         found = (self.seed_folder(seed) / SNAPSHOTS).glob("*.safetensors")
         return dict(sorted((int(path.stem), path) for path in found))
 
-    def summary(self, seed: int) -> dict[str, Any]:
-        """What the training of a seed came to (`grokhop.runs.metrics.summary`)."""
-        return self.read_json(f"seed-{seed}/{SUMMARY}", made_by="grokhop train")
+    def summary(self, seed: int) -> TrainSummary:
+        """What the training of a seed came to.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        return self.read_record(f"seed-{seed}/{SUMMARY}", TrainSummary.from_dict, made_by="grokhop train")
 
     def read_record(self, name: str, read: Callable[[dict[str, Any]], Record], *, made_by: str) -> Record:
         """Read a JSON file of the run by a function such as `EvalResult.from_dict`.

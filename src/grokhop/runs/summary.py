@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from grokhop.core.statistics import CellScore
+from grokhop.runs.sweep_result import SweepRow
 
 Row = dict[str, Any]
 TIMES = (
@@ -35,17 +36,17 @@ class Time:
     """'2 of 3' where not all did; 'in 5,000 steps' where none did."""
 
 
-def times(row: Row) -> list[Time]:
+def times(row: SweepRow) -> list[Time]:
     """One for each of `TIMES`."""
     return [_time(row, name, unit) for name, unit, _ in TIMES]
 
 
-def _time(row: Row, name: str, unit: str) -> Time:
-    seeds = row["grok"][name]
-    reached = [when[unit] for when in seeds if when]
+def _time(row: SweepRow, name: str, unit: str) -> Time:
+    seeds = row.grok[name]
+    reached = [getattr(when, unit) for when in seeds if when]
     if not reached:
         # Seeds that had the same time took different numbers of steps; what is said holds for each of them.
-        return Time("not reached", f"in {min(row['steps']):,} steps")
+        return Time("not reached", f"in {min(row.steps):,} steps")
     digits = 1 if unit == "seconds" and mean(reached) < 10 else 0
     spread = f" ± {stdev(reached):,.{digits}f}" if len(reached) > 1 else ""
     note = "" if len(reached) == len(seeds) else f"{len(reached)} of {len(seeds)}"

@@ -22,6 +22,7 @@ from grokhop.core.artifacts import MANIFEST, read_manifest
 from grokhop.core.errors import InputError
 from grokhop.runs.metrics import METRICS, EvalRecord
 from grokhop.runs.run import SUMMARY
+from grokhop.runs.sweep_result import SweepResult
 
 RESULT = "sweep.json"
 ALL = "all"
@@ -163,19 +164,19 @@ class Sweep:
     def is_finished(self, place: Place, seed: int) -> bool:
         return (self.seed_folder(place, seed) / SUMMARY).exists()
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> SweepResult:
         """What `sweep.json` says.
 
         Raises:
             InputError: it is missing or damaged.
         """
         try:
-            return dict(json.loads((self.path / RESULT).read_text()))
+            return SweepResult.from_dict(json.loads((self.path / RESULT).read_text()))
         except FileNotFoundError as error:
             raise InputError(
                 f"{self.path} has no {RESULT}: its sweep has not ended; the same command with --resume goes on"
             ) from error
-        except (OSError, ValueError) as error:
+        except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
             raise InputError(f"{self.path / RESULT} is damaged ({error}): make it again with --resume") from error
 
     def progress(self, *, running: set[tuple[Place, int]], failed: set[tuple[Place, int]]) -> Iterator[Progress]:

@@ -1,17 +1,20 @@
 """What came of a sweep: a row for each contender and level, and the smallest level that was enough."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.core.artifacts import conditions
+from grokhop.core.records import Conditions
+from grokhop.core.statistics import CellScore
 from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import NO_FACT, Longs
-from grokhop.runs.metrics import ENOUGH_OOD_QUERIES
+from grokhop.runs.metrics import ENOUGH_OOD_QUERIES, GROKKED
 from grokhop.runs.run import Run
-from grokhop.runs.summary import Row, pooled
 from grokhop.runs.sweep import Place, Sweep
+from grokhop.runs.sweep_result import Cells, Failure, RelationScores, SweepResult, SweepRow, cells_of
 from grokhop.tasks.comparison import is_comparable
 from grokhop.tasks.composition import Compositions, cell_name
 
@@ -20,7 +23,7 @@ ENOUGH = 0.95
 COMPARISONS = "comparisons"
 
 
-def row_of(run: Run, level: str, evaluation: Row) -> Row:
+def row_of(run: Run, level: str, evaluation: Mapping[str, Any]) -> SweepRow:
     """What came of one run.
 
     Args:
@@ -29,29 +32,31 @@ def row_of(run: Run, level: str, evaluation: Row) -> Row:
     dataset, trainable = run.dataset, run.manifest["composed"]["trainable_facts"]
     trained = dataset.trained(comparable=is_comparable(run.graph))
     longest = run.settings.task.hops
-    cells = {hops: by_cell for hops, by_cell in evaluation["cells"].items() if int(hops) <= longest}
+    every = cells_of(evaluation["cells"])
+    cells = {hops: by_cell for hops, by_cell in every.items() if int(hops) <= longest}
     asked = {name: _asked(evaluation, cells, name) for name in ("id", "ood")}
-    return {
-        "level": level,
-        "phi": run.settings.task.phi or (trained["2"] or trained.get(COMPARISONS, 0)) / trainable,
-        "trained": trained,
-        "trainable_facts": trainable,
-        "seeds": run.finished_seeds(),
-        "id": asked["id"][1],
-        "ood": asked["ood"][1],
-        "asked": {name: kind for name, (kind, _) in asked.items()},
-        "cells": cells,
-        "untrained": {hops: by_cell for hops, by_cell in evaluation["cells"].items() if int(hops) > longest},
-        "comparison": evaluation["comparison"],
-        "questions": evaluation["questions"],
-        "grok": evaluation["grok"],
-        "train_seconds": evaluation["train_seconds"],
-        "steps": [run.summary(seed)["steps"] for seed in run.finished_seeds()],
-        "per_relation": _per_relation(run, dataset.compositions, evaluation),
-    }
+    summaries = [run.summary(seed) for seed in run.finished_seeds()]
+    return SweepRow(
+        level=level,
+        phi=run.settings.task.phi or (trained["2"] or trained.get(COMPARISONS, 0)) / trainable,
+        trained=trained,
+        trainable_facts=trainable,
+        seeds=run.finished_seeds(),
+        id=asked["id"][1],
+        ood=asked["ood"][1],
+        asked={name: kind for name, (kind, _) in asked.items()},
+        cells=cells,
+        untrained={hops: by_cell for hops, by_cell in every.items() if int(hops) > longest},
+        comparison=evaluation["comparison"],
+        questions=evaluation["questions"],
+        grok={name: [found.grok[name] for found in summaries] for name in GROKKED},
+        train_seconds=evaluation["train_seconds"],
+        steps=[found.steps for found in summaries],
+        per_relation=_per_relation(run, dataset.compositions, evaluation),
+    )
 
 
-def _asked(evaluation: Row, cells: Row, name: str) -> tuple[str, Row]:
+def _asked(evaluation: Mapping[str, Any], cells: Cells, name: str) -> tuple[str, CellScore]:
     """What tells how well a model does in or out of distribution, and its score.
 
     Queries of trainable facts, or of held-out facts alone, of all trained lengths. Where a question of the graph asks
@@ -60,28 +65,32 @@ def _asked(evaluation: Row, cells: Row, name: str) -> tuple[str, Row]:
     """
     queries = [by_cell[cell_name([name == "ood"] * int(hops))] for hops, by_cell in cells.items()]
     questions = [by_cell[name] for by_cell in evaluation["questions"].values() if name in by_cell]
-    sets = {"queries": queries, "questions": questions, COMPARISONS: [evaluation["comparison"][name]]}
-    scores = {kind: pooled(found) for kind, found in sets.items()}
-    enough = (kind for kind, score in scores.items() if score["n"] >= ENOUGH_OOD_QUERIES)
-    kind = next(enough, max(scores, key=lambda kind: scores[kind]["n"]))
+    compared = evaluation["comparison"][name]
+    scores = {
+        "queries": CellScore.pooled(queries),
+        "questions": CellScore.pooled(map(CellScore.from_dict, questions)),
+        COMPARISONS: CellScore.pooled([CellScore.from_dict(compared)]),
+    }
+    enough = (kind for kind, score in scores.items() if score.n >= ENOUGH_OOD_QUERIES)
+    kind = next(enough, max(scores, key=lambda kind: scores[kind].n))
     return kind, scores[kind]
 
 
-def _per_relation(run: Run, made: Compositions, evaluation: Row) -> list[Row]:
+def _per_relation(run: Run, made: Compositions, evaluation: Mapping[str, Any]) -> list[RelationScores]:
     """Of each relation its own phi of two hops, and the scores of two-hop queries that use it at any hop."""
     graph = run.plain_graph
     uses = uses_of_relations(graph, two_hops(made, prefixes=run.settings.task.supervision == "every_hop"))
     facts = np.bincount(graph.relation[graph.part == Split.TRAIN], minlength=len(graph.relations))
     scored = {row["relation"]: row["any_hop"] for row in evaluation["per_relation"]}
     return [
-        {
-            "relation": label,
-            "trainable_facts": int(facts[r]),
-            "trained": int(uses[r]),
-            "phi": float(uses[r] / facts[r]) if facts[r] else None,
-            "id": scored[label]["II"],
-            "ood": scored[label]["OO"],
-        }
+        RelationScores(
+            relation=label,
+            trainable_facts=int(facts[r]),
+            trained=int(uses[r]),
+            phi=float(uses[r] / facts[r]) if facts[r] else None,
+            id=CellScore.from_dict(scored[label]["II"]),
+            ood=CellScore.from_dict(scored[label]["OO"]),
+        )
         for r, label in enumerate(graph.relations)
         if facts[r] or any(score["n"] for score in scored[label].values())
     ]
@@ -103,33 +112,33 @@ def uses_of_relations(graph: Graph, pairs: Longs) -> NDArray[np.int64]:
     return counts[0] + counts[1]
 
 
-def thresholds(rows: Sequence[Row]) -> dict[str, float | None]:
+def thresholds(rows: Sequence[SweepRow]) -> dict[str, float | None]:
     """The smallest phi at which the mean over seeds is enough, in and out of distribution; None where none is."""
-    return {name: min((row["phi"] for row in rows if _is_enough(row[name])), default=None) for name in ("id", "ood")}
+    return {name: min((row.phi for row in rows if _is_enough(row.score(name))), default=None) for name in ("id", "ood")}
 
 
-def _is_enough(score: Row) -> bool:
-    return score["accuracy"] is not None and score["accuracy"] >= ENOUGH
+def _is_enough(score: CellScore) -> bool:
+    return score.accuracy is not None and score.accuracy >= ENOUGH
 
 
-def result_of(sweep: Sweep, rows: dict[Place, Row], failed: list[Row]) -> Row:
+def result_of(sweep: Sweep, rows: dict[Place, SweepRow], failed: list[Failure]) -> SweepResult:
     """The content of `sweep.json`; a run of which no seed has ended has no row."""
     contenders = {
         name: [rows[place] for place in sweep.places if place.contender == name and place in rows]
         for name in sweep.contenders
     }
-    return {
-        "graph": sweep.manifest["graph"],
-        "hops": {name: settings.task.hops for name, settings in sweep.settings.items()},
-        "budget": sweep.manifest["budget"],
-        "contenders": contenders,
-        "thresholds": {name: thresholds(of_contender) for name, of_contender in contenders.items()},
-        "failed": sorted(failed, key=lambda f: _order(sweep, f)),
-        **conditions(),
-    }
+    return SweepResult(
+        graph=sweep.manifest["graph"],
+        hops={name: settings.task.hops for name, settings in sweep.settings.items()},
+        budget=sweep.manifest["budget"],
+        contenders=contenders,
+        thresholds={name: thresholds(of_contender) for name, of_contender in contenders.items()},
+        failed=sorted(failed, key=lambda f: _order(sweep, f)),
+        conditions=Conditions.from_dict(conditions()),
+    )
 
 
-def _order(sweep: Sweep, failure: Row) -> tuple[int, int]:
+def _order(sweep: Sweep, failure: Failure) -> tuple[int, int]:
     """In the order of the grid, asking the test queries last."""
-    seed = failure["seed"]
-    return sweep.places.index(Place(failure["contender"], failure["level"])), len(sweep.seeds) if seed is None else seed
+    last = len(sweep.seeds) if failure.seed is None else failure.seed
+    return sweep.places.index(Place(failure.contender, failure.level)), last

@@ -11,14 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
 from grokhop.config import Budget, ResourceConfig, RunConfig
 from grokhop.core.artifacts import MANIFEST, hardware, new_folder, refuse_inside, refuse_to_overwrite, write_json
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph
 from grokhop.runs.run import Run
-from grokhop.runs.summary import Row
 from grokhop.runs.sweep import RESULT, Place, Sweep, SweepNotice, limit, parse_levels
+from grokhop.runs.sweep_result import SweepResult
 from grokhop.sweeps.results import result_of
 from grokhop.sweeps.variants import Contender, contenders
 from grokhop.sweeps.workers import Work
@@ -40,7 +41,7 @@ def sweep(
     resume: bool = False,
     force: bool = False,
     notice: SweepNotice = lambda _: None,
-) -> Row:
+) -> SweepResult:
     """Train `seeds` models of each contender at each level of phi, ask them, and return what `out`/sweep.json says.
 
     A seed that fails is listed in `failed`, and the others go on.
@@ -60,7 +61,7 @@ def sweep(
     refuse_inside(out, graph_path)
     changes, grid = list(changes), list(grid)
     found = _contenders(presets, grid, hops, changes)
-    manifest: Row = {
+    manifest: dict[str, Any] = {
         "levels": parse_levels(phis),
         "contenders": [contender.name for contender in found],
         "presets": {contender.name: contender.preset for contender in found},
@@ -80,7 +81,7 @@ def sweep(
     work = Work(made, slots=manifest["jobs"], notice=notice)
     work.run()
     result = result_of(made, work.rows, work.failures)
-    write_json(out / RESULT, result)
+    write_json(out / RESULT, result.to_dict())
     return result
 
 
@@ -91,11 +92,11 @@ def _contenders(presets: Sequence[str], grid: list[str], hops: int | None, chang
     return contenders(presets, grid, hops=hops, changes=changes)
 
 
-def _begun(graph_path: Path, out: Path, manifest: Row, *, force: bool) -> Sweep:
+def _begun(graph_path: Path, out: Path, manifest: dict[str, Any], *, force: bool) -> Sweep:
     """Make the sweep folder with all its run folders, before any training."""
     refuse_to_overwrite(out, kind="sweep", force=force)
     graph = Graph.read(graph_path)
-    manifest = {**manifest, "graph": {"name": graph_path.resolve().name, **graph.counts()}}
+    manifest = {**manifest, "graph": {"name": graph_path.resolve().name, **graph.counts().to_dict()}}
     sweep = Sweep(out, manifest)
     with new_folder(out, kind="sweep", manifest=manifest, force=force) as scratch:
         for place in sweep.places:
@@ -124,7 +125,7 @@ def at_level(settings: RunConfig, level: str) -> RunConfig:
     return replace(settings, task=replace(settings.task, phi=limit(level)))
 
 
-def _extended(sweep: Sweep, graph_path: Path, wanted: Row) -> Sweep:
+def _extended(sweep: Sweep, graph_path: Path, wanted: dict[str, Any]) -> Sweep:
     """The sweep with the runs and seeds that it did not have.
 
     Raises:
@@ -151,7 +152,7 @@ def _extended(sweep: Sweep, graph_path: Path, wanted: Row) -> Sweep:
     return Sweep.read(grown.path)
 
 
-def _refuse_less(sweep: Sweep, wanted: Row) -> None:
+def _refuse_less(sweep: Sweep, wanted: dict[str, Any]) -> None:
     less = [name for name in ("levels", "contenders") if not set(sweep.manifest[name]) <= set(wanted[name])]
     less += ["seeds"] * (wanted["seeds"] < len(sweep.seeds))
     if less:

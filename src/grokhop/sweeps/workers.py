@@ -21,8 +21,8 @@ from grokhop.evaluation.evaluate import evaluate
 from grokhop.runs.callbacks import Callback
 from grokhop.runs.evaluation import EvalResult
 from grokhop.runs.run import EVAL, Run
-from grokhop.runs.summary import Row
 from grokhop.runs.sweep import Place, Sweep, SweepNotice
+from grokhop.runs.sweep_result import Failure, SweepRow
 from grokhop.sweeps.results import row_of
 from grokhop.training.train import train_seed
 
@@ -39,14 +39,14 @@ class Work:
 
     def __init__(self, sweep: Sweep, *, slots: int, notice: SweepNotice) -> None:
         self.sweep, self.notice = sweep, notice
-        self.rows: dict[Place, Row] = {}
-        self.failures: list[Row] = []
+        self.rows: dict[Place, SweepRow] = {}
+        self.failures: list[Failure] = []
         unfinished = [(p, seed) for seed in sweep.seeds for p in sweep.places if not sweep.is_finished(p, seed)]
         self._missing = {place: {seed for p, seed in unfinished if p == place} for place in sweep.places}
         # The first seed of all levels comes before the second of any, so that a stopped sweep says something of all.
         self._waiting: deque[Job] = deque(unfinished)
         self._waiting.extend((place, None) for place in sweep.places if not self._missing[place])
-        self._running: dict[Future[Row | None], tuple[Job, ProcessPoolExecutor]] = {}
+        self._running: dict[Future[SweepRow | None], tuple[Job, ProcessPoolExecutor]] = {}
         self._idle = [_process() for _ in range(max(1, min(slots, len(self._waiting))))]
 
     def run(self) -> None:
@@ -72,19 +72,19 @@ class Work:
         place, seed = job
         path = self.sweep.run_path(place)
         if seed is None:
-            future: Future[Row | None] = executor.submit(ask_run, path, place.level)
+            future: Future[SweepRow | None] = executor.submit(ask_run, path, place.level)
         else:
             future = executor.submit(train_one, path, seed)
         self._running[future] = job, executor
 
-    def _end(self, future: "Future[Row | None]") -> None:
+    def _end(self, future: "Future[SweepRow | None]") -> None:
         job, executor = self._running.pop(future)
         place, seed = job
         error = future.exception()
         self._idle.append(_process() if isinstance(error, BrokenProcessPool) else executor)
         if error is not None:
-            at = {"contender": place.contender, "level": place.level, "seed": seed}
-            self.failures.append({**at, "error": _words(error)})
+            failure = Failure(contender=place.contender, level=place.level, seed=seed, error=_words(error))
+            self.failures.append(failure)
         elif seed is None and (row := future.result()) is not None:
             self.rows[place] = row
         if seed is not None:
@@ -94,7 +94,7 @@ class Work:
 
     def _tell(self) -> None:
         running = {(place, seed) for (place, seed), _ in self._running.values() if seed is not None}
-        failed = {(Place(f["contender"], f["level"]), f["seed"]) for f in self.failures}
+        failed = {(Place(f.contender, f.level), f.seed) for f in self.failures if f.seed is not None}
         self.notice(list(self.sweep.progress(running=running, failed=failed)))
 
 
@@ -130,7 +130,7 @@ def train_one(path: Path, seed: int) -> None:
     train_seed(run, run.dataset, seed, run.settings, Callback())
 
 
-def ask_run(path: Path, level: str) -> Row:
+def ask_run(path: Path, level: str) -> SweepRow:
     """Ask the finished seeds of the run folder `path` the test queries, and return its row of `sweep.json`."""
     run = Run.read(path)
     evaluation = _evaluation(run) or evaluate(path, threads=1)

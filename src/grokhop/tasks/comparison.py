@@ -29,6 +29,7 @@ from grokhop.tasks.calendar import SOURCE as CALENDAR
 from grokhop.tasks.calendar import UNITS, YEAR, number_of, with_calendar
 from grokhop.tasks.composition import ID_SHARE, hold_tested, query_codes, split_codes
 from grokhop.tasks.encoding import NO_TARGET, Branches, TokenBatch, encode_comparisons, encode_operands, stack
+from grokhop.tasks.vocabulary import Vocabulary
 
 SOURCE = "operators"
 OPERATORS = (SAME, LESS)
@@ -106,6 +107,7 @@ class Comparing:
 
     def __init__(self, graph: Graph, *, tested: NDArray[np.uint64] | None = None) -> None:
         self.graph, self.tested, self.chaining = graph, tested, PathIndex(graph)
+        self.vocabulary = Vocabulary.of(graph)
 
     @cached_property
     def token(self) -> dict[str, int]:
@@ -113,7 +115,7 @@ class Comparing:
         graph = self.graph
         keys = {entity.key: i for i, entity in enumerate(graph.entities)}
         answers = {word: keys[f"answer:{word}"] for word in ANSWERS}
-        return answers | {o: len(graph.entities) + _last(graph, o) for o in OPERATORS}
+        return answers | {o: self.vocabulary.relation_token(_last(graph, o)) for o in OPERATORS}
 
     @cached_property
     def units(self) -> dict[str, int]:
@@ -268,7 +270,7 @@ class Comparing:
 
     def _side(self, paths: Longs) -> Branches:
         """The branches of (N, k) facts."""
-        relations = self.graph.relation[paths] + len(self.graph.entities)
+        relations = self.vocabulary.relation_token(self.graph.relation[paths])
         return Branches(head=self.graph.head[paths[:, 0]], relations=relations, ends=self.graph.tail[paths])
 
     def _may_be_paired(self, relations: Sequence[int], heads: Longs, part: Split | None) -> Mask:
@@ -295,7 +297,7 @@ class Comparing:
     def query(self, compared: Sides, operator: str, unit: str | None) -> TokenBatch:
         """The one row that asks a question, without targets; dates by a `unit` of the calendar."""
         path = (*compared.relations, *([self.units[unit]] if unit else []))
-        relations = np.array([path]) + len(self.graph.entities)
+        relations = self.vocabulary.relation_token(np.array([path]))
         untold = np.full((1, len(path)), NO_TARGET)
         one, other = (Branches(head=np.array([h]), relations=relations, ends=untold) for h in compared.heads)
         return encode_comparisons(one, other, operator=self.token[operator])
@@ -322,7 +324,7 @@ def check_comparisons(comparing: Comparing, rows: TokenBatch) -> dict[str, int]:
         for start, stop in ((0, operators[0]), (operators[0] + 1, operators[1])):
             ends = [tokens[start], *targets[start + 1 : stop]]
             relations = [token - entities for token in tokens[start + 1 : stop]]
-            pairs = [e * len(graph.relations) + r for e, r in zip(ends, relations, strict=False)]
+            pairs = [graph.pair_id(e, r) for e, r in zip(ends, relations, strict=False)]
             found["facts"] += sum(pair in held_out for pair in pairs)
             for i in range(len(relations)):
                 for j in range(i + 2, len(relations) + 1):

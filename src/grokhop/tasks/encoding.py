@@ -86,7 +86,7 @@ class TokenBatch:
 def encode_paths(graph: Graph, paths: Longs) -> TokenBatch:
     """Rows of (N, k) fact indices, with the tail of each fact as the target of its position."""
     exists = paths != NO_FACT
-    relations = np.where(exists, graph.relation[paths] + len(graph.entities), 0)
+    relations = np.where(exists, Vocabulary.of(graph).relation_token(graph.relation[paths]), 0)
     heads = graph.head[paths[:, 0]]
     return TokenBatch(
         tokens=np.column_stack([heads, relations]).astype(np.int64),
@@ -99,7 +99,7 @@ def encode_paths(graph: Graph, paths: Longs) -> TokenBatch:
 
 def encode_queries(vocabulary: Vocabulary, queries: Queries) -> TokenBatch:
     """Rows of queries, without targets."""
-    tokens = np.column_stack([queries.head, queries.relations + vocabulary.entities])
+    tokens = np.column_stack([queries.head, vocabulary.relation_token(queries.relations)])
     read_at = _due(np.ones(queries.relations.shape, bool))
     return TokenBatch(tokens=tokens, read_at=read_at, targets=np.full(tokens.shape, NO_TARGET))
 

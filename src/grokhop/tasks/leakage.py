@@ -65,7 +65,7 @@ def check_rows(graph: Graph, rows: TokenBatch, *, cells: Cells, facts: int) -> d
     starts = np.column_stack([rows.tokens[:, :1], rows.targets[:, 1:longest]])
     told = rows.targets[:, 1:] != NO_TARGET
     composed = told[:, 1] if longest > 1 else np.zeros(len(rows), bool)
-    pairs = (starts * len(graph.relations) + relations)[composed][told[composed]]
+    pairs = graph.pair_id(starts, relations)[composed][told[composed]]
     held_out = distinct_rows(np.unique(graph.pair[:facts][graph.part[:facts] != Split.TRAIN])[:, None].astype(np.int64))
     leaked_pairs = _count_common(distinct_rows(pairs[:, None].astype(np.int64)), held_out)
     leaked_queries = 0

@@ -18,6 +18,7 @@ from grokhop.graph.queries import Rule
 from grokhop.language.lexicon import NOUNS
 from grokhop.tasks.composition import hold_tested
 from grokhop.tasks.encoding import NO_TARGET, TokenBatch, encode_paths, stack
+from grokhop.tasks.vocabulary import Vocabulary
 
 MOST_ROWS = 2000
 """Of each rule."""
@@ -81,6 +82,6 @@ def spelled(graph: Graph, paths: Longs, tokens: Sequence[int]) -> TokenBatch:
     """Rows of (N, k) paths, asked by a rule's tokens, with the end of each path as the only target."""
     rows = encode_paths(graph, paths)
     asked, targets = rows.tokens.copy(), np.full_like(rows.targets, NO_TARGET)
-    asked[:, 1:] = np.array(tokens) + len(graph.entities)
+    asked[:, 1:] = Vocabulary.of(graph).relation_token(np.array(tokens))
     targets[:, -1] = rows.targets[:, -1]
     return TokenBatch(tokens=asked, read_at=rows.read_at, targets=targets)

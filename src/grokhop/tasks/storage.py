@@ -25,6 +25,8 @@ from grokhop.tasks.vocabulary import Vocabulary
 
 INDEX = "dataset.json"
 Arrays = dict[str, NDArray[Any]]
+Columns = dict[str, NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]]
+"""Numbers or rows of equal length; or, of different lengths, all values and the offset at which each row begins."""
 _DTYPES = {"tokens": np.int64, "read_at": np.int8, "targets": np.int64}
 
 
@@ -131,7 +133,7 @@ def _flat_query(queries: Queries) -> Arrays:
     return {name: array.astype(np.int64) for name, array in arrays.items()}
 
 
-def _query_columns(queries: Queries) -> dict[str, Any]:
+def _query_columns(queries: Queries) -> Columns:
     flat = _flat_query(queries)
     return {"head": flat["head"], "relations": flat["relations"], "answers": (flat["answers"], flat["offsets"])}
 

@@ -1,8 +1,14 @@
 """The vocabulary: every entity and every relation is one token, and nothing else is."""
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from grokhop.graph.graph import Graph
+
+Ids = TypeVar("Ids", int, NDArray[np.integer[Any]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +21,10 @@ class Vocabulary:
     @property
     def size(self) -> int:
         return self.entities + self.relations
+
+    def relation_token(self, relation: Ids) -> Ids:
+        """Return the token of a relation; of many where it is an array."""
+        return self.entities + relation
 
     @staticmethod
     def of(graph: Graph) -> "Vocabulary":

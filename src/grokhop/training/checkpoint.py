@@ -1,6 +1,7 @@
 """Checkpoints: weights, their mean and the optimizers' state in one safetensors file, replaced in one move."""
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,20 @@ from grokhop.training.ema import Average
 MEAN = "mean"
 
 
-def save_checkpoint(
-    path: Path, model: nn.Module, average: Average, optimizers: list[Optimizer], where: dict[str, Any]
-) -> None:
-    """Write a checkpoint; `where` is what else a run needs to go on, as JSON."""
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """How far a run is, and when its rate began to fall; `cooldown_from` is None before that."""
+
+    step: int
+    seconds: float
+    cooldown_from: int | None
+    cooldown_steps: int
+
+
+def save_checkpoint(path: Path, model: nn.Module, average: Average, optimizers: list[Optimizer], where: Where) -> None:
+    """Write a checkpoint."""
     # Some optimizers count their steps beside their state.
-    where = {**where, "steps": [[group.get("step") for group in o.param_groups] for o in optimizers]}
+    record = {**asdict(where), "steps": [[group.get("step") for group in o.param_groups] for o in optimizers]}
     tensors = {}
     means = dict(average.model.named_parameters()) if average.steps else {}
     for name, weight in model.named_parameters():
@@ -30,10 +39,10 @@ def save_checkpoint(
         tensors.update({f"{name}/{MEAN}": means[name].detach()} if means else {})
         for optimizer in optimizers:
             tensors.update({f"{name}/{key}": value for key, value in optimizer.state.get(weight, {}).items()})
-    write_bytes(path, save(tensors, metadata={"where": json.dumps(where)}))
+    write_bytes(path, save(tensors, metadata={"where": json.dumps(record)}))
 
 
-def load_checkpoint(path: Path, model: nn.Module, average: Average, optimizers: list[Optimizer]) -> dict[str, Any]:
+def load_checkpoint(path: Path, model: nn.Module, average: Average, optimizers: list[Optimizer]) -> Where:
     """Put weights, their mean and optimizer state back in place and return what was kept with them.
 
     Raises:
@@ -42,7 +51,7 @@ def load_checkpoint(path: Path, model: nn.Module, average: Average, optimizers: 
     weights = dict(model.named_parameters())
     try:
         with safe_open(path, framework="pt") as file:
-            where: dict[str, Any] = json.loads(file.metadata()["where"])
+            record: dict[str, Any] = json.loads(file.metadata()["where"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
         with torch.no_grad():
             for name, weight in weights.items():
@@ -52,9 +61,10 @@ def load_checkpoint(path: Path, model: nn.Module, average: Average, optimizers: 
         for key, value in tensors.items():
             name, _, entry = key.rpartition("/")
             _owner(weights[name], optimizers).state[weights[name]][entry] = value.to(weights[name].device)
-        for optimizer, steps in zip(optimizers, where["steps"], strict=True):
+        for optimizer, steps in zip(optimizers, record["steps"], strict=True):
             for group, step in zip(optimizer.param_groups, steps, strict=True):
                 group.update({} if step is None else {"step": step})
+        where = Where(**{name: record[name] for name in ("step", "seconds", "cooldown_from", "cooldown_steps")})
     except Exception as error:
         raise InputError(f"{path} cannot be resumed ({error}): train again with --force") from error
     return where

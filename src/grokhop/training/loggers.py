@@ -12,7 +12,7 @@ from grokhop.config import RunConfig
 from grokhop.core.errors import InputError
 from grokhop.core.registry import Registry
 from grokhop.runs.callbacks import Callback
-from grokhop.runs.metrics import EvalRecord
+from grokhop.runs.metrics import EvalRecord, TrainSummary
 
 _HERE = "grokhop.training.loggers"
 LOGGERS: Registry[Callable[[Path], Callback]] = Registry(
@@ -60,7 +60,7 @@ class _Service(Callback):
             self._seed = seed
         self._service.log(scalars(record), step=record.step)
 
-    def on_end(self, seed: int, summary: Mapping[str, Any]) -> None:
+    def on_end(self, seed: int, summary: TrainSummary) -> None:
         if seed == self._seed:
             self._service.finish()
 
@@ -92,7 +92,7 @@ class TensorBoard(Callback):
         for name, value in scalars(record).items():
             self._writers[seed].add_scalar(name, value, record.step)
 
-    def on_end(self, seed: int, summary: Mapping[str, Any]) -> None:
+    def on_end(self, seed: int, summary: TrainSummary) -> None:
         if seed in self._writers:
             self._writers.pop(seed).close()
 

@@ -3,9 +3,10 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,11 +20,11 @@ from grokhop.models.device import device_of
 from grokhop.models.registry import finished_model, make_model
 from grokhop.models.weights import save_weights
 from grokhop.runs.callbacks import Callback
-from grokhop.runs.metrics import EvalRecord, append_look, keep_looks, read_looks, summary
+from grokhop.runs.metrics import EvalRecord, TrainSummary, append_look, keep_looks, read_looks, summary
 from grokhop.runs.run import CHECKPOINT, PRETRAINED, SNAPSHOTS, SUMMARY, WEIGHTS
 from grokhop.tasks.dataset import TaskDataset
 from grokhop.training.batching import batches, check_batches
-from grokhop.training.checkpoint import load_checkpoint, save_checkpoint
+from grokhop.training.checkpoint import Where, load_checkpoint, save_checkpoint
 from grokhop.training.ema import Average
 from grokhop.training.losses import loss, targets_by_loop
 from grokhop.training.lr_schedule import Schedule, is_snapshot
@@ -188,12 +189,12 @@ class Trainer:
         """Add a line to the metrics and replace the checkpoint."""
         self.looks.append(look)
         append_look(self.folder, look)
-        where = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "cooldown_from": self.schedule.cooldown_from,
-            "cooldown_steps": self.schedule.cooldown_steps,
-        }
+        where = Where(
+            step=self.step,
+            seconds=self.seconds,
+            cooldown_from=self.schedule.cooldown_from,
+            cooldown_steps=self.schedule.cooldown_steps,
+        )
         save_checkpoint(self.folder / CHECKPOINT, self.model, self.average, self.optimizers, where)
 
     def _keep_snapshot(self) -> None:
@@ -210,17 +211,13 @@ class Trainer:
             keep_looks(self.folder, [])
             return
         where = load_checkpoint(self.folder / CHECKPOINT, self.model, self.average, self.optimizers)
-        self.step, self.seconds = where["step"], where["seconds"]
-        self.schedule.cooldown_from, self.schedule.cooldown_steps = (
-            where["cooldown_from"],
-            where["cooldown_steps"],
-        )
+        self.step, self.seconds = where.step, where.seconds
+        self.schedule.cooldown_from, self.schedule.cooldown_steps = where.cooldown_from, where.cooldown_steps
         self.looks = [look for look in read_looks(self.folder) if look.step <= self.step]
         keep_looks(self.folder, self.looks)
 
-    def _finish(self) -> dict[str, Any]:
+    def _finish(self) -> TrainSummary:
         save_weights(self.folder / WEIGHTS, self.average.model)
-        checked = {"packed_rows_checked": self._packed_rows_checked}
-        found = summary(self.looks) | checked
-        write_json(self.folder / SUMMARY, found)
+        found = replace(summary(self.looks), packed_rows_checked=self._packed_rows_checked)
+        write_json(self.folder / SUMMARY, found.to_dict())
         return found

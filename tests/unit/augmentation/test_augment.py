@@ -5,7 +5,6 @@ from collections import Counter
 from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,13 +17,12 @@ from scipy.sparse import csgraph
 from grokhop.augmentation.augment import augment, augment_folder, lower_bound
 from grokhop.augmentation.constraints import find_kinds, objects_limit, untouchable_pairs
 from grokhop.augmentation.planner import Addition
+from grokhop.augmentation.report import AugmentReport
 from grokhop.core.errors import InputError
 from grokhop.datasets import two_wiki, worldfacts
 from grokhop.graph.graph import Entity, Graph, GraphBuilder, Question, Split
 from grokhop.graph.splits import hold_out, question_pairs
 from grokhop.phi.report import measure
-
-Report = dict[str, Any]
 
 
 def films(seed: int, *, people: int = 30) -> Graph:
@@ -53,31 +51,31 @@ def sources_added(graph: Graph, augmented: Graph) -> Graph:
 
 
 @pytest.fixture(params=range(3))
-def made(request: pytest.FixtureRequest) -> tuple[Graph, Graph, Report, list[Addition]]:
+def made(request: pytest.FixtureRequest) -> tuple[Graph, Graph, AugmentReport, list[Addition]]:
     graph = films(request.param)
     return graph, *augment(graph, target_phi=4.0, seed=request.param)
 
 
-Made = tuple[Graph, Graph, Report, list[Addition]]
+Made = tuple[Graph, Graph, AugmentReport, list[Addition]]
 
 
 def test_every_reachable_relation_passes_afterwards(made: Made) -> None:
     _, augmented, report, _ = made
-    assert report["added"] > 0
-    assert report["passes"]
+    assert report.added > 0
+    assert report.passes
     rows = {row["relation"]: row for row in measure(augmented, target=4.0).to_dict()["trainable"]["per_relation"]}
-    for row in report["per_relation"]:
-        assert row["reachable"]
-        assert row["phi_after"] == rows[row["relation"]]["phi"] >= 4.0
-        assert row["facts"] == rows[row["relation"]]["facts"]
-    assert min(row["phi_before"] for row in report["per_relation"]) < 4.0
+    for row in report.per_relation:
+        assert row.reachable
+        assert row.phi_after == rows[row.relation]["phi"] >= 4.0
+        assert row.facts == rows[row.relation]["facts"]
+    assert min(row.phi_before for row in report.per_relation) < 4.0
 
 
 def test_a_relation_used_in_both_roles_gets_its_share_in_each(made: Made) -> None:
     _, _, report, _ = made
-    father = next(row for row in report["per_relation"] if row["relation"] == "father")
-    assert father["first_hop_paths_after"] >= father["facts"]
-    assert father["last_hop_paths_after"] >= father["facts"]
+    father = next(row for row in report.per_relation if row.relation == "father")
+    assert father.first_hop_paths_after >= father.facts
+    assert father.last_hop_paths_after >= father.facts
 
 
 def test_no_held_out_pair_and_no_pair_of_a_question_is_touched(made: Made) -> None:
@@ -97,7 +95,7 @@ def test_what_was_there_stays_and_what_is_added_is_marked_as_made(made: Made) ->
     added = sources_added(graph, augmented)
     assert (added.part == Split.TRAIN).all()
     assert not added.is_observed.any()
-    assert augmented.counts()["by_source"]["augment:graph"] == report["added"] == report["by_source"]["graph"]
+    assert augmented.counts().by_source["augment:graph"] == report.added == report.by_source["graph"]
 
 
 def test_no_added_fact_lies_on_a_cycle(made: Made) -> None:
@@ -138,7 +136,7 @@ def test_new_facts_join_entities_of_the_kinds_that_the_relation_joins(made: Made
 def test_new_entities_have_labels_and_keys_that_say_what_they_are(made: Made) -> None:
     graph, augmented, report, _ = made
     new = augmented.entities[len(graph.entities) :]
-    assert len(new) == report["entities_added"]
+    assert len(new) == report.entities_added
     assert all(e.key.startswith("synthetic:") and e.label.startswith("synthetic subject of ") for e in new)
     assert len({e.label for e in augmented.entities}) == len({e.key for e in augmented.entities})
     assert len({e.label for e in augmented.entities}) == len(augmented.entities)
@@ -150,7 +148,7 @@ def test_no_entity_is_given_facts_beyond_the_level(made: Made) -> None:
     for end in ("head", "tail"):
         touched = np.unique(getattr(added, end))
         degree = np.bincount(getattr(trainable, end), minlength=len(augmented.entities))
-        assert degree[touched].max() <= report["max_degree"]
+        assert degree[touched].max() <= report.max_degree
 
 
 def test_the_same_seed_adds_the_same_facts_and_another_seed_adds_others() -> None:
@@ -165,7 +163,7 @@ def test_the_same_seed_adds_the_same_facts_and_another_seed_adds_others() -> Non
 @settings(max_examples=10, deadline=None)
 def test_the_lower_bound_is_never_above_what_was_added(seed: int, target: float) -> None:
     _, report, ledger = augment(films(seed, people=12), target_phi=target, seed=seed)
-    assert 0 <= report["lower_bound"] <= report["added"] == len(ledger)
+    assert 0 <= report.lower_bound <= report.added == len(ledger)
 
 
 def test_no_plan_of_fewer_facts_than_the_lower_bound_passes_a_tiny_graph() -> None:
@@ -201,8 +199,8 @@ def test_where_every_known_road_is_held_out_only_new_entities_are_joined() -> No
     held_out = replace(graph, part=np.where(graph.head == 1, Split.TEST, Split.TRAIN).astype(np.int8))
     augmented, report, _ = augment(held_out, target_phi=3.0)
     added = sources_added(held_out, augmented)
-    assert report["added"] == len(added) > 0
-    assert report["passes"]
+    assert report.added == len(added) > 0
+    assert report.passes
     assert set(held_out.pair.tolist()).isdisjoint(added.pair.tolist())
     assert (added.head >= len(graph.entities)).all()
 
@@ -213,7 +211,7 @@ def test_a_relation_beyond_the_facts_its_objects_can_have_is_reported_with_the_m
     builder.fact("b", "s", "c")
     held_out = replace(builder.build(), part=np.array([Split.TRAIN, Split.TEST], np.int8))
     _, report, _ = augment(held_out, target_phi=3.0)
-    reasons = {row["relation"]: row["reason"] for row in report["unreachable"]}
+    reasons = {row.relation: row.reason for row in report.unreachable}
     assert reasons == {"r": "no relation leads to its subjects, and its objects can have at most 1 fact each"}
 
 
@@ -232,10 +230,10 @@ def test_a_relation_that_cannot_chain_is_left_alone_and_reported() -> None:
         for relation in ("birthplace", "school", "employer", "citizenship"):
             builder.fact(f"person {i}", relation, f"{relation} {i}")
     _, report, _ = augment(builder.build(), target_phi=4.0)
-    assert report["passes"]
-    assert not report["passes_all"]
-    assert [row["relation"] for row in report["unreachable"]] == ["year"]
-    assert next(row["added"] for row in report["per_relation"] if row["relation"] == "year") == 0
+    assert report.passes
+    assert not report.passes_all
+    assert [row.relation for row in report.unreachable] == ["year"]
+    assert next(row.added for row in report.per_relation if row.relation == "year") == 0
 
 
 @pytest.mark.parametrize(("wrong", "word"), [(1e9, "at least"), (0.0, "--target"), (float("nan"), "--target")])
@@ -253,8 +251,8 @@ def test_a_level_below_one_is_refused() -> None:
 
 def test_a_higher_level_needs_fewer_facts() -> None:
     low, high = (augment(films(0), target_phi=4.0, max_degree=max_degree)[1] for max_degree in (4, 10))
-    assert high["passes"]
-    assert high["added"] < low["added"]
+    assert high.passes
+    assert high.added < low.added
 
 
 def test_the_folder_holds_the_graph_its_ledger_and_the_report(tmp_path: Path) -> None:
@@ -264,7 +262,7 @@ def test_the_folder_holds_the_graph_its_ledger_and_the_report(tmp_path: Path) ->
     augmented = Graph.read(tmp_path / "more")
     added = sources_added(graph, augmented)
     ledger = pq.read_table(tmp_path / "more" / "ledger.parquet").to_pylist()
-    assert len(ledger) == report["added"] == len(added)
+    assert len(ledger) == report.added == len(added)
     for row, h, r, t in zip(ledger, added.head, added.relation, added.tail, strict=True):
         assert (row["head"], row["relation"], row["tail"]) == (h, r, t)
         assert row["head_label"] == augmented.entities[h].label
@@ -273,7 +271,7 @@ def test_the_folder_holds_the_graph_its_ledger_and_the_report(tmp_path: Path) ->
         assert row["for_relation"] in graph.relations
         assert row["role"] in ("first hop", "later hop")
     manifest = json.loads((tmp_path / "more" / "manifest.json").read_text())
-    assert manifest["augment"] == report
+    assert manifest["augment"] == report.to_dict()
     expected = {
         "target_phi": 4.0,
         "sources": ["graph"],
@@ -285,11 +283,23 @@ def test_the_folder_holds_the_graph_its_ledger_and_the_report(tmp_path: Path) ->
     assert manifest["settings"] == expected
 
 
+def test_a_report_has_the_keys_that_readers_know() -> None:
+    report = augment(films(0), target_phi=4.0)[1]
+    counts = {"added", "by_source", "rejected", "lower_bound", "facts", "entities_added", "max_degree", "wanted"}
+    phi = {"target", "denominator", "phi_before", "phi_after", "passes", "passes_all", "per_relation", "unreachable"}
+    assert report.to_dict().keys() == counts | phi
+    assert replace(report, llm={"requests": 1, "cost": "nothing"}).to_dict().keys() == counts | phi | {"llm"}
+    missing = {f"missing_{role}before" for role in ("", "first_hop_", "last_hop_")}
+    paths = {f"{name}_{when}" for name in ("phi", "first_hop_paths", "last_hop_paths") for when in ("before", "after")}
+    row = report.to_dict()["per_relation"][0]
+    assert row.keys() == {"relation", "facts", "added", "passes", "reachable"} | missing | paths
+
+
 def test_a_graph_that_passes_gets_nothing_and_is_still_written(tmp_path: Path) -> None:
     graph = hold_out(worldfacts.read(), share=0.1)
     graph.write(tmp_path / "graph")
     report = augment_folder(tmp_path / "graph", tmp_path / "more")
-    assert (report["added"], report["lower_bound"], report["passes_all"]) == (0, 0, True)
+    assert (report.added, report.lower_bound, report.passes_all) == (0, 0, True)
     assert Graph.read(tmp_path / "more").counts() == graph.counts()
     assert len(pq.read_table(tmp_path / "more" / "ledger.parquet")) == 0
 
@@ -297,7 +307,7 @@ def test_a_graph_that_passes_gets_nothing_and_is_still_written(tmp_path: Path) -
 def test_augmenting_twice_keeps_labels_and_sources_apart() -> None:
     once = augment(films(0), target_phi=4.0)[0]
     twice, report, _ = augment(once, target_phi=8.0)
-    assert report["passes"]
+    assert report.passes
     assert len({e.label for e in twice.entities}) == len(twice.entities)
     assert twice.sources[-2:] == ("augment:graph", "augment:graph 2")
 
@@ -325,14 +335,14 @@ def test_two_wiki_reaches_the_published_phi_on_every_reachable_relation(two_wiki
     chains = [q.id for q in graph.questions if q.type in ("compositional", "inference")]
     graph = hold_out(graph, share=0, ood_questions=chains[::3])
     augmented, report, _ = augment(graph)
-    assert report["passes"]
-    assert {row["relation"] for row in report["unreachable"]} == {
+    assert report.passes
+    assert {row.relation for row in report.unreachable} == {
         "publication date",
         "publisher",
         "country of origin",
         "country",
     }
-    assert report["added"] < 4 * len(graph)
+    assert report.added < 4 * len(graph)
     untouchable = untouchable_pairs(graph)
     assert not np.isin(sources_added(graph, augmented).pair, untouchable).any()
 
@@ -356,7 +366,7 @@ def test_a_functional_relation_that_only_follows_itself_is_refused_beyond_one_pa
 def test_a_relation_that_no_plan_was_found_for_fails_and_nothing_is_added_for_it() -> None:
     graph = families()
     _, report, ledger = augment(graph, target_phi=3.6)
-    given_up = [row for row in report["unreachable"] if "no plan was found" in row["reason"]]
+    given_up = [row for row in report.unreachable if "no plan was found" in row.reason]
     assert len(given_up) == 1
-    assert not report["passes"]
-    assert given_up[0]["relation"] not in {graph.relations[a.for_relation] for a in ledger}
+    assert not report.passes
+    assert given_up[0].relation not in {graph.relations[a.for_relation] for a in ledger}

@@ -559,7 +559,7 @@ def test_the_key_is_in_nothing_that_comes_of_a_run(
     extract_facts(["A paragraph."], world, gate, client, told.append)
     grown = world.extended(gate.admitted.facts, source="augment:llm", entities=gate.admitted.entities)
     grown.write(tmp_path / "graph", endpoint=client.endpoint.record(), usage=client.usage.record())
-    assert gate.admitted.facts and Graph.read(tmp_path / "graph").counts()["facts"] == len(grown)
+    assert gate.admitted.facts and Graph.read(tmp_path / "graph").counts().facts == len(grown)
     assert KEY.encode() not in b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     assert KEY not in "".join([*told, *stub.prompts, repr(gate.admitted), client.usage.cost_line()])
 

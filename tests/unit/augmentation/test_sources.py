@@ -58,19 +58,19 @@ def test_what_is_done_is_what_was_planned(folder: Path, tmp_path: Path, sources:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["graph"]
     done = augment_folder(folder, tmp_path / "out", sources=sources, target_phi=4.0)
     assert done == planned
-    assert done["added"] > 0
+    assert done.added > 0
     rows = {
         row["relation"]: row for row in measure(Graph.read(tmp_path / "out")).to_dict()["trainable"]["per_relation"]
     }
-    for row in planned["per_relation"]:
-        assert row["phi_after"] == rows[row["relation"]]["phi"]
+    for row in planned.per_relation:
+        assert row.phi_after == rows[row.relation]["phi"]
 
 
 def test_each_fact_is_labelled_with_its_source_and_true_ones_are_observed() -> None:
     graph = lives()
     augmented, report, ledger = augment(graph, sources=["gazetteer", "graph"], target_phi=4.0)
     by_source = added(graph, augmented)
-    assert by_source == {f"augment:{name}": n for name, n in report["by_source"].items()}
+    assert by_source == {f"augment:{name}": n for name, n in report.by_source.items()}
     assert set(by_source) == {"augment:gazetteer", "augment:graph"}
     observed = dict(zip(augmented.sources, augmented.observed, strict=True))
     assert observed["augment:gazetteer"]
@@ -85,7 +85,7 @@ def test_the_gazetteer_states_what_makes_paths_and_nothing_that_is_held_out() ->
     facts = {(names[h], augmented.relations[r], names[t]) for h, r, t in triples(augmented)[len(graph) :]}
     # Nine cities lack their country; one more has it held out.
     assert facts == {(city.name, "country", "Germany") for city in KNOWN[3:]}
-    assert report["by_source"] == {"gazetteer": 9}
+    assert report.by_source == {"gazetteer": 9}
     assert not np.isin(augmented.pair[len(graph) :], untouchable_pairs(graph)).any()
     before, after = (
         next(r for r in measure(g).to_dict()["trainable"]["per_relation"] if r["relation"] == "place of birth")
@@ -112,7 +112,7 @@ def test_what_the_built_in_graph_knows_of_countries_goes_on_from_them() -> None:
         ("Chile", "capital", "Santiago"),
         ("Norway", "capital", "Oslo"),
     }
-    assert report["rejected"]["the pair is held out or asked by a question"] == 1
+    assert report.rejected["the pair is held out or asked by a question"] == 1
 
 
 def test_as_many_unknown_cities_are_added_as_are_asked_for() -> None:
@@ -128,7 +128,7 @@ def test_as_many_unknown_cities_are_added_as_are_asked_for() -> None:
     # Only entities that a fact needs are new.
     used = set(more.head.tolist()) | set(more.tail.tolist())
     assert set(range(len(graph.entities), len(more.entities))) <= used
-    assert report["entities_added"] == len(more.entities) - len(graph.entities)
+    assert report.entities_added == len(more.entities) - len(graph.entities)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,14 @@ from grokhop.bench.peers import OURS as LOOP
 from grokhop.bench.peers import PLAIN, RECIPES, Reached, Seen, bench_peers, preset_groks, reached, rows_of
 from grokhop.bench.phi import OURS, bench_phi
 from grokhop.bench.reference_gpt2 import Peer, Recipe
+from grokhop.bench.rows import (
+    Agreement,
+    AnswerAgreement,
+    BenchRow,
+    CountAgreement,
+    PeerRow,
+    ScaleRow,
+)
 from grokhop.bench.sampling import sample, with_hold_out
 from grokhop.bench.scale import bench_scale, exponents
 from grokhop.bench.throughput import bench_train
@@ -68,9 +76,9 @@ def test_contenders_take_turns() -> None:
 
 def test_a_row_has_the_median_the_extremes_and_the_conditions() -> None:
     row = alternate([given_values("A", [5, 1, 2])], 3, quantities=[TIME], conditions="here")[0]
-    assert (row["median"], row["low"], row["high"], row["runs"]) == (2, 1, 5, [5, 1, 2])
-    assert (row["name"], row["contender"], row["unit"]) == ("a task", "A", SECONDS)
-    assert row["conditions"] == "here; 3 runs"
+    assert (row.median, row.low, row.high, row.runs) == (2, 1, 5, [5, 1, 2])
+    assert (row.name, row.contender, row.unit) == ("a task", "A", SECONDS)
+    assert row.conditions == "here; 3 runs"
 
 
 @pytest.mark.parametrize(("quantity", "ours", "theirs"), [(TIME, 2.0, 6.0), (RATE, 6.0, 2.0)])
@@ -78,14 +86,14 @@ def test_a_ratio_above_one_says_that_the_first_is_ahead_whatever_is_better(
     quantity: Quantity, ours: float, theirs: float
 ) -> None:
     rows = alternate([given_values("A", [ours]), given_values("B", [theirs])], 1, quantities=[quantity])
-    assert [row["ratio"] for row in rows] == [1, 3]
+    assert [row.ratio for row in rows] == [1, 3]
 
 
 def test_a_contender_may_measure_several_quantities_at_once() -> None:
     contenders = [Contender(name="A", call=lambda: (1.0, 8.0), measures=True)]
     contenders.append(Contender(name="B", call=lambda: (2.0, 4.0), measures=True))
     rows = alternate(contenders, 1, quantities=[TIME, RATE])
-    assert [(row["name"], row["contender"], row["ratio"]) for row in rows] == [
+    assert [(row.name, row.contender, row.ratio) for row in rows] == [
         ("a task", "A", 1),
         ("a task", "B", 2),
         ("a rate", "A", 1),
@@ -100,20 +108,20 @@ def out_of_time() -> None:
 def test_who_runs_out_of_time_has_no_median_and_a_ratio_that_is_a_lower_bound() -> None:
     late = Contender(name="B", call=out_of_time, measures=True)
     row = alternate([given_values("A", [2, 2]), late], 2, quantities=[TIME])[1]
-    assert (row["median"], row["low"], row["high"], row["ratio"]) == (None, None, None, 25)
-    assert (row["reached"], row["note"]) == (False, "not reached in 50 s")
+    assert (row.median, row.low, row.high, row.ratio) == (None, None, None, 25)
+    assert (row.reached, row.note) == (False, "not reached in 50 s")
 
 
 def test_a_lower_bound_is_given_of_seconds_alone() -> None:
     ours = Contender(name="A", call=lambda: (2.0, 1.0), measures=True)
     rows = alternate([ours, Contender(name="B", call=out_of_time, measures=True)], 1, quantities=[TIME, RATE])
-    assert [row["ratio"] for row in rows if row["contender"] == "B"] == [25, None]
+    assert [row.ratio for row in rows if row.contender == "B"] == [25, None]
 
 
 def test_who_took_longer_than_its_limit_is_not_tried_again() -> None:
     tries: list[int] = []
     row = alternate([Contender(name="A", call=lambda: tries.append(1), limit=0.0)], 3, quantities=[TIME])[0]
-    assert not row["reached"]
+    assert not row.reached
     assert len(tries) == 1
 
 
@@ -123,14 +131,14 @@ def test_no_run_is_refused() -> None:
 
 
 def test_a_result_tells_on_what_it_came_about() -> None:
-    found = result([], notes=["nothing"])
+    found = result([], notes=["nothing"]).to_dict()
     assert {"hardware", "versions", "created", "torch", "rows", "notes"} <= set(found)
     assert json.loads(json.dumps(found)) == found
 
 
 def test_a_result_names_its_command_and_the_commit_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/grokhop", "bench", "train", "--set", "model.d_model=64"])
-    found = result([])
+    found = result([]).to_dict()
     assert found["command"] == "grokhop bench train --set model.d_model=64"
     git = ["git", "-C", str(Path(clock.__file__).parent), "rev-parse", "HEAD"]
     head = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
@@ -144,7 +152,45 @@ def test_code_that_is_in_no_repository_names_no_commit(monkeypatch: pytest.Monke
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     (tmp_path / "clock.py").touch()
     monkeypatch.setattr(clock, "__file__", str(tmp_path / "clock.py"))
-    assert result([])["commit"] is None
+    assert result([]).commit is None
+
+
+def row_like(**changes: Any) -> BenchRow:
+    row = alternate([given_values("A", [1])], 1, quantities=[TIME], conditions="here")[0]
+    return replace(row, **changes)
+
+
+ROW_KEYS = {
+    *("name", "contender", "median", "low", "high", "unit"),
+    *("ratio", "reached", "note", "runs", "conditions"),
+}
+
+
+def test_rows_have_the_keys_that_records_have() -> None:
+    row = vars(row_like())
+    peer = PeerRow(**row, trained_rows=[512, None], trained_answers=[900, None], best=[1.0, 0.5])
+    found = result([row_like(), peer, ScaleRow(**row, facts=200)]).to_dict()["rows"]
+    more = [set(), {"trained_rows", "trained_answers", "best"}, {"facts"}]
+    assert [each.keys() for each in found] == [ROW_KEYS | keys for keys in more]
+    assert found[0] == {
+        **dict.fromkeys(("median", "low", "high", "ratio"), 1.0),
+        **{"name": "a task", "contender": "A", "unit": "s", "reached": True},
+        **{"note": "", "runs": [1.0], "conditions": "here; one run"},
+    }
+
+
+def test_a_result_has_a_key_for_each_finding_and_none_for_another() -> None:
+    always = {"command", "commit", "created", "versions", "hardware", "torch", "rows"}
+    assert result([]).to_dict().keys() == always
+    assert result([], same=[], notes=[]).to_dict().keys() == always | {"same", "notes"}
+    assert result([], exponents={"to the end": 1.5}).to_dict()["exponents"] == {"to the end": 1.5}
+    assert result([], peak_gflops=80.5).to_dict()["peak_gflops"] == 80.5
+    answers = AnswerAgreement(what="answers", same=True, answers=2, queries=2)
+    counts = CountAgreement(what="paths", same=False, facts=9, contender="pandas", hops=2, relations=3)
+    assert result([], same=[answers, counts]).to_dict()["same"] == [
+        {"what": "answers", "same": True, "answers": 2, "queries": 2},
+        {"what": "paths", "same": False, "facts": 9, "contender": "pandas", "hops": 2, "relations": 3},
+    ]
 
 
 def python(code: str) -> list[str]:
@@ -244,7 +290,7 @@ def test_a_graph_with_fewer_compositions_gives_all() -> None:
 
 def test_bench_phi_measures_each_counter_in_a_program_of_its_own() -> None:
     pytest.importorskip("pandas")
-    found = bench_phi([300], runs=1, compositions=50)
+    found = bench_phi([300], runs=1, compositions=50).to_dict()
     assert {(row["name"], row["contender"]) for row in found["rows"]} >= {
         (f"phi, {hops} hops, 300 facts{more}", name)
         for hops in (2, 3)
@@ -259,7 +305,7 @@ def test_bench_phi_measures_each_counter_in_a_program_of_its_own() -> None:
 
 def test_a_library_that_is_missing_is_left_out_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("grokhop.bench.phi.find_spec", lambda name: None)
-    found = bench_phi([50], runs=1, compositions=5)
+    found = bench_phi([50], runs=1, compositions=5).to_dict()
     assert {row["contender"] for row in found["rows"]} == {OURS}
     assert found["notes"][0] == "pandas is left out: pip install 'grokhop[bench]'"
 
@@ -286,7 +332,7 @@ def test_transformers_gives_the_same_answers_as_the_plain_decoder() -> None:
 
 def test_bench_answer_asks_both_models_and_starts_commands() -> None:
     pytest.importorskip("transformers")
-    found = bench_answer(runs=1, queries=20, asks=2, graph=SMALL)
+    found = bench_answer(runs=1, queries=20, asks=2, graph=SMALL).to_dict()
     names = {row["name"] for row in found["rows"]}
     assert {f"{model}, {what}" for model in ("gpt2", "loop") for what in ("answers in batches", "one question")} < names
     assert {f"start, grokhop {command}" for command in COMMANDS} < names
@@ -296,7 +342,7 @@ def test_bench_answer_asks_both_models_and_starts_commands() -> None:
 def test_without_transformers_grokhop_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     monkeypatch.setattr("grokhop.bench.answer.starts", lambda runs: [])
-    found = bench_answer(runs=1, queries=5, asks=1, graph=SMALL)
+    found = bench_answer(runs=1, queries=5, asks=1, graph=SMALL).to_dict()
     assert {row["contender"] for row in found["rows"]} == {"grokhop"}
     assert "transformers" in found["notes"][0]
 
@@ -338,16 +384,16 @@ def test_the_command_line_prints_a_table_or_json(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = alternate([given_values("A", [1]), Contender(name="B", call=out_of_time)], 1, quantities=[TIME])
-    measured = result(row, same=[{"what": "all numbers", "same": True}], notes=["C is left out"])
+    measured = result(row, same=[Agreement(what="all numbers", same=True)], notes=["C is left out"])
     monkeypatch.setattr("grokhop.bench.phi.bench_phi", lambda *args, **more: measured)
     shown = run_cli(capsys, "bench", "phi")
     assert all(words in shown for words in ("a task", "not reached in 50 s", "at least 50", "the same: all numbers"))
     assert "C is left out" in shown
-    assert json.loads(run_cli(capsys, "bench", "phi", "--json"))["rows"] == measured["rows"]
+    assert json.loads(run_cli(capsys, "bench", "phi", "--json"))["rows"] == measured.to_dict()["rows"]
 
 
 def test_contenders_that_disagree_fail_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    measured = result([], same=[{"what": "all numbers", "same": False}])
+    measured = result([], same=[Agreement(what="all numbers", same=False)])
     monkeypatch.setattr("grokhop.bench.answer.bench_answer", lambda **more: measured)
     with pytest.raises(SystemExit) as ended:
         app(["bench", "answer", "--json"])
@@ -433,15 +479,15 @@ def test_who_is_late_has_a_ratio_at_the_least_and_who_is_not_the_ratio_of_median
         return {"II": one, "OO": one}
 
     found = {"ours": [run(10.0), run(20.0), run(12.0)], "sooner": [run(6.0)], "late": [run(None)]}
-    ours, sooner, late = (row for row in rows_of(found, 600.0, "told") if row["name"] == "seconds to 99% II")
-    assert (ours["median"], ours["low"], ours["high"], ours["ratio"]) == (12.0, 10.0, 20.0, 1.0)
-    assert sooner["ratio"] == 0.5
-    assert late["ratio"] == 50.0
-    assert (late["median"], late["reached"], late["note"]) == (None, False, "not reached in 600 s by 1 of 1")
+    ours, sooner, late = (row for row in rows_of(found, 600.0, "told") if row.name == "seconds to 99% II")
+    assert (ours.median, ours.low, ours.high, ours.ratio) == (12.0, 10.0, 20.0, 1.0)
+    assert sooner.ratio == 0.5
+    assert late.ratio == 50.0
+    assert (late.median, late.reached, late.note) == (None, False, "not reached in 600 s by 1 of 1")
 
 
 def test_time_to_grok_is_measured_of_every_contender() -> None:
-    found = bench_peers(drawn=TINY, limit=0.2, threads=1)
+    found = bench_peers(drawn=TINY, limit=0.2, threads=1).to_dict()
     runs = {(row["name"], row["contender"]): row["runs"] for row in found["rows"]}
     contenders = {LOOP: 1 + len(RECIPES) + 1, PLAIN: 1, **dict.fromkeys(RECIPES, 1)}
     assert {name: len(runs["seconds to 95% OO", name]) for name in contenders} == contenders
@@ -476,7 +522,7 @@ def test_the_queries_that_all_are_asked_steer_no_training_of_ours(monkeypatch: p
 
 
 def test_throughput_is_told_in_answers_and_rows_of_which_the_recipe_has_as_many() -> None:
-    found = bench_train(widths=[16], vocabularies=[300], runs=1, threads=1)
+    found = bench_train(widths=[16], vocabularies=[300], runs=1, threads=1).to_dict()
     by_unit = {(row["unit"], row["contender"]): row["median"] for row in found["rows"]}
     ours, theirs = dict.fromkeys(row["contender"] for row in found["rows"])
     assert by_unit["answers/s", theirs] == by_unit["rows/s", theirs]
@@ -489,7 +535,7 @@ def test_throughput_is_told_in_answers_and_rows_of_which_the_recipe_has_as_many(
 
 def test_each_size_is_trained_in_a_program_of_its_own_and_asked_once() -> None:
     tiny = ["model.d_model=16", "model.n_heads=2", "train.batch_size=64", "train.evaluate_every=20"]
-    found = bench_scale(sizes=[200, 400], out_degree=5, changes=tiny, seeds=2, limit=1.0, threads=1)
+    found = bench_scale(sizes=[200, 400], out_degree=5, changes=tiny, seeds=2, limit=1.0, threads=1).to_dict()
     assert {row["facts"] for row in found["rows"]} == {200, 400}
     for row in found["rows"]:
         assert len(row["runs"]) == 2
@@ -503,8 +549,8 @@ def test_each_size_is_trained_in_a_program_of_its_own_and_asked_once() -> None:
 
 
 def test_the_exponent_is_the_slope_of_the_logarithms_and_leaves_out_what_was_not_reached() -> None:
-    def row(facts: int, seconds: float | None) -> dict[str, Any]:
-        return {"name": "to the end", "unit": "s", "median": seconds, "facts": facts}
+    def row(facts: int, seconds: float | None) -> ScaleRow:
+        return ScaleRow(**vars(row_like(name="to the end", median=seconds)), facts=facts)
 
     assert exponents([row(1000, 2.0), row(10_000, 2 * 10**1.5), row(100_000, None)]) == {"to the end": 1.5}
     assert exponents([row(1000, 2.0)]) == {}

@@ -1,5 +1,6 @@
 """Shares with their intervals, against scipy, and over seeds without narrowing what was not asked anew."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,18 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from grokhop.core.statistics import Score, over_seeds, wilson
-from grokhop.runs.metrics import GROKKED, EvalRecord, append_look, id_score, keep_looks, ood_score, read_looks, summary
+from grokhop.runs.metrics import (
+    GROKKED,
+    EvalRecord,
+    TrainResult,
+    TrainSummary,
+    append_look,
+    id_score,
+    keep_looks,
+    ood_score,
+    read_looks,
+    summary,
+)
 
 
 @given(st.integers(1, 5000), st.data())
@@ -108,7 +120,7 @@ def test_each_grokking_time_is_the_first_look_at_which_its_accuracy_was_reached(
         look(300, train=0.9, id_=0.95, ood=None),
         look(400, train=1.0, id_=1.0, ood=None),
     ]
-    found = summary(looks)
+    found = summary(looks).to_dict()
     assert found["grok"] == {
         "train_99": {"seconds": 20.0, "steps": 200, "epochs": 2.0},
         "id_95": {"seconds": 30.0, "steps": 300, "epochs": 3.0},
@@ -117,6 +129,17 @@ def test_each_grokking_time_is_the_first_look_at_which_its_accuracy_was_reached(
     assert found["grok"].keys() == GROKKED.keys()
     assert (found["steps"], found["train_seconds"]) == (400, 40.0)
     assert found["validation"] == {"train": 1.0, "id": 1.0, "ood": None}
+
+
+def test_the_summary_of_a_training_is_read_as_it_was_written() -> None:
+    going = summary([look(100, train=1.0, id_=0.96, ood=None)])
+    keys = {"steps", "train_seconds", "epochs", "rows_per_second", "validation", "grok"}
+    assert going.to_dict().keys() == keys
+    ended = replace(going, packed_rows_checked=30)
+    assert ended.to_dict().keys() == keys | {"packed_rows_checked"}
+    assert [TrainSummary.from_dict(found.to_dict()) for found in (going, ended)] == [going, ended]
+    result = TrainResult(run=Path("run"), numbers=[0], seeds=[ended])
+    assert result.to_dict() == {"run": "run", "numbers": [0], "seeds": [ended.to_dict()]}
 
 
 def test_looks_survive_their_file_and_a_half_written_line_does_not(tmp_path: Path) -> None:

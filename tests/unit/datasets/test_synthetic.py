@@ -65,9 +65,9 @@ def read_back(graph: Graph, rows: TokenBatch) -> list[tuple[str, str, str, str, 
 def test_a_composition_graph_has_the_published_sizes() -> None:
     graph = draw(Composition())
     counts = graph.counts()
-    assert (counts["entities"], counts["relations"], counts["facts"]) == (2000, 200, 40_000)
-    assert counts["held_out"] == 2000
-    assert counts["questions"] == 0
+    assert (counts.entities, counts.relations, counts.facts) == (2000, 200, 40_000)
+    assert counts.held_out == 2000
+    assert counts.questions == 0
     assert {entity.label for entity in graph.entities} == {f"e{i}" for i in range(2000)}
     assert set(graph.relations) == {f"r{i}" for i in range(200)}
 
@@ -75,7 +75,7 @@ def test_a_composition_graph_has_the_published_sizes() -> None:
 def test_a_comparison_graph_has_the_published_sizes_with_as_many_held_out_of_each_relation() -> None:
     graph = draw(Comparison())
     counts = graph.counts()
-    assert (counts["entities"], counts["relations"], counts["facts"]) == (1000 + 20, 20, 20_000)
+    assert (counts.entities, counts.relations, counts.facts) == (1000 + 20, 20, 20_000)
     assert np.bincount(graph.relation[graph.part != Split.TRAIN]).tolist() == [100] * 20
     assert np.bincount(graph.head[graph.head < 1000]).tolist() == [20] * 1000
     assert {graph.entities[tail].label for tail in graph.tail.tolist()} == {str(i) for i in range(20)}
@@ -100,8 +100,8 @@ def test_exactly_the_share_that_was_asked_for_is_held_out(share: float) -> None:
 def test_what_is_held_out_is_divided_as_everywhere() -> None:
     for graph in (draw(Composition()), draw(Comparison())):
         counts = graph.counts()
-        assert counts["held_out_validation"] + counts["held_out_test"] == counts["held_out"]
-        assert counts["held_out_validation"] / counts["held_out"] == pytest.approx(VALIDATION_SHARE, abs=0.04)
+        assert counts.held_out_validation + counts.held_out_test == counts.held_out
+        assert counts.held_out_validation / counts.held_out == pytest.approx(VALIDATION_SHARE, abs=0.04)
 
 
 def test_nothing_is_held_out_when_nothing_is_asked_for() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from grokhop.cli.console import show_reproduction
 from grokhop.cli.main import app
 from grokhop.config import Budget, GPT2Config, LoopConfig, RunConfig
 from grokhop.core.errors import InputError
+from grokhop.core.statistics import CellScore
 from grokhop.datasets import synthetic, two_wiki
 from grokhop.experiments.recipes import CERTAINTIES, NOT_KNOWN, Recipe, names, read_recipe, recipes
-from grokhop.experiments.recipes.pattern import CLAIMS, delays, verdict
-from grokhop.experiments.reproduce import FIGURES, NOT_RUN_HERE, RESULT, SIZES, reproduce
+from grokhop.experiments.recipes.pattern import CLAIMS, Measured, delays, verdict
+from grokhop.experiments.reproduce import FIGURES, RESULT, SIZES, reproduce
+from grokhop.experiments.result import NOT_RUN_HERE, Reproduction
 from grokhop.graph.graph import Graph, Split
 from grokhop.graph.splits import question_pairs
 from grokhop.tasks.dataset import TaskDataset, compose_as, worded
@@ -30,7 +33,7 @@ needs_sample = pytest.mark.skipif(not SAMPLE.exists(), reason=f"{SAMPLE} is miss
 each_recipe = pytest.mark.parametrize("name", names())
 
 
-def run(name: str, out: Path, **how: Any) -> dict[str, Any]:
+def run(name: str, out: Path, **how: Any) -> Reproduction:
     """Three steps of one seed; most tests need no more."""
     files = [SAMPLE] if read_recipe(name).needs_files else []
     return reproduce(name, files, out, **{"seeds": 1, "budget": "3 steps", "threads": 1, **how})
@@ -189,7 +192,7 @@ def test_a_setting_that_is_set_anew_comes_after_those_of_the_recipe() -> None:
 
 
 def test_a_plan_is_recorded_as_what_it_changes_of_its_preset() -> None:
-    record = read_recipe("wang2024_sharing_synthetic").plan(published=True).record()
+    record = read_recipe("wang2024_sharing_synthetic").plan(published=True).to_dict()
     assert record["preset"] == "paper-full"
     assert {"task.phi=12.6", "optimizer.adam_decay=0.3", "model.n_layers=4", "model.repeats=2"} <= set(record["set"])
     assert record["budget"] == "1,500,000 steps"
@@ -198,15 +201,14 @@ def test_a_plan_is_recorded_as_what_it_changes_of_its_preset() -> None:
 # What the figures say of a pattern.
 
 
-def figures(**given: Any) -> dict[str, Any]:
-    ood = {"accuracy": 0.05, "low": 0.02, "high": 0.1, "n": 100}
-    return {"train_99_steps": [500], "id_95_steps": [5000], "look_every": 250, "ood": ood, **given}
+def figures(**given: Any) -> Measured:
+    ood = CellScore(accuracy=0.05, low=0.02, high=0.1, n=100)
+    return Measured(**{"train_99_steps": [500], "id_95_steps": [5000], "look_every": 250, "ood": ood, **given})
 
 
 def decided(claim: str, **given: Any) -> bool | None:
     told = [{"claim": claim, "certainty": "abstract", "where": "there"}]
-    found: bool | None = verdict(told, figures(**given))["shows"]
-    return found
+    return verdict(told, figures(**given)).shows
 
 
 def test_in_distribution_comes_late_when_every_seed_needs_at_least_twice_the_steps_of_training() -> None:
@@ -225,23 +227,23 @@ def test_in_distribution_comes_late_when_every_seed_needs_at_least_twice_the_ste
     [(0.05, True, False, False), (0.2, True, False, False), (0.6, False, False, True), (0.95, False, True, True)],
 )
 def test_ood_accuracy_is_low_or_high_or_between(accuracy: float, low: bool, high: bool, rises: bool) -> None:
-    ood = {"accuracy": accuracy, "low": 0.0, "high": 1.0, "n": 100}
+    ood = CellScore(accuracy=accuracy, low=0.0, high=1.0, n=100)
     assert [decided(claim, ood=ood) for claim in ("ood_low", "ood_high", "ood_rises")] == [low, high, rises]
 
 
 def test_a_pattern_without_ood_queries_cannot_be_told_unless_another_claim_fails() -> None:
-    nothing = {"accuracy": None, "low": None, "high": None, "n": 0}
+    nothing = CellScore()
     assert decided("ood_low", ood=nothing) is None
     claims = [{"claim": claim, "certainty": "abstract", "where": "there"} for claim in ("memorised", "ood_low")]
-    assert verdict(claims, figures(ood=nothing))["shows"] is None
-    assert verdict(claims, figures(ood=nothing, train_99_steps=[None]))["shows"] is False
+    assert verdict(claims, figures(ood=nothing)).shows is None
+    assert verdict(claims, figures(ood=nothing, train_99_steps=[None])).shows is False
 
 
 def test_a_verdict_says_because_of_which_numbers() -> None:
     claims = [{"claim": "late_id", "certainty": "abstract", "where": "there"}]
-    (claim,) = verdict(claims, figures(train_99_steps=[500, 750], id_95_steps=[5000, None]))["claims"]
-    assert "500, 750; to 95 % of ID: 5,000, never" in claim["because"]
-    assert (claim["claim"], claim["certainty"], claim["where"]) == ("late_id", "abstract", "there")
+    (claim,) = verdict(claims, figures(train_99_steps=[500, 750], id_95_steps=[5000, None])).claims
+    assert "500, 750; to 95 % of ID: 5,000, never" in claim.because
+    assert (claim.claim, claim.certainty, claim.where) == ("late_id", "abstract", "there")
 
 
 # Runs.
@@ -250,7 +252,7 @@ def test_a_verdict_says_because_of_which_numbers() -> None:
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[needs_sample] if n in OF_QUESTIONS else []) for n in names()])
 def test_each_recipe_runs_from_its_data_to_a_report(name: str, tmp_path: Path) -> None:
     recipe, out = read_recipe(name), tmp_path / "out"
-    result = run(name, out)
+    result = run(name, out).to_dict()
     assert json.loads((out / RESULT).read_text()) == result
     assert Path(result["report"]).exists()
     assert result["reported"] == recipe.reported
@@ -300,9 +302,27 @@ def check_drawn(recipe: Recipe, result: dict[str, Any], out: Path) -> None:
         assert 0 < ours["ood"]["blind"] < 1
 
 
+def test_a_reproduction_has_the_keys_that_readers_know(tmp_path: Path) -> None:
+    recipe = read_recipe("wang2024_composition_synthetic")
+    found = run(recipe.name, tmp_path / "out").to_dict()
+    told = {"title", "paper", "where", "reported", "unknown", "assumed", "not_run"}
+    assert found.keys() == {"recipe", *told, "published_size", "published", "here", "ours", "pattern", "report"}
+    assert found["here"].keys() == {"published", "data", "preset", "set", "model", "budget"}
+    times = {f"{mark}_{unit}" for mark in ("train_99", "id_95", "ood_95") for unit in ("steps", "seconds")}
+    shares = {"phi", "phi_all", "id_accuracy", "ood_accuracy"}
+    more = {"steps", "train_seconds", "id", "ood", "marks", "look_every", "seeds", "hardware"}
+    sizes = {"entities", "relations", "out_degree", "holdout"}
+    assert found["ours"].keys() == {*sizes, "facts", "facts_id", "inferred", *shares, *times, *more}
+    assert found["ours"]["id"].keys() == {*CellScore().to_dict(), "blind"}
+    claim = {"claim", "certainty", "where", "says", "shows", "because"}
+    assert found["pattern"].keys() == {"shows", "claims"}
+    assert [decided.keys() for decided in found["pattern"]["claims"]] == [claim] * len(recipe.pattern)
+    assert recipes().to_dict()["recipes"][0].keys() == {"name", "title", "needs_files", "not_run"}
+
+
 def test_the_loop_answers_on_the_same_data(tmp_path: Path) -> None:
     recipe = read_recipe("wang2024_sharing_synthetic")
-    result = run(recipe.name, tmp_path / "out", preset="loop", changes=["model.d_model=32"])
+    result = run(recipe.name, tmp_path / "out", preset="loop", changes=["model.d_model=32"]).to_dict()
     assert (result["here"]["preset"], result["here"]["data"]) == ("loop", recipe.data["synthetic"])
     assert set(result["here"]["set"]) == {
         f"task.phi={recipe.plan().settings.task.phi}",
@@ -318,11 +338,11 @@ def test_the_loop_answers_on_the_same_data(tmp_path: Path) -> None:
 def test_without_arguments_the_recipes_are_listed_with_what_they_need() -> None:
     code, text = command("--json")
     assert code == 0
-    assert json.loads(text)["recipes"] == recipes()
-    assert {recipe["name"] for recipe in recipes() if recipe["needs_files"]} == set(OF_QUESTIONS)
+    assert json.loads(text) == recipes().to_dict()
+    assert {recipe.name for recipe in recipes().recipes if recipe.needs_files} == set(OF_QUESTIONS)
     code, text = command()
-    for recipe in recipes():
-        assert f"{recipe['name']} (needs {'files of 2WikiMultiHopQA' if recipe['needs_files'] else 'no files'})" in text
+    for recipe in recipes().recipes:
+        assert f"{recipe.name} (needs {'files of 2WikiMultiHopQA' if recipe.needs_files else 'no files'})" in text
     assert "no published size was run here" in text
 
 
@@ -346,8 +366,7 @@ def test_a_run_at_the_published_size_is_not_said_to_be_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = run("wang2024_composition_synthetic", tmp_path / "out")
-    published = {"here": result["published"], "published_size": "run here"}
-    show_reproduction({**result, **published})
+    show_reproduction(replace(result, here=result.published))
     assert "published size: run here\n" in capsys.readouterr().out
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Entity, Graph, GraphBuilder, Question, Split
 from grokhop.graph.splits import hold_out
+from tests.graphs import random_graph, triples
 
 Fact = tuple[str, str, str]
 facts_strategy = st.lists(
@@ -93,6 +94,27 @@ def test_the_first_label_stays_and_others_become_aliases() -> None:
     builder.entity("Q30", label="US", aliases=["America", "United States"])
     builder.fact("Q30", "r", "Q30")
     assert builder.build().entities == (Entity(key="Q30", label="United States", aliases=("US", "America")),)
+
+
+def test_the_counts_of_a_graph_have_a_key_for_each_size() -> None:
+    graph = random_graph(entities=12, relations=5, degree=3, holdout=0.2)
+    found = graph.counts().to_dict()
+    held_out = {"held_out", "held_out_validation", "held_out_test"}
+    assert found.keys() == {"facts", "entities", "relations", "questions", "by_source"} | held_out
+    assert found["facts"] == len(graph) == sum(found["by_source"].values())
+
+
+def test_an_entity_is_called_by_its_label_and_its_aliases() -> None:
+    assert Entity(key="Q90", label="Paris", aliases=("Lutetia", "Paname")).names == ("Paris", "Lutetia", "Paname")
+    assert Entity(key="Q90", label="Paris").names == ("Paris",)
+
+
+def test_a_pair_has_one_number_however_it_is_asked_for() -> None:
+    graph = random_graph(entities=12, relations=5, degree=3, holdout=0.2)
+    by_one = [graph.pair_id(head, relation) for head, relation, _ in triples(graph)]
+    assert by_one == graph.pair.tolist() == graph.pair_id(graph.head, graph.relation).tolist()
+    assert len({(h, r) for h, r, _ in triples(graph)}) == len(set(by_one))
+    assert graph.pair_id(np.array([2**31 - 1], np.int32), 4).tolist() == [5 * (2**31 - 1) + 4]
 
 
 def test_the_trainable_graph_has_the_same_ids_and_no_held_out_fact() -> None:

@@ -14,7 +14,7 @@ from grokhop.core.errors import InputError
 from grokhop.datasets import triples, worldfacts
 from grokhop.graph.graph import Graph, GraphBuilder, Split
 from grokhop.graph.splits import hold_out
-from grokhop.phi.report import measure
+from grokhop.phi.report import PhiReport, measure
 
 Fact = tuple[int, int, int]
 
@@ -35,6 +35,11 @@ def listed_paths(facts: list[Fact], hops: int) -> list[tuple[Fact, ...]]:
     for _ in range(hops - 1):
         paths = [(*path, fact) for path in paths for fact in facts if path[-1][2] == fact[0]]
     return paths
+
+
+def test_a_report_is_read_as_it_was_written() -> None:
+    report = measure(hold_out(worldfacts.read(), share=0.1))
+    assert PhiReport.from_dict(report.to_dict()) == report
 
 
 def row_of(measured: dict[str, Any], relation: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def make_run(
         folder.mkdir()
         keep_looks(folder, looks)
         if seed < finished:
-            write_json(folder / "summary.json", summary(looks))
+            write_json(folder / "summary.json", summary(looks).to_dict())
     if evaluated:
         write_json(path / "eval.json", evaluation(names, seeds=finished, held_out=holdout > 0))
     return path
@@ -360,7 +360,7 @@ def change(path: Path, **values: Any) -> None:
 
 def test_the_mean_of_the_seeds_keeps_a_finished_seed_at_its_last_value() -> None:
     long, short = ([look(50 * i, i / 10, ood=0.5) for i in range(1, n)] for n in (5, 3))
-    figure = curves({0: long, 1: short}, {0: summary(long)["grok"], 1: summary(short)["grok"]}, untrained=None)
+    figure = curves({0: long, 1: short}, {0: summary(long).grok, 1: summary(short).grok}, untrained=None)
     mean = next(trace for trace in figure["data"] if trace["name"] == "training")
     assert mean["y"] == pytest.approx([0.1, 0.2, 0.25, 0.3])
     assert [view["label"] for view in figure["views"]] == ["seconds", "steps", "epochs"]

@@ -49,6 +49,7 @@ from grokhop.runs.explanation import (
     QueryCircuit,
     SeedCircuit,
 )
+from grokhop.runs.metrics import GrokTime
 
 MADE = Conditions.from_dict(conditions())
 MADE_KEYS = {"created", "versions", "hardware"}
@@ -91,7 +92,7 @@ EVALUATED = EvalResult(
     parsed=1.0,
     per_relation=(RelationScores(relation="r", first_hop={"II": CELL}, last_hop={}, any_hop={"II": CELL}),),
     per_pair=(PairScore(relations=("r", "s"), score=CELL),),
-    grok={"id_95": ({"seconds": 1.5, "steps": 10, "epochs": 2.0}, None)},
+    grok={"id_95": (GrokTime(seconds=1.5, steps=10, epochs=2.0), None)},
     train_seconds=(1.0, 2.0),
     conditions=MADE,
 )

@@ -19,7 +19,7 @@ import grokhop.sweeps.workers as working
 from grokhop.cli.main import app
 from grokhop.cli.sweep_progress import Lines, progress_table
 from grokhop.core.errors import InputError
-from grokhop.core.statistics import over_seeds
+from grokhop.core.statistics import CellScore, over_seeds
 from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import NO_FACT, Queries
 from grokhop.reporting import report
@@ -28,6 +28,7 @@ from grokhop.runs.metrics import append_look
 from grokhop.runs.run import EVAL, SUMMARY, WEIGHTS, Run
 from grokhop.runs.summary import pooled
 from grokhop.runs.sweep import DONE, FAILED, RESULT, TRAINING, WAITING, Place, Progress, Sweep, last_look, parse_levels
+from grokhop.runs.sweep_result import SweepResult, SweepRow
 from grokhop.sweeps.results import thresholds
 from grokhop.sweeps.sweep import sweep
 from grokhop.tasks.dataset import TaskDataset
@@ -35,6 +36,7 @@ from grokhop.training.train import train_seed
 from tests.graphs import paths_by_force, random_graph
 from tests.settings import Told
 from tests.unit.reporting.test_report import look, plotted, without_plotly
+from tests.unit.sweeps.rows import sweep_row
 
 MINI = [
     "model.d_model=16",
@@ -57,11 +59,11 @@ def whole(mini_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def swept(graph: Path, out: Path, **changes: Any) -> dict[str, Any]:
     wanted = {"phis": ["2"], "presets": ["toy"], "seeds": 1, "changes": MINI, "budget": f"{STEPS} steps", "jobs": 2}
-    return sweep(graph, out, **{**wanted, **changes})
+    return sweep(graph, out, **{**wanted, **changes}).to_dict()
 
 
 def rows_of_result(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for preset, rows in Sweep.read(path).result()["contenders"].items():
+    for preset, rows in Sweep.read(path).result().to_dict()["contenders"].items():
         yield from ((preset, row) for row in rows)
 
 
@@ -188,14 +190,43 @@ def test_the_numbers_of_the_sweep_are_those_of_each_run(whole: Path) -> None:
         assert row["cells"] == {"2": evaluation["cells"]["2"]}
         assert row["untrained"] == {"3": evaluation["cells"]["3"]}
         assert len(row["ood"]["per_seed"]) == 2
-        assert row["train_seconds"] == [run.summary(seed)["train_seconds"] for seed in (0, 1)]
-        assert row["grok"] == {n: [run.summary(s)["grok"][n] for s in (0, 1)] for n in ("train_99", "id_95", "ood_95")}
+        assert row["train_seconds"] == [run.summary(seed).train_seconds for seed in (0, 1)]
+        assert row["grok"] == {
+            n: [run.summary(s).to_dict()["grok"][n] for s in (0, 1)] for n in ("train_99", "id_95", "ood_95")
+        }
         assert run.manifest["threads"] == 1
         assert run.settings.task.phi == (0 if row["level"] == "all" else float(row["level"]))
 
 
-def test_the_result_says_of_what_and_on_what_it_is(whole: Path, mini_graph: Path) -> None:
+def test_a_result_is_read_as_it_was_written(whole: Path) -> None:
+    written = json.loads((whole / RESULT).read_text())
     result = Sweep.read(whole).result()
+    assert result.to_dict() == written
+    assert SweepResult.from_dict(result.to_dict()) == result
+    always = {"graph", "hops", "budget", "contenders", "thresholds", "failed", "created", "versions", "hardware"}
+    assert written.keys() == always
+    row = written["contenders"]["toy"][0]
+    of_run = {"level", "phi", "trained", "trainable_facts", "seeds", "train_seconds", "steps", "grok", "per_relation"}
+    assert row.keys() == of_run | {"id", "ood", "asked", "cells", "untrained", "comparison", "questions"}
+    assert row["per_relation"][0].keys() == {"relation", "trainable_facts", "trained", "phi", "id", "ood"}
+
+
+def test_a_failure_is_listed_by_its_place(whole: Path) -> None:
+    failure = {"contender": "toy", "level": "2", "seed": None, "error": "no memory"}
+    result = SweepResult.from_dict({**json.loads((whole / RESULT).read_text()), "failed": [failure]})
+    assert result.to_dict()["failed"] == [failure]
+    assert result.failed[0].what == "the test queries"
+
+
+def test_a_damaged_result_is_refused(whole: Path, tmp_path: Path) -> None:
+    out = copytree(whole, tmp_path / "sweep")
+    (out / RESULT).write_text('{"contenders": {}}')
+    with pytest.raises(InputError, match="damaged"):
+        Sweep.read(out).result()
+
+
+def test_the_result_says_of_what_and_on_what_it_is(whole: Path, mini_graph: Path) -> None:
+    result = Sweep.read(whole).result().to_dict()
     assert result["graph"]["facts"] == len(Graph.read(mini_graph))
     assert result["graph"]["name"] == "mini"
     assert result["budget"] == {"steps": STEPS}
@@ -203,8 +234,8 @@ def test_the_result_says_of_what_and_on_what_it_is(whole: Path, mini_graph: Path
     assert {"versions", "hardware", "thresholds"} <= result.keys()
 
 
-def level_row(phi: float, id_share: float | None, ood: float | None) -> dict[str, Any]:
-    return {"phi": phi, "level": f"{phi:g}", "id": {"accuracy": id_share}, "ood": {"accuracy": ood}}
+def level_row(phi: float, id_share: float | None, ood: float | None) -> SweepRow:
+    return sweep_row(phi=phi, level=f"{phi:g}", id=CellScore(accuracy=id_share), ood=CellScore(accuracy=ood))
 
 
 def test_the_threshold_is_the_smallest_level_that_was_enough() -> None:

@@ -15,12 +15,15 @@ from grokhop.core.errors import InputError
 from grokhop.core.statistics import CellScore, over_seeds
 from grokhop.reporting import report
 from grokhop.reporting.sweep.lengths import Asked, asked_lengths, heading
+from grokhop.runs.metrics import GrokTime
 from grokhop.runs.run import WEIGHTS, Run
 from grokhop.runs.summary import times
 from grokhop.runs.sweep import Place, Sweep
+from grokhop.runs.sweep_result import SweepRow
 from grokhop.sweeps.sweep import sweep
 from grokhop.sweeps.variants import alternatives, contenders
 from tests.unit.reporting.test_report import plotted, without_plotly
+from tests.unit.sweeps.rows import sweep_row
 from tests.unit.sweeps.test_sweep import MINI
 
 NAMES = ["toy hops=2", "toy hops=3", "paper hops=2", "paper hops=3"]
@@ -28,7 +31,7 @@ NAMES = ["toy hops=2", "toy hops=3", "paper hops=2", "paper hops=3"]
 
 def swept(graph: Path, out: Path, **changes: Any) -> dict[str, Any]:
     wanted = {"phis": ["1"], "presets": ["toy", "paper"], "grid": ["task.hops=2,3"], "seeds": 2, "changes": MINI}
-    return sweep(graph, out, **{**wanted, "budget": "20 steps", "jobs": 2, **changes})
+    return sweep(graph, out, **{**wanted, "budget": "20 steps", "jobs": 2, **changes}).to_dict()
 
 
 @pytest.fixture(scope="module")
@@ -114,16 +117,17 @@ def test_a_value_with_a_slash_makes_one_folder_and_no_two_contenders_share_it() 
 
 def test_each_contender_is_trained_as_it_is_called(varied: Path) -> None:
     found = Sweep.read(varied)
-    assert list(found.contenders) == list(found.result()["contenders"]) == list(found.result()["thresholds"]) == NAMES
+    assert list(found.contenders) == list(found.result().contenders) == list(found.result().thresholds) == NAMES
     assert found.presets == {name: name.split()[0] for name in NAMES}
     for name in NAMES:
         run = Run.read(varied / name / "phi-1")
         assert run.settings.preset == name.split()[0]
-        assert run.settings == preset(name.split()[0], hops=int(name[-1]), changes=[*MINI, "task.phi=1"])
-        row = found.result()["contenders"][name][0]
-        assert list(row["cells"]) == ["2", "3"][: run.settings.task.hops - 1]
-        assert list(row["untrained"]) == [str(run.settings.task.hops + 1)]
-        assert row["steps"] == [run.summary(seed)["steps"] for seed in (0, 1)]
+        wanted = preset(name.split()[0], hops=int(name[-1]), changes=[*MINI, "task.phi=1"])
+        assert run.settings.trains_as(wanted)
+        row = found.result().contenders[name][0]
+        assert list(row.cells) == ["2", "3"][: run.settings.task.hops - 1]
+        assert list(row.untrained) == [str(run.settings.task.hops + 1)]
+        assert row.steps == [run.summary(seed).steps for seed in (0, 1)]
 
 
 def test_a_sweep_goes_on_with_more_alternatives_and_not_with_fewer(
@@ -165,9 +169,9 @@ def test_the_command_varies_what_it_is_told(mini_graph: Path, tmp_path: Path) ->
 # What people see of it.
 
 
-def row_of_times(*reached: tuple[int, float] | None) -> dict[str, Any]:
-    found = [when and {"steps": when[0], "seconds": when[1], "epochs": 1.0} for when in reached]
-    return {"grok": dict.fromkeys(("train_99", "id_95", "ood_95"), found), "steps": [5000] * len(found)}
+def row_of_times(*reached: tuple[int, float] | None) -> SweepRow:
+    found = [when and GrokTime(steps=when[0], seconds=when[1], epochs=1.0) for when in reached]
+    return sweep_row(grok=dict.fromkeys(("train_99", "id_95", "ood_95"), found), steps=[5000] * len(found))
 
 
 @pytest.mark.parametrize(
@@ -184,32 +188,29 @@ def test_times_are_of_the_seeds_that_got_there(reached: Any, steps: tuple[str, s
     assert found == [steps, steps, steps, seconds]
 
 
-def score(n: int, *right: int) -> dict[str, Any]:
-    return over_seeds([np.arange(n) < each for each in right]).to_dict() if n else CellScore().to_dict()
+def score(n: int, *right: int) -> CellScore:
+    return over_seeds([np.arange(n) < each for each in right]) if n else CellScore()
 
 
 def test_lengths_are_asked_in_order_and_few_queries_are_pooled() -> None:
-    row = {
-        "cells": {
-            "2": {"II": score(40, 40, 20), "IO": score(60, 30, 30), "OI": score(20, 0, 0), "OO": score(20, 20, 10)}
-        },
-        "untrained": {
+    row = sweep_row(
+        cells={"2": {"II": score(40, 40, 20), "IO": score(60, 30, 30), "OI": score(20, 0, 0), "OO": score(20, 20, 10)}},
+        untrained={
             "10": {str(i): score(0) for i in range(11)},
             "3": {"0": score(50, 25, 50), "1": score(9, 9, 9), "2": score(9, 9, 9), "3": score(30, 15, 0)},
         },
-    }
+    )
     found = asked_lengths(row, few={2, 10})
     assert [(a.hops, a.trained) for a in found] == [(2, True), (3, False)]
-    assert found[0].id["per_seed"] == [1, 0.5]
-    assert (found[0].ood["n"], found[0].ood["per_seed"]) == (100, pytest.approx([0.5, 0.4]))
-    assert (found[1].ood["n"], found[1].ood["per_seed"]) == (30, [0.5, 0])
+    assert found[0].id.per_seed == [1, 0.5]
+    assert found[0].ood.n == 100
+    assert found[0].ood.per_seed == pytest.approx([0.5, 0.4])
+    assert (found[1].ood.n, found[1].ood.per_seed) == (30, [0.5, 0])
 
 
 def lengths(trained: int, *shares: int) -> list[Asked]:
     """Of 2 hops and more, so many per cent right."""
-    return [
-        Asked(hops, hops <= trained, score(100, right), CellScore().to_dict()) for hops, right in enumerate(shares, 2)
-    ]
+    return [Asked(hops, hops <= trained, score(100, right), CellScore()) for hops, right in enumerate(shares, 2)]
 
 
 def test_the_heading_says_who_answers_how_far_beyond_what_was_trained() -> None:

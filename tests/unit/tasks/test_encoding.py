@@ -38,6 +38,8 @@ def some_paths(graph: Graph, hops: int, width: int) -> list[list[int]]:
 def test_each_entity_and_each_relation_is_one_token_and_nothing_else_is() -> None:
     vocabulary = Vocabulary.of(GRAPH)
     assert (vocabulary.entities, vocabulary.relations) == (len(GRAPH.entities), len(GRAPH.relations))
+    assert vocabulary.relation_token(0) == len(GRAPH.entities)
+    assert vocabulary.relation_token(np.arange(5)).tolist() == list(range(len(GRAPH.entities), vocabulary.size))
     assert vocabulary.size == 12 + 5
     used = set(encode_paths(GRAPH, np.arange(len(GRAPH))[:, None]).tokens.flatten().tolist())
     assert used == set(range(vocabulary.size))

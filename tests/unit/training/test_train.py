@@ -29,7 +29,7 @@ from grokhop.tasks.comparison import comparable
 from grokhop.tasks.composition import Compositions, compose
 from grokhop.tasks.dataset import TaskDataset, compose_as
 from grokhop.tasks.encoding import TokenBatch
-from grokhop.training.checkpoint import save_checkpoint
+from grokhop.training.checkpoint import Where, save_checkpoint
 from grokhop.training.losses import loss
 from grokhop.training.train import train
 from grokhop.training.trainer import Trainer
@@ -97,8 +97,8 @@ def test_a_toy_graph_is_grokked_on_held_out_queries_and_on_held_out_facts(toy_gr
     assert two_hops["II"]["n"] > 200
     assert two_hops["OO"]["n"] >= 20
     assert {cell for cell, score in two_hops.items() if score["accuracy"] >= 0.9} == {"II", "IO", "OI", "OO"}
-    assert set(run.summary(0)["grok"]) == {"train_99", "id_95", "ood_95"}
-    assert None not in run.summary(0)["grok"].values()
+    assert set(run.summary(0).grok) == {"train_99", "id_95", "ood_95"}
+    assert None not in run.summary(0).grok.values()
     seen = looks(run.path)
     assert seen[0].loss > 10 * seen[-1].loss
     assert seen[-1].cooling
@@ -204,10 +204,10 @@ def test_a_run_that_was_stopped_while_writing_goes_on_to_the_same_last_bit(
     """A line of metrics is there whose checkpoint is not, and another is half-written."""
     saved: list[int] = []
 
-    def save_twice(path: Path, model: Any, average: Any, optimizers: Any, where: dict[str, Any]) -> None:
+    def save_twice(path: Path, model: Any, average: Any, optimizers: Any, where: Where) -> None:
         if len(saved) == 2:
             raise OSError("no space left")
-        saved.append(where["step"])
+        saved.append(where.step)
         save_checkpoint(path, model, average, optimizers, where)
 
     with monkeypatch.context() as patched:
@@ -302,7 +302,7 @@ def test_two_threads_reproduce_a_run_to_the_last_bit(mini_graph: Path, tmp_path:
 @pytest.mark.parametrize("steps", [1, 7, 25, 59, 60, 61])
 def test_a_budget_in_steps_is_kept_exactly(mini_graph: Path, tmp_path: Path, steps: int) -> None:
     run = trained(mini_graph, tmp_path / "run", budget=Budget(steps=steps))
-    assert Run.read(run).summary(0)["steps"] == steps
+    assert Run.read(run).summary(0).steps == steps
 
 
 def test_a_budget_in_seconds_ends_with_the_rate_at_rest(
@@ -320,7 +320,7 @@ def test_a_budget_in_seconds_ends_with_the_rate_at_rest(
 
     monkeypatch.setattr(Trainer, "take_step", noted)
     run = trained(mini_graph, tmp_path / "run", budget=Budget(seconds=100))
-    last = Run.read(run).summary(0)
+    last = Run.read(run).summary(0).to_dict()
     assert 90 <= last["train_seconds"] <= 101
     assert max(rates) == 1
     assert rates[-1] < 0.1
@@ -329,7 +329,7 @@ def test_a_budget_in_seconds_ends_with_the_rate_at_rest(
 def test_the_cool_down_begins_when_the_targets_are_reached(mini_graph: Path, tmp_path: Path) -> None:
     easy = with_(MINI, id_target=0.0, ood_target=0.0)
     run = trained(mini_graph, tmp_path / "run", settings=easy, budget=Budget(steps=1000))
-    assert Run.read(run).summary(0)["steps"] == MINI.train.evaluate_every + MINI.schedule.cooldown_steps
+    assert Run.read(run).summary(0).steps == MINI.train.evaluate_every + MINI.schedule.cooldown_steps
     assert [look.cooling for look in looks(run)] == [False, True, True]
 
 
@@ -338,7 +338,7 @@ def test_one_target_alone_begins_no_cool_down(mini_graph: Path, tmp_path: Path, 
     half = with_(MINI, id_target=1.1, ood_target=1.1)
     half = with_(half, **{target: 0.0})
     run = trained(mini_graph, tmp_path / "run", settings=half, budget=Budget(steps=50))
-    assert Run.read(run).summary(0)["steps"] == 50
+    assert Run.read(run).summary(0).steps == 50
 
 
 def without_test_queries(made: Compositions) -> Compositions:
@@ -463,7 +463,7 @@ def test_a_run_folder_says_what_was_trained(mini_graph: Path, straight: Path) ->
     assert run.manifest["composed"] == run.dataset.counts
     np.testing.assert_array_equal(run.graph.pair, Graph.read(mini_graph).pair)
     assert {"trainable", "phi"} <= run.read_json("phi.json", made_by="grokhop train").keys()
-    assert run.summary(0)["validation"].keys() == {"train", "id", "ood"}
+    assert run.summary(0).validation.keys() == {"train", "id", "ood"}
 
 
 def test_a_run_folder_holds_no_pickle(straight: Path) -> None:

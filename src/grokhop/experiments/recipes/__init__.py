@@ -39,18 +39,31 @@ class Plan:
     settings: RunConfig
     published: bool
 
-    def record(self) -> dict[str, Any]:
-        """The same for a result and for people: settings as what they change of their preset."""
-        changed = changes_between(replace(self.settings, resources=ResourceConfig()), PRESETS[self.preset])
-        model, budget = ", ".join(self.settings.model.words()), self.settings.budget
-        most = f"{budget.steps:,.0f} steps" if isfinite(budget.steps) else f"{budget.seconds:,.0f} s"
+    @property
+    def changed(self) -> list[str]:
+        """What the settings change of their preset, each as SECTION.NAME=VALUE."""
+        return changes_between(replace(self.settings, resources=ResourceConfig()), PRESETS[self.preset])
+
+    @property
+    def model(self) -> str:
+        """The model in words."""
+        return ", ".join(self.settings.model.words())
+
+    @property
+    def most(self) -> str:
+        """The budget in words."""
+        budget = self.settings.budget
+        return f"{budget.steps:,.0f} steps" if isfinite(budget.steps) else f"{budget.seconds:,.0f} s"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan for JSON: settings as what they change of their preset."""
         return {
             "published": self.published,
             "data": self.data,
             "preset": self.preset,
-            "set": changed,
-            "model": model,
-            "budget": most,
+            "set": self.changed,
+            "model": self.model,
+            "budget": self.most,
         }
 
 
@@ -133,10 +146,26 @@ class Recipe:
             published=published,
         )
 
-    def told(self) -> dict[str, Any]:
-        """What is said of the paper beside a result."""
-        record = asdict(self)
-        return {key: record[key] for key in ("title", "paper", "where", "reported", "unknown", "assumed", "not_run")}
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeEntry:
+    """A recipe in a list. `not_run` says why its published size was not run here."""
+
+    name: str
+    title: str
+    needs_files: bool
+    not_run: str
+
+
+@dataclass(frozen=True)
+class RecipeList:
+    """The recipes there are."""
+
+    recipes: list[RecipeEntry]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the list for JSON."""
+        return asdict(self)
 
 
 def names() -> list[str]:
@@ -145,10 +174,11 @@ def names() -> list[str]:
     return sorted(name.removesuffix(".json") for name in found if name.endswith(".json"))
 
 
-def recipes() -> list[dict[str, Any]]:
-    """Name and title of each recipe, whether it needs files, and why its published size was not run here."""
+def recipes() -> RecipeList:
+    """Read all recipes, in the order of their names."""
     read = map(read_recipe, names())
-    return [{"name": r.name, "title": r.title, "needs_files": r.needs_files, "not_run": r.not_run} for r in read]
+    entries = [RecipeEntry(name=r.name, title=r.title, needs_files=r.needs_files, not_run=r.not_run) for r in read]
+    return RecipeList(entries)
 
 
 def read_recipe(name: str) -> Recipe:

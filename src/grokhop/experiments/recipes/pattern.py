@@ -5,7 +5,9 @@ A recipe names claims, and each is decided here from figures alone, the same way
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+
+from grokhop.core.statistics import CellScore
 
 DELAYED = 2.0
 """ID queries need at least so many times the steps of training queries for 'long before'."""
@@ -16,65 +18,94 @@ Verdict = tuple[bool | None, str]
 """Whether a claim shows (None where nothing was asked that could tell), and the numbers that say so."""
 
 
-def verdict(claims: Sequence[dict[str, str]], ours: dict[str, Any]) -> dict[str, Any]:
-    """Decide the claims of a recipe.
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The figures that decide a claim.
 
-    Args:
-        claims: `Recipe.pattern`.
-        ours: figures of `grokhop.experiments.reproduce`: `train_99_steps` and `id_95_steps` of each seed, the steps
-            between two looks at them, `look_every`, and the score `ood`.
-
-    Returns:
-        `claims`, each with what it `says`, whether it `shows` and `because` of what; `shows` of all together.
+    Attributes:
+        train_99_steps, id_95_steps: of each seed; None where the mark was not reached.
+        look_every: steps between two looks at them.
+        ood: the score of the OOD queries.
     """
-    decided = []
-    for claim in claims:
-        says, decide = CLAIMS[claim["claim"]]
-        shows, because = decide(ours)
-        decided.append({**claim, "says": says, "shows": shows, "because": because})
-    found = [claim["shows"] for claim in decided]
-    return {"shows": False if False in found else None if None in found else True, "claims": decided}
+
+    train_99_steps: Sequence[float | None]
+    id_95_steps: Sequence[float | None]
+    look_every: int
+    ood: CellScore
 
 
-def delays(ours: dict[str, Any]) -> list[float | None]:
+@dataclass(frozen=True, kw_only=True)
+class DecidedClaim:
+    """A claim of a recipe, what it says, whether it shows, and because of which numbers."""
+
+    claim: str
+    certainty: str
+    where: str
+    says: str
+    shows: bool | None
+    because: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pattern:
+    """The claims of a recipe, and whether all of them show together; None where that cannot be told."""
+
+    shows: bool | None
+    claims: list[DecidedClaim]
+
+
+def verdict(claims: Sequence[dict[str, str]], ours: Measured) -> Pattern:
+    """Decide the claims of a recipe (`Recipe.pattern`)."""
+    decided = [_decided(claim, ours) for claim in claims]
+    found = [claim.shows for claim in decided]
+    return Pattern(shows=False if False in found else None if None in found else True, claims=decided)
+
+
+def _decided(claim: dict[str, str], ours: Measured) -> DecidedClaim:
+    says, decide = CLAIMS[claim["claim"]]
+    shows, because = decide(ours)
+    return DecidedClaim(**claim, says=says, shows=shows, because=because)
+
+
+def delays(ours: Measured) -> list[float | None]:
     """Of each seed, the least that steps to 95 % of ID queries can be for each step to 99 % of training.
 
     Both are known to the look at which they were first seen. None where one was not reached.
     """
-    steps = zip(ours["train_99_steps"], ours["id_95_steps"], strict=True)
-    return [None if train is None or id_ is None else (id_ - ours["look_every"]) / train for train, id_ in steps]
+    steps = zip(ours.train_99_steps, ours.id_95_steps, strict=True)
+    return [None if train is None or id_ is None else (id_ - ours.look_every) / train for train, id_ in steps]
 
 
-def _memorised(ours: dict[str, Any]) -> Verdict:
-    steps = ours["train_99_steps"]
+def _memorised(ours: Measured) -> Verdict:
+    steps = ours.train_99_steps
     return None not in steps, f"steps to 99 % of training: {_listed(steps)}"
 
 
-def _late_id(ours: dict[str, Any]) -> Verdict:
+def _late_id(ours: Measured) -> Verdict:
     found = delays(ours)
     shows = all(ratio is not None and ratio >= DELAYED for ratio in found)
-    steps = f"{_memorised(ours)[1]}; to 95 % of ID: {_listed(ours['id_95_steps'])}"
+    steps = f"{_memorised(ours)[1]}; to 95 % of ID: {_listed(ours.id_95_steps)}"
     return shows, f"{steps}; at least so many times as many: {_listed(found)}; {DELAYED:g} or more counts as long"
 
 
-def _ood_low(ours: dict[str, Any]) -> Verdict:
+def _ood_low(ours: Measured) -> Verdict:
     return _ood(ours, lambda accuracy: accuracy <= LOW, f"{_percent(LOW)} or less counts as low")
 
 
-def _ood_high(ours: dict[str, Any]) -> Verdict:
+def _ood_high(ours: Measured) -> Verdict:
     return _ood(ours, lambda accuracy: accuracy >= HIGH, f"{_percent(HIGH)} or more counts as high")
 
 
-def _ood_rises(ours: dict[str, Any]) -> Verdict:
+def _ood_rises(ours: Measured) -> Verdict:
     return _ood(ours, lambda accuracy: accuracy > LOW, f"more than {_percent(LOW)} counts as risen")
 
 
-def _ood(ours: dict[str, Any], wanted: Callable[[float], bool], counts: str) -> Verdict:
-    score = ours["ood"]
-    if score["accuracy"] is None:
+def _ood(ours: Measured, wanted: Callable[[float], bool], counts: str) -> Verdict:
+    score = ours.ood
+    if score.accuracy is None:
         return None, "no OOD query was asked"
-    accuracy, low, high = (_percent(score[key]) for key in ("accuracy", "low", "high"))
-    return wanted(score["accuracy"]), f"OOD accuracy {accuracy} ({low} to {high}, n {score['n']:,}); {counts}"
+    accuracy, low, high = map(_percent, (score.accuracy, score.low or 0.0, score.high or 0.0))
+    return wanted(score.accuracy), f"OOD accuracy {accuracy} ({low} to {high}, n {score.n:,}); {counts}"
 
 
 def _percent(share: float) -> str:
@@ -85,7 +116,7 @@ def _listed(numbers: Sequence[float | None]) -> str:
     return ", ".join("never" if n is None else f"{n:,.3g}" if n < 100 else f"{n:,.0f}" for n in numbers)
 
 
-CLAIMS: dict[str, tuple[str, Callable[[dict[str, Any]], Verdict]]] = {
+CLAIMS: dict[str, tuple[str, Callable[[Measured], Verdict]]] = {
     "memorised": ("what was trained is answered", _memorised),
     "late_id": ("what was trained is answered long before ID queries are", _late_id),
     "ood_low": ("OOD queries stay unanswered", _ood_low),

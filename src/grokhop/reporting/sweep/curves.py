@@ -1,11 +1,12 @@
 """The section on learning: how accuracy came about at each level, in small figures that share their axes."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil, log10
-from typing import Any
 
 import numpy as np
 
+from grokhop.core.formatting import unbroken
 from grokhop.reporting.plot import ID, OOD, TRAIN, Figure
 from grokhop.reporting.sweep.evidence import SweepEvidence, level_name, log_ticks
 from grokhop.runs.metrics import EvalRecord
@@ -23,15 +24,24 @@ _MOST_POINTS = 120
 _PANEL_HEIGHT, _TITLE = 150, 30
 
 
-def curves_section(evidence: SweepEvidence) -> dict[str, Any] | None:
+@dataclass(frozen=True, kw_only=True)
+class CurvesSection:
+    """The section on learning."""
+
+    heading: str
+    figure: Figure
+
+
+def curves_section(evidence: SweepEvidence) -> CurvesSection | None:
     panels = [
         (evidence.label(f"phi {level_name(row)}", contender), looks)
         for contender, row in evidence.rows
-        if (looks := evidence.looks(contender, row["level"]))
+        if (looks := evidence.looks(contender, row.level))
     ]
     if not panels:
         return None
-    return {"heading": _heading(panels), "figure": small_curves(panels, columns=_columns(evidence, panels))}
+    figure = small_curves(panels, columns=_columns(evidence, panels))
+    return CurvesSection(heading=unbroken(_heading(panels)), figure=figure)
 
 
 def _heading(panels: list[Panel]) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, floor, log10
-from typing import Any
 
-from grokhop.reporting.evidence import Evidence, Row
+from grokhop.reporting.evidence import Evidence
 from grokhop.reporting.plot import ID, MIXED, OOD, TRAIN, UNTRAINED, Figure, safe, vertical
 from grokhop.runs.metrics import EvalRecord
 from grokhop.runs.run import Run
 from grokhop.runs.sweep import ALL, Place, Sweep
+from grokhop.runs.sweep_result import SweepResult, SweepRow
 
 DASHES = (
     "solid",
@@ -47,16 +47,16 @@ class SweepEvidence:
     sweep: Sweep
 
     @cached_property
-    def result(self) -> Row:
+    def result(self) -> SweepResult:
         return self.sweep.result()
 
     @cached_property
-    def rows(self) -> list[tuple[str, Row]]:
+    def rows(self) -> list[tuple[str, SweepRow]]:
         """(contender, row) from the lowest level to the highest, contender by contender."""
-        return [(name, row) for name, rows in self.result["contenders"].items() for row in rows]
+        return [(name, row) for name, rows in self.result.contenders.items() for row in rows]
 
-    def of_contender(self, contender: str) -> list[Row]:
-        return list(self.result["contenders"][contender])
+    def of_contender(self, contender: str) -> list[SweepRow]:
+        return self.result.contenders[contender]
 
     @property
     def contenders(self) -> tuple[str, ...]:
@@ -102,14 +102,14 @@ class SweepEvidence:
     @property
     def phi_span(self) -> tuple[float, float]:
         """The lowest and the highest phi of the figures, with the thresholds of the papers among them."""
-        phis = [row["phi"] for _, row in self.rows] + [phi for phi, _ in PAPERS]
+        phis = [row.phi for _, row in self.rows] + [phi for phi, _ in PAPERS]
         return min(phis), max(phis)
 
     def phi_axis(self) -> Figure:
         """The horizontal axis, logarithmic, with a tick at each level that has room for its name."""
         low, high = (log10(phi) for phi in self.phi_span)
         ticks: dict[float, str] = {}
-        for phi, text in sorted({(row["phi"], level_name(row)) for _, row in self.rows}):
+        for phi, text in sorted({(row.phi, level_name(row)) for _, row in self.rows}):
             if all(abs(log10(phi / other)) >= _NEAR * (high - low) for other in ticks):
                 ticks[phi] = text
         pad = 0.05 * (high - low)
@@ -146,9 +146,9 @@ def legend_height(names: Iterable[str]) -> int:
     return 20 * ceil(len(lengths) / in_a_row)
 
 
-def level_name(row: Row) -> str:
+def level_name(row: SweepRow) -> str:
     """'3.6', or '7.73 (all)' for all there is."""
-    return f"{row['phi']:.3g} (all)" if row["level"] == ALL else str(row["level"])
+    return f"{row.phi:.3g} (all)" if row.level == ALL else row.level
 
 
 def log_ticks(low: float, high: float, *, most: int = 9) -> Figure:
@@ -166,7 +166,7 @@ def paper_lines() -> list[Figure]:
     return [vertical("line", phi, phi, line={"width": 1, "dash": "dot"}, opacity=0.55) for phi, _ in PAPERS]
 
 
-def paper_labels() -> Iterator[dict[str, Any]]:
+def paper_labels() -> Iterator[Figure]:
     """One above the other, since they stand near each other; on a logarithmic axis texts stand at the exponent."""
     for i, (phi, who) in enumerate(PAPERS):
         where = {"x": log10(phi), "xref": "x", "xanchor": "right", "y": 1, "yref": "paper", "yanchor": "bottom"}

@@ -1,13 +1,13 @@
 """The answer at a glance: from which phi on each contender generalises, what is missing, and under which conditions."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from grokhop.core.formatting import percent, plural
 from grokhop.reporting.conditions import conditions
-from grokhop.reporting.evidence import Row
 from grokhop.reporting.headline import ENOUGH
 from grokhop.reporting.sweep.evidence import SweepEvidence, level_name
 from grokhop.runs.metrics import ENOUGH_OOD_QUERIES
+from grokhop.runs.sweep_result import SweepRow
 
 _WORDS = {"id": "in distribution", "ood": "out of distribution"}
 
@@ -16,7 +16,7 @@ def verdict(evidence: SweepEvidence) -> str:
     """From which phi on each contender reaches 95 % out of distribution."""
     if not evidence.rows:
         return "No level of phi has been asked the test queries yet."
-    measured = [name for name in _WORDS if any(row[name]["n"] for _, row in evidence.rows)]
+    measured = [name for name in _WORDS if any(row.score(name).n for _, row in evidence.rows)]
     if not measured:
         return "Nothing that was asked tells how well any level generalises."
     if not evidence.few:
@@ -36,7 +36,7 @@ def _of_seeds(evidence: SweepEvidence) -> str:
 
 def _reached(evidence: SweepEvidence, name: str) -> str:
     """How many of many contenders got there, and which from the lowest phi on."""
-    enough = [(row["phi"], contender) for contender, row in evidence.rows if (row[name]["accuracy"] or 0) >= ENOUGH]
+    enough = [(row.phi, contender) for contender, row in evidence.rows if (row.score(name).accuracy or 0) >= ENOUGH]
     if not enough:
         return f"none of {len(evidence.contenders)} contenders at any phi"
     least = min(phi for phi, _ in enough)
@@ -46,9 +46,9 @@ def _reached(evidence: SweepEvidence, name: str) -> str:
     return f"{number} of {len(evidence.contenders)} contenders, {who} from phi {least:.3g} on"
 
 
-def reach(rows: list[Row], name: str) -> str:
+def reach(rows: list[SweepRow], name: str) -> str:
     """'from phi 2 on', 'first at phi 2, but not at 3.6', or 'at no phi up to 8'."""
-    enough = [row for row in rows if (row[name]["accuracy"] or 0) >= ENOUGH]
+    enough = [row for row in rows if (row.score(name).accuracy or 0) >= ENOUGH]
     if not rows:
         return "was not measured"
     if not enough:
@@ -64,16 +64,15 @@ def reach(rows: list[Row], name: str) -> str:
 def notes(evidence: SweepEvidence) -> list[str]:
     """What is missing or weak, with what mends it."""
     found = []
-    for failure in evidence.result["failed"]:
-        what = "the test queries" if failure["seed"] is None else f"seed {failure['seed']}"
-        found.append(f"{failure['contender']}, phi {failure['level']}, {what} failed: {failure['error']}")
+    for failure in evidence.result.failed:
+        found.append(f"{failure.contender}, phi {failure.level}, {failure.what} failed: {failure.error}")
     if found:
         found.append("'grokhop sweep ... --resume' tries again what failed.")
-    asked = {(contender, row["level"]) for contender, row in evidence.rows}
+    asked = {(contender, row.level) for contender, row in evidence.rows}
     lost = [str(place) for place in evidence.sweep.places if (place.contender, place.level) not in asked]
     if lost:
         found.append(f"No seed has ended: {'; '.join(lost)}.")
-    fewest = min((row["ood"]["n"] for _, row in evidence.rows), default=ENOUGH_OOD_QUERIES)
+    fewest = min((row.ood.n for _, row in evidence.rows), default=ENOUGH_OOD_QUERIES)
     if not fewest:
         found.append("No fact was held out of the training chains, so nothing here was asked out of distribution.")
     elif fewest < ENOUGH_OOD_QUERIES:
@@ -81,26 +80,33 @@ def notes(evidence: SweepEvidence) -> list[str]:
     return found
 
 
-def tiles(evidence: SweepEvidence) -> list[Row]:
+class Tile(NamedTuple):
+    """A number at the head of the page; `kind` colours it."""
+
+    name: str
+    value: str
+    kind: str
+    note: str
+
+
+def tiles(evidence: SweepEvidence) -> list[Tile]:
     """Of each contender the smallest phi that was enough, in and out of distribution."""
     found = []
     for contender in evidence.contenders:
         rows = evidence.of_contender(contender)
         for name, words in _WORDS.items():
-            least = next((row for row in rows if (row[name]["accuracy"] or 0) >= ENOUGH), None)
-            best = max(rows, key=lambda row: row[name]["accuracy"] or 0, default=None)
+            least = next((row for row in rows if (row.score(name).accuracy or 0) >= ENOUGH), None)
+            best = max(rows, key=lambda row: row.score(name).accuracy or 0, default=None)
             value = "not reached" if least is None else f"phi {level_name(least)}"
-            note = "" if best is None or not best[name]["n"] else _best(best, name, least)
-            found.append(
-                {"name": evidence.named(f"95 % {words}", contender), "value": value, "kind": name, "note": note}
-            )
+            note = "" if best is None or not best.score(name).n else _best(best, name, least)
+            found.append(Tile(evidence.named(f"95 % {words}", contender), value, name, note))
     return found
 
 
-def _best(best: Row, name: str, least: Row | None) -> str:
-    row = least or best
+def _best(best: SweepRow, name: str, least: SweepRow | None) -> str:
+    score = (least or best).score(name)
     at = "" if least else f"best: phi {level_name(best)}, "
-    return f"{at}{percent(row[name]['accuracy'])} of {row[name]['n']:,}"
+    return f"{at}{percent(score.accuracy)} of {score.n:,}"
 
 
 def facts(evidence: SweepEvidence) -> list[tuple[str, Any]]:

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from grokhop.core.formatting import percent
-from grokhop.reporting.evidence import Row
+from grokhop.core.formatting import percent, unbroken
+from grokhop.core.statistics import CellScore
 from grokhop.reporting.headline import ENOUGH
 from grokhop.reporting.plot import Figure, safe
 from grokhop.reporting.sweep.evidence import LEGEND, LONGEST_NAME, SweepEvidence, legend_height, level_name
 from grokhop.runs.metrics import ENOUGH_OOD_QUERIES
-from grokhop.runs.summary import pooled
+from grokhop.runs.sweep_result import Cells, SweepRow
 from grokhop.tasks.composition import cell_name
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
@@ -25,27 +24,47 @@ class Asked:
 
     hops: int
     trained: bool
-    id: Row
-    ood: Row
+    id: CellScore
+    ood: CellScore
+
+    def score(self, name: str) -> CellScore:
+        """Return the score 'id' or 'ood'."""
+        return self.id if name == "id" else self.ood
 
 
-def lengths_section(evidence: SweepEvidence) -> dict[str, Any] | None:
+@dataclass(frozen=True, kw_only=True)
+class LengthsSection:
+    """The section on chains of more hops than were trained.
+
+    Attributes:
+        mixed: the lengths of which all queries with a held-out fact are counted, in words.
+        enough: the fewest queries of held-out facts alone that are enough.
+    """
+
+    heading: str
+    seeds: int
+    mixed: str
+    enough: int
+    figure: Figure
+
+
+def lengths_section(evidence: SweepEvidence) -> LengthsSection | None:
     few = few_of_held_out(evidence)
     asked = {contender: asked_lengths(row, few) for contender, row in highest(evidence)}
     if all(len(lengths) < 2 for lengths in asked.values()):
         return None
     every = {length.hops for lengths in asked.values() for length in lengths}
     mixed = [_word(hops) for hops in sorted(few & every)]
-    return {
-        "heading": heading(asked),
-        "seeds": len(evidence.sweep.seeds),
-        "mixed": " and ".join(filter(None, (", ".join(mixed[:-1]), *mixed[-1:]))),
-        "enough": ENOUGH_OOD_QUERIES,
-        "figure": length_lines(evidence, asked),
-    }
+    return LengthsSection(
+        heading=unbroken(heading(asked)),
+        seeds=len(evidence.sweep.seeds),
+        mixed=" and ".join(filter(None, (", ".join(mixed[:-1]), *mixed[-1:]))),
+        enough=ENOUGH_OOD_QUERIES,
+        figure=length_lines(evidence, asked),
+    )
 
 
-def highest(evidence: SweepEvidence) -> Iterator[tuple[str, Row]]:
+def highest(evidence: SweepEvidence) -> Iterator[tuple[str, SweepRow]]:
     """(contender, row) at the highest level of each that has any."""
     for contender in evidence.contenders:
         yield from ((contender, row) for row in evidence.of_contender(contender)[-1:])
@@ -60,34 +79,34 @@ def few_of_held_out(evidence: SweepEvidence) -> set[int]:
         int(hops)
         for _, row in highest(evidence)
         for hops, by_cell in _cells(row).items()
-        if by_cell[cell_name([True] * int(hops))]["n"] < ENOUGH_OOD_QUERIES
+        if by_cell[cell_name([True] * int(hops))].n < ENOUGH_OOD_QUERIES
     }
 
 
-def asked_lengths(row: Row, few: set[int]) -> list[Asked]:
+def asked_lengths(row: SweepRow, few: set[int]) -> list[Asked]:
     """From the shortest to the longest; a length of which nothing was asked is left out."""
     found = []
     for key, by_cell in sorted(_cells(row).items(), key=lambda item: int(item[0])):
         hops = int(key)
         none, every = cell_name([False] * hops), cell_name([True] * hops)
         any_held_out = [score for name, score in by_cell.items() if name != none]
-        ood = pooled(any_held_out if hops in few else [by_cell[every]])
-        found.append(Asked(hops, key in row["cells"], by_cell[none], ood))
-    return [asked for asked in found if asked.id["n"] or asked.ood["n"]]
+        ood = CellScore.pooled(any_held_out if hops in few else [by_cell[every]])
+        found.append(Asked(hops, key in row.cells, by_cell[none], ood))
+    return [asked for asked in found if asked.id.n or asked.ood.n]
 
 
-def _cells(row: Row) -> dict[str, dict[str, Row]]:
-    return {**row["cells"], **row["untrained"]}
+def _cells(row: SweepRow) -> Cells:
+    return {**row.cells, **row.untrained}
 
 
 def heading(asked: dict[str, list[Asked]]) -> str:
     """Who still answers, how far beyond what it was trained on; and who does not, as far beyond."""
     longer = [
-        (length.hops - longest, length.id["accuracy"], contender)
+        (length.hops - longest, length.id.accuracy, contender)
         for contender, lengths in asked.items()
         if (longest := max((length.hops for length in lengths if length.trained), default=0))
         for length in lengths
-        if not length.trained and length.id["n"]
+        if not length.trained and length.id.accuracy is not None
     ]
     if not longer:
         return "Accuracy by the number of hops"
@@ -128,7 +147,7 @@ def length_lines(evidence: SweepEvidence, asked: dict[str, list[Asked]]) -> Figu
         aside = step * (i - (len(asked) - 1) / 2)
         for number, (name, _) in enumerate(_PANELS, 1):
             axes = {"xaxis": f"x{number}", "yaxis": f"y{number}", "legendgroup": contender}
-            traces = _line(evidence, contender, labels[contender], [(a, getattr(a, name)) for a in lengths], aside)
+            traces = _line(evidence, contender, labels[contender], [(a, a.score(name)) for a in lengths], aside)
             traces[0]["showlegend"] = number == 1
             data += [{**trace, **axes} for trace in traces]
     legend = legend_height(labels.values())
@@ -171,27 +190,27 @@ def _share_axis(number: int) -> Figure:
 
 
 def _line(
-    evidence: SweepEvidence, contender: str, label: str, asked: list[tuple[Asked, Row]], aside: float
+    evidence: SweepEvidence, contender: str, label: str, asked: list[tuple[Asked, CellScore]], aside: float
 ) -> list[Figure]:
-    known = [(length, score) for length, score in asked if score["n"]]
+    known = [(length, score) for length, score in asked if score.n]
     colour, symbol = evidence.colour(contender), evidence.symbol(contender)
     means = {
         "type": "scatter",
         "mode": "lines+markers",
         "name": label,
         "x": [length.hops + aside for length, _ in known],
-        "y": [score["accuracy"] for _, score in known],
+        "y": [score.accuracy for _, score in known],
         "line": {"color": colour, "width": 2, "dash": evidence.dash(contender)},
         "marker": {
             "color": colour,
             "size": 10,
             "symbol": [symbol if length.trained else f"{symbol}-open" for length, _ in known],
         },
-        "customdata": [[a.hops, "" if a.trained else ", never trained", s["n"]] for a, s in known],
+        "customdata": [[a.hops, "" if a.trained else ", never trained", s.n] for a, s in known],
         "hovertemplate": f"{label}, %{{customdata[0]}} hops%{{customdata[1]}}: %{{y:.1%}} of %{{customdata[2]}}"
         "<extra></extra>",
     }
-    seeds = [(a.hops + aside, share) for a, s in known if len(s["per_seed"]) > 1 for share in s["per_seed"]]
+    seeds = [(a.hops + aside, share) for a, s in known if len(s.per_seed) > 1 for share in s.per_seed]
     dots = {
         "type": "scatter",
         "mode": "markers",

@@ -2,10 +2,11 @@
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from grokhop.core.artifacts import write_bytes
 from grokhop.core.formatting import duration, unbroken
+from grokhop.core.statistics import CellScore
 from grokhop.reporting.page import title_of
 from grokhop.reporting.reproduce import graph_commands, graph_name, inputs
 from grokhop.reporting.sweep.accuracy import accuracy_section
@@ -17,8 +18,9 @@ from grokhop.reporting.sweep.relations import relations_of_sweep
 from grokhop.reporting.sweep.times import EVENTS, times_section
 from grokhop.reporting.template import render
 from grokhop.runs.run import REPORT
-from grokhop.runs.summary import TIMES, times
+from grokhop.runs.summary import TIMES, Time, times
 from grokhop.runs.sweep import Sweep
+from grokhop.runs.sweep_result import SweepRow
 
 
 def report(path: Path) -> Path:
@@ -34,18 +36,16 @@ def report(path: Path) -> Path:
 
 
 def _page(evidence: SweepEvidence) -> str:
-    plotted: dict[str, Any] = {
+    plotted = {
         "accuracy": accuracy_section(evidence),
         "lengths": lengths_section(evidence),
         "times": times_section(evidence),
         "relations": relations_of_sweep(evidence),
         "curves": curves_section(evidence),
     }
-    for part in filter(None, plotted.values()):
-        part["heading"] = unbroken(part["heading"])
     return render(
         "sweep.html.j2",
-        {name: part["figure"] for name, part in plotted.items() if part and part.get("figure")},
+        {name: part.figure for name, part in plotted.items() if part and part.figure},
         title=title_of(evidence.first),
         verdict=unbroken(verdict(evidence)),
         notes=notes(evidence),
@@ -61,21 +61,38 @@ def _page(evidence: SweepEvidence) -> str:
     )
 
 
-def _table(evidence: SweepEvidence) -> list[dict[str, Any]]:
-    """A row for each contender and level."""
-    return [
-        {
-            **row,
-            "contender": contender,
-            "name": level_name(row),
-            "inferred": sum(row["trained"].values()),
-            "other": {cell: row["cells"]["2"][cell] for cell in ("IO", "OI")},
-            "longer": [scores["0"] for _, scores in sorted(row["untrained"].items()) if "0" in scores][:1],
-            "times": times(row),
-            "end": duration(sum(row["train_seconds"]) / len(row["train_seconds"])),
-        }
-        for contender, row in evidence.rows
-    ]
+class TableRow(NamedTuple):
+    """A contender at a level.
+
+    `other` are the cells with one fact held out, `longer` the accuracy one hop beyond what was trained, if asked.
+    """
+
+    contender: str
+    name: str
+    inferred: int
+    scores: tuple[CellScore, CellScore]
+    other: list[CellScore]
+    longer: float | None
+    times: list[Time]
+    end: str
+
+
+def _table(evidence: SweepEvidence) -> list[TableRow]:
+    return [_table_row(contender, row) for contender, row in evidence.rows]
+
+
+def _table_row(contender: str, row: SweepRow) -> TableRow:
+    longer = [scores["0"] for _, scores in sorted(row.untrained.items()) if "0" in scores]
+    return TableRow(
+        contender=contender,
+        name=level_name(row),
+        inferred=row.inferred,
+        scores=(row.id, row.ood),
+        other=[row.cells["2"][cell] for cell in ("IO", "OI")],
+        longer=longer[0].accuracy if longer else None,
+        times=times(row),
+        end=duration(sum(row.train_seconds) / len(row.train_seconds)),
+    )
 
 
 def commands(evidence: SweepEvidence) -> list[str]:

@@ -1,32 +1,47 @@
 """The section on relations: accuracy against each relation's own phi."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import floor, log2, log10, sqrt
 from statistics import mean
-from typing import Any
 
-from grokhop.core.formatting import percent
-from grokhop.reporting.evidence import Row
+from grokhop.core.formatting import percent, unbroken
+from grokhop.core.statistics import CellScore
 from grokhop.reporting.plot import ID, OOD, TRAIN, Figure, safe
 from grokhop.reporting.sweep.evidence import PAPERS, SweepEvidence, level_name, log_ticks
-from grokhop.runs.summary import pooled
+from grokhop.runs.sweep_result import RelationScores, SweepRow
 
-Dot = tuple[Row, Row]
+Dot = tuple[SweepRow, RelationScores]
 """The row of a level, and of a relation in it."""
 _COLUMNS = (("id", "in distribution (ID)", ID), ("ood", "out of distribution (OOD)", OOD))
 _PANEL_HEIGHT, _GAP, _GAP_PIXELS = 280, 0.06, 54
 
 
-def relations_of_sweep(evidence: SweepEvidence) -> dict[str, Any] | None:
-    dots = [(row, relation) for _, row in evidence.rows for relation in row["per_relation"]]
-    if not any(relation[name]["n"] for _, relation in dots for name, _, _ in _COLUMNS):
+@dataclass(frozen=True, kw_only=True)
+class RelationsSection:
+    """The section on relations.
+
+    Attributes:
+        untrained: how many relations have no trainable fact.
+        none: whether of some relation no path was trained.
+    """
+
+    heading: str
+    untrained: int
+    none: bool
+    figure: Figure
+
+
+def relations_of_sweep(evidence: SweepEvidence) -> RelationsSection | None:
+    dots = [relation for _, row in evidence.rows for relation in row.per_relation]
+    if not any(relation.id.n or relation.ood.n for relation in dots):
         return None
-    return {
-        "heading": _heading(evidence),
-        "untrained": len({relation["relation"] for _, relation in dots if relation["phi"] is None}),
-        "none": any(relation["phi"] == 0 for _, relation in dots),
-        "figure": relation_dots(evidence),
-    }
+    return RelationsSection(
+        heading=unbroken(_heading(evidence)),
+        untrained=len({relation.relation for relation in dots if relation.phi is None}),
+        none=any(relation.phi == 0 for relation in dots),
+        figure=relation_dots(evidence),
+    )
 
 
 def _heading(evidence: SweepEvidence) -> str:
@@ -37,12 +52,12 @@ def _heading(evidence: SweepEvidence) -> str:
     if not evidence.few:
         together = [("", [row for _, row in evidence.rows])]
     for contender, of_contender in together:
-        rows = [r for row in of_contender for r in row["per_relation"] if r["phi"] is not None]
-        sides = [pooled([r["ood"] for r in rows if (r["phi"] >= least) == above]) for above in (False, True)]
+        rows = [(r.phi, r.ood) for row in of_contender for r in row.per_relation if r.phi is not None]
+        sides = [CellScore.pooled(ood for phi, ood in rows if (phi >= least) == above) for above in (False, True)]
         known = [
-            f"{percent(side['accuracy'])} {name}"
+            f"{percent(side.accuracy)} {name}"
             for side, name in zip(sides, (f"below {least:g}", f"at {least:g} and above"), strict=True)
-            if side["n"]
+            if side.n
         ]
         if known:
             texts.append(f"{f'{contender} ' if len(together) > 1 else ''}{' and '.join(known)}")
@@ -52,7 +67,7 @@ def _heading(evidence: SweepEvidence) -> str:
 def relation_dots(evidence: SweepEvidence) -> Figure:
     """A panel for each contender, in and out of distribution; a dot for each relation and level."""
     contenders = evidence.contenders
-    phis = [r["phi"] for _, row in evidence.rows for r in row["per_relation"] if r["phi"]]
+    phis = [r.phi for _, row in evidence.rows for r in row.per_relation if r.phi]
     low, high = min(phis, default=1.0), max(phis, default=1.0)
     nothing = low / 2  # zero has no place on a logarithmic axis
     data: list[Figure] = []
@@ -69,12 +84,12 @@ def relation_dots(evidence: SweepEvidence) -> Figure:
             dots = [
                 (row, r)
                 for row in evidence.of_contender(contender)
-                for r in row["per_relation"]
-                if r[name]["n"] and r["phi"] is not None
+                for r in row.per_relation
+                if r.score(name).n and r.phi is not None
             ]
             data += [{**trace, **axes} for trace in (_dots(dots, name, colour, nothing), _trend(dots, name))]
             x, y = _domains(i, j, len(contenders))
-            place = nothing if any(r["phi"] == 0 for _, r in dots) else None
+            place = nothing if any(r.phi == 0 for _, r in dots) else None
             layout[f"xaxis{number}"] = _phi_axis(low, high, place, x, last=i == len(contenders) - 1)
             layout[f"xaxis{number}"]["anchor"] = axes["yaxis"]
             layout[f"yaxis{number}"] = {
@@ -120,15 +135,15 @@ def _dots(dots: Sequence[Dot], name: str, colour: str, nothing: float) -> Figure
     return {
         "type": "scatter",
         "mode": "markers",
-        "x": [r["phi"] or nothing for _, r in dots],
-        "y": [r[name]["accuracy"] for _, r in dots],
+        "x": [r.phi or nothing for _, r in dots],
+        "y": [r.score(name).accuracy for _, r in dots],
         "marker": {
             "color": colour,
-            "size": [min(16.0, 3 + 0.8 * sqrt(r[name]["n"])) for _, r in dots],
+            "size": [min(16.0, 3 + 0.8 * sqrt(r.score(name).n)) for _, r in dots],
             "opacity": 0.4,
             "line": {"width": 0},
         },
-        "customdata": [[safe(r["relation"], longest=200), level_name(row), r["phi"], r[name]["n"]] for row, r in dots],
+        "customdata": [[safe(r.relation, longest=200), level_name(row), r.phi, r.score(name).n] for row, r in dots],
         "hovertemplate": "%{customdata[0]}, phi %{customdata[2]:.2f} at level %{customdata[1]}<br>"
         "%{y:.1%} of %{customdata[3]} queries<extra></extra>",
     }
@@ -136,19 +151,20 @@ def _dots(dots: Sequence[Dot], name: str, colour: str, nothing: float) -> Figure
 
 def _trend(dots: Sequence[Dot], name: str) -> Figure:
     """The accuracy of all queries of relations whose phi lies between one power of two and the next."""
-    bins: dict[int, list[Dot]] = {}
-    for dot in dots:
-        if dot[1]["phi"]:
-            bins.setdefault(floor(log2(dot[1]["phi"])), []).append(dot)
-    together = {power: pooled([r[name] for _, r in inside]) for power, inside in sorted(bins.items())}
-    middles = [2 ** mean(log2(r["phi"]) for _, r in bins[power]) for power in together]
+    bins: dict[int, list[tuple[float, CellScore]]] = {}
+    for _, relation in dots:
+        if relation.phi:
+            power = log2(relation.phi)
+            bins.setdefault(floor(power), []).append((power, relation.score(name)))
+    together = {least: CellScore.pooled(score for _, score in inside) for least, inside in sorted(bins.items())}
+    middles = [2 ** mean(power for power, _ in bins[least]) for least in together]
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "x": middles,
-        "y": [score["accuracy"] for score in together.values()],
+        "y": [score.accuracy for score in together.values()],
         "line": {"color": TRAIN, "width": 2},
         "marker": {"color": TRAIN, "size": 6},
-        "customdata": [[f"{2.0**power:g} to {2.0 ** (power + 1):g}", score["n"]] for power, score in together.items()],
+        "customdata": [[f"{2.0**power:g} to {2.0 ** (power + 1):g}", score.n] for power, score in together.items()],
         "hovertemplate": "all relations of phi %{customdata[0]}: %{y:.1%} of %{customdata[1]} queries<extra></extra>",
     }

@@ -1,11 +1,10 @@
 """The section on the grokking times against phi."""
 
+from dataclasses import dataclass
 from math import log10
 from statistics import median
-from typing import Any
 
-from grokhop.core.formatting import plural
-from grokhop.reporting.evidence import Row
+from grokhop.core.formatting import plural, unbroken
 from grokhop.reporting.plot import ID, OOD, TRAIN, Figure, safe
 from grokhop.reporting.sweep.evidence import (
     LEGEND,
@@ -17,7 +16,7 @@ from grokhop.reporting.sweep.evidence import (
     paper_labels,
     paper_lines,
 )
-from grokhop.runs.metrics import GROKKED
+from grokhop.runs.metrics import GROKKED, GrokTime
 
 EVENTS = {"train_99": ("training 99 %", TRAIN), "id_95": ("ID 95 %", ID), "ood_95": ("OOD 95 %", OOD)}
 assert EVENTS.keys() == GROKKED.keys()
@@ -26,14 +25,27 @@ _LEAST = 0.01
 _PANELS = (("steps", "y", "steps"), ("seconds", "y2", "seconds of training"))
 
 
-def times_section(evidence: SweepEvidence) -> dict[str, Any]:
-    reached = [when for _, row in evidence.rows for times in row["grok"].values() for when in times if when]
-    missed = sum(when is None for _, row in evidence.rows for times in row["grok"].values() for when in times)
-    return {
-        "heading": _heading(evidence),
-        "missed": missed,
-        "figure": time_lines(evidence) if reached else None,
-    }
+@dataclass(frozen=True, kw_only=True)
+class TimesSection:
+    """The section on the grokking times.
+
+    Attributes:
+        missed: how many thresholds were missed by seeds.
+        figure: None where all of them were.
+    """
+
+    heading: str
+    missed: int
+    figure: Figure | None
+
+
+def times_section(evidence: SweepEvidence) -> TimesSection:
+    every = [when for _, row in evidence.rows for times in row.grok.values() for when in times]
+    return TimesSection(
+        heading=unbroken(_heading(evidence)),
+        missed=every.count(None),
+        figure=time_lines(evidence) if any(every) else None,
+    )
 
 
 def _heading(evidence: SweepEvidence) -> str:
@@ -42,7 +54,7 @@ def _heading(evidence: SweepEvidence) -> str:
     if not evidence.few:
         together = [("", [row for _, row in evidence.rows])]
     for contender, rows in together:
-        times = [when for row in rows for when in row["grok"]["ood_95"]]
+        times = [when for row in rows for when in row.grok["ood_95"]]
         reached = sum(when is not None for when in times)
         who = f"{contender} " if len(together) > 1 else ""
         texts.append(f"{who}by {reached:,} of {plural(len(times), 'seed')}")
@@ -90,7 +102,7 @@ def time_lines(evidence: SweepEvidence) -> Figure:
 
 def _time_axis(evidence: SweepEvidence, unit: str) -> Figure:
     """Logarithmic, over a little more than the times of all seeds."""
-    times = [when[unit] for _, row in evidence.rows for event in EVENTS for when in row["grok"][event] if when]
+    times = [getattr(when, unit) for _, row in evidence.rows for event in EVENTS for when in row.grok[event] if when]
     low, high = log10(max(_LEAST, min(times))) - 0.1, log10(max(_LEAST, *times)) + 0.1
     return {**log_ticks(low, high), "range": [low, high]}
 
@@ -112,14 +124,14 @@ def _traces(
     name, colour = EVENTS[event]
     rows = evidence.of_contender(contender)
     label = evidence.label(name, contender)
-    dots = [(row, when[unit]) for row in rows for when in row["grok"][event] if when]
-    middles = [_median(row["grok"][event], unit) for row in rows]
+    dots = [(row, getattr(when, unit)) for row in rows for when in row.grok[event] if when]
+    middles = [_median(row.grok[event], unit) for row in rows]
     entry = label if evidence.few else safe(evidence.short(contender), longest=LONGEST_NAME)
     common = {"type": "scatter", "yaxis": axis, "legendgroup": entry, "name": entry}
     line = {
         **common,
         "mode": "lines",
-        "x": [row["phi"] * aside for row in rows],
+        "x": [row.phi * aside for row in rows],
         "y": middles,
         "line": {"color": colour, "width": 2, "dash": evidence.dash(contender)},
         "connectgaps": False,
@@ -129,7 +141,7 @@ def _traces(
     marks = {
         **common,
         "mode": "markers",
-        "x": [row["phi"] * aside for row, _ in dots],
+        "x": [row.phi * aside for row, _ in dots],
         "y": [max(value, _LEAST) for _, value in dots],
         "marker": {"color": colour, "size": 8, "opacity": 0.75, "symbol": evidence.symbol(contender)},
         "customdata": [level_name(row) for row, _ in dots],
@@ -139,27 +151,27 @@ def _traces(
     return [line, marks]
 
 
-def _median(times: list[Row | None], unit: str) -> float | None:
+def _median(times: list[GrokTime | None], unit: str) -> float | None:
     """The median, where a time that was not reached is later than any; None where it is such a time."""
-    known = sorted(when[unit] if when else float("inf") for when in times)
+    known = sorted(getattr(when, unit) if when else float("inf") for when in times)
     middle = median(known) if known else float("inf")
     return None if middle == float("inf") else middle
 
 
 def _missed(evidence: SweepEvidence, contender: str, event: str, place: int) -> Figure:
     """How many seeds of each level did not reach it, as text."""
-    counts = [(row, sum(when is None for when in row["grok"][event])) for row in evidence.of_contender(contender)]
+    counts = [(row, sum(when is None for when in row.grok[event])) for row in evidence.of_contender(contender)]
     missed = [(row, n) for row, n in counts if n]
     return {
         "type": "scatter",
         "mode": "text",
         "yaxis": "y3",
-        "x": [row["phi"] for row, _ in missed],
+        "x": [row.phi for row, _ in missed],
         "y": [place] * len(missed),
-        "text": [f"{n}/{len(row['grok'][event])}" for row, n in missed],
+        "text": [f"{n}/{len(row.grok[event])}" for row, n in missed],
         "textposition": "middle right",
         "textfont": {"color": EVENTS[event][1], "size": 12},
-        "customdata": [[level_name(row), n, len(row["grok"][event])] for row, n in missed],
+        "customdata": [[level_name(row), n, len(row.grok[event])] for row, n in missed],
         "hovertemplate": f"{evidence.label(EVENTS[event][0], contender)} not reached by %{{customdata[1]}} of "
         "%{customdata[2]} seeds at phi %{customdata[0]}<extra></extra>",
         "showlegend": False,

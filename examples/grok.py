@@ -1,9 +1,9 @@
 """A small transformer learns to chain facts that it never saw chained: one file of plain torch, to be read.
 
-A graph is drawn by chance; its fact `h r -> t` says that relation r leads from h to t. Every fact is trained on its own.
-A tenth is held out; pairs of the others are trained as chains `h r1 r2`, by their end alone. In no chain is the bridge
-named, the entity between its hops. A query is II, IO, OI or OO by which of its two facts are in (I) or held out (O).
-Memory cannot answer OO: neither of its facts was part of any chain that was trained.
+A graph is drawn by chance: a fact `h r -> t` says that relation r leads from h to t. Each is trained on its own, but a
+tenth is held out of all chains. Pairs of the others are trained as `h r1 r2`, by their end alone: the entity between,
+the bridge, is named in no chain. A query is II, IO, OI or OO by which of its two facts are in (I) or held out (O).
+Memory cannot answer OO, for neither of its facts was in any chain.
 
     python examples/grok.py    # trains with chains, then a control that sees no chain: two minutes on one core
 """
@@ -143,16 +143,15 @@ def train(sets: list[Rows], asked: dict[str, Rows], *, vocabulary: int, steps: i
     model = Recurrent(vocabulary)
     mean = AveragedModel(model, avg_fn=lambda old, new, _: old.lerp(new, 0.02))
     matrices = [weight for weight in model.layer.parameters() if weight.ndim == 2]
-    momenta = [torch.zeros_like(matrix) for matrix in matrices]
-    rest = [weight for name, weight in model.named_parameters() if weight.ndim == 1 or not name.startswith("layer")]
-    adamw = torch.optim.AdamW(rest, betas=(0.9, 0.95), weight_decay=0.0)
+    momenta, chosen = [torch.zeros_like(matrix) for matrix in matrices], set(matrices)
+    adamw = torch.optim.AdamW([w for w in model.parameters() if w not in chosen], betas=(0.9, 0.95), weight_decay=0.0)
     for step in range(1, steps + 1):
         loops = int(torch.randint(LOOPS - 1, LOOPS + 2, ()))  # drawn, so that no hop is bound to a loop's number
         rows = [(s[0][i], s[1][i]) for s in sets for i in [torch.randint(len(s[1]), (HALF_BATCH,))]]
         losses = [F.cross_entropy(model(tokens, loops), answers) for tokens, answers in rows]
         torch.autograd.backward(torch.stack(losses).mean())
-        # The rates warm up, then fall slowly, and come to rest in a cool-down.
-        rate = min(1.0, step / 50) * min(1.0, (100 / step) ** 0.5) * min(1.0, (steps - step) / (0.3 * steps))
+        cool = min(1.0, (steps - step) / (0.3 * steps))  # to rest; before it the rates warm up, then fall slowly
+        rate = cool * min(1.0, step / 50, (100 / step) ** 0.5)
         muon(matrices, momenta, MUON_RATE * rate)
         adamw.param_groups[0]["lr"] = ADAM_RATE * rate
         adamw.step()
@@ -178,8 +177,8 @@ def floor(facts: Tensor, rows: Rows, entities: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Learn to chain facts that were never chained.")
-    for name, default in (("--steps", 1500), ("--entities", 200), ("--seed", 0)):
-        parser.add_argument(name, type=int, default=default)
+    for option, default in {"--steps": 1500, "--entities": 200, "--seed": 0}.items():
+        parser.add_argument(option, type=int, default=default)
     parser.add_argument("--no-chains", action="store_true", help="train the control alone")
     wanted = parser.parse_args()
     torch.set_num_threads(1)  # more would wait for one another, so small are the matrices

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grokhop.augmentation.augment import augment_folder as augment
-    from grokhop.config import Budget, TrainSettings, preset
+    from grokhop.config import Budget, preset
     from grokhop.core.errors import InputError
     from grokhop.evaluation.evaluate import evaluate
     from grokhop.graph.graph import Graph
@@ -35,7 +35,6 @@ __version__ = "0.1.0"
 __all__ = [
     "Budget",
     "InputError",
-    "TrainSettings",
     "ask",
     "augment",
     "build_dataset",
@@ -52,7 +51,6 @@ __all__ = [
 _HOMES = {
     "Budget": "grokhop.config:Budget",
     "InputError": "grokhop.core.errors:InputError",
-    "TrainSettings": "grokhop.config:TrainSettings",
     "ask": "grokhop.inference.ask:ask",
     "augment": "grokhop.augmentation.augment:augment_folder",
     "build_dataset": "grokhop.tasks.dataset:build_dataset",
@@ -67,17 +65,19 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import the home of a public name at its first use, and keep what was found.
+if not TYPE_CHECKING:  # who would take any name for one that there is
 
-    Raises:
-        AttributeError: there is no such name.
-    """
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, inside = _HOMES[name].split(":")
-    found = globals()[name] = attrgetter(inside)(import_module(module))
-    return found
+    def __getattr__(name: str) -> Any:
+        """Import the home of a public name at its first use, and keep what was found.
+
+        Raises:
+            AttributeError: there is no such name.
+        """
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, inside = _HOMES[name].split(":")
+        found = globals()[name] = attrgetter(inside)(import_module(module))
+        return found
 
 
 def __dir__() -> list[str]:

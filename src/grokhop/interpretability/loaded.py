@@ -24,6 +24,7 @@ from grokhop.interpretability.hooks import ActivationCache, watch
 from grokhop.interpretability.named_cache import NamedCache
 from grokhop.interpretability.pretrained_points import watch_pretrained
 from grokhop.models.base import Model
+from grokhop.models.pretrained import Pretrained
 from grokhop.runs.run import Run
 from grokhop.tasks.encoding import TokenBatch, encode_queries
 from grokhop.tasks.vocabulary import Vocabulary
@@ -116,8 +117,7 @@ class LoadedModel:
         return encode_queries(Vocabulary.of(self.run.graph), chain)
 
     def _watched(self, rows: TokenBatch) -> ActivationCache:
-        pretrained = self.run.settings.model.architecture == "pretrained"
-        return watch_pretrained(self.model, rows) if pretrained else watch(self.model, rows)
+        return (watch_pretrained if isinstance(self.model, Pretrained) else watch)(self.model, rows)
 
 
 def _by_shape(queries: Sequence[Query]) -> list[list[int]]:

@@ -1,5 +1,7 @@
 """grokhop turns a knowledge graph into a small transformer that answers multi-hop questions about it.
 
+    from pathlib import Path
+
     import grokhop as gh
 
     graph = gh.load_graph(Path("runs/demo/graph"))

@@ -110,7 +110,7 @@ class Recurrent(nn.Module):
         return self.final_norm(x) @ self.embedding.weight.T
 
     def say(self, x: Tensor, given: Tensor) -> Tensor:
-        """What others hear of a position: its token or, as far as its gate is open, the entity that it would answer."""
+        """Let the others hear each position's token or, as far as its gate is open, the entity that it would answer."""
         word = self.word_norm(self.read(x).softmax(-1) @ self.embedding.weight)
         return given.lerp(word, self.gate(self.final_norm(x)).sigmoid())
 

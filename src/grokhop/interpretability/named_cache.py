@@ -6,7 +6,7 @@ of one layer, layer 1 is its second application, and `hook_resid_pre` of it what
 Shapes: T positions, D width, H heads, K = D / H, V tokens.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 import torch
@@ -17,12 +17,12 @@ from grokhop.interpretability.hooks import ATTENTION, HEADS, MLP, RESIDUAL, Acti
 
 LOGITS = "logits"
 POINTS = {RESIDUAL: "hook_resid_pre", ATTENTION: "hook_attn_out", MLP: "hook_mlp_out", HEADS: "hook_z"}
-"""What each part is called."""
+"""The name of each part."""
 Key = tuple[str, int] | tuple[str, int, str | int]
 
 
 class NamedCache:
-    """What a model computed for one row.
+    """The activations of a model for one row.
 
     `cache["hook_resid_pre", 1, "father"]` is (D,), and so are `hook_attn_out` and `hook_mlp_out`; `hook_z` is (H, K).
     `cache["logits", 1, "father"]` is (V,), what was read out there after loop 1, the only one in a plain decoder. In
@@ -55,11 +55,16 @@ class NamedCache:
         values = self._of_layer(key[0], key[1])
         return values if len(key) == 2 else self._of_token(values, key)
 
-    def __iter__(self) -> Iterator[tuple[str, int]]:
-        return iter(sorted(self._values))
+    def __contains__(self, key: Key) -> bool:
+        try:
+            self[key]
+        except InputError:
+            return False
+        return True
 
-    def __len__(self) -> int:
-        return len(self._values)
+    def keys(self) -> list[tuple[str, int]]:
+        """Every point with the number of each of its layers, and 'logits' with that of each loop."""
+        return sorted(self._values)
 
     def _of_layer(self, name: str, number: int) -> Tensor:
         names = sorted({name for name, _ in self._values})

@@ -1,7 +1,7 @@
-"""What the layers of a pretrained model compute, watched from outside, since they have no hook points of their own.
+"""The layers of a pretrained model, watched from outside, since they have no hook points of their own.
 
-Each decoder layer of transformers is given the residual stream; what is called attention and MLP in it is a module.
-What such a module returns is taken as it is: where a model norms it once more before adding it, that is not seen.
+Each decoder layer of transformers is given the residual stream, and its attention and its MLP are modules. Their values
+are taken as they return them: where a model norms them once more before adding them, nobody sees it here.
 
 Shapes: B rows, T positions, D width.
 """
@@ -18,7 +18,7 @@ from grokhop.models.base import Model
 from grokhop.tasks.encoding import TokenBatch
 
 MODULES = {ATTENTION: ("self_attn", "attn", "attention"), MLP: ("mlp", "feed_forward")}
-"""What parts are called in the layers of transformers."""
+"""The names that parts have in the layers of transformers."""
 Keep = Callable[[str, int, Tensor], None]
 
 

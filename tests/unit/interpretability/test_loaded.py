@@ -190,8 +190,16 @@ def test_a_label_that_stands_twice_is_asked_for_by_its_position(model: LoadedMod
     with pytest.raises(InputError, match="'mother' stands at 1 and 2: give the position"):
         cache["hook_resid_pre", 0, "mother"]
     assert not torch.equal(cache["hook_resid_pre", 0, 1], cache["hook_resid_pre", 0, 0])
-    assert ("logits", 1) in list(cache)
-    assert len(cache) == len(list(cache))
+
+
+@pytest.mark.parametrize("run", ["loop"], indirect=True)
+def test_a_cache_lists_what_it_holds(model: LoadedModel) -> None:
+    _, cache = model.run_with_cache(TEXTS[0])
+    points = ["hook_attn_out", "hook_mlp_out", "hook_resid_pre", "hook_z"]
+    assert cache.keys() == sorted([*((p, i) for p in points for i in (0, 1)), ("logits", 1), ("logits", 2)])
+    assert all(key in cache for key in cache.keys())  # noqa: SIM118 - it is no mapping
+    assert ("hook_resid_pre", 1, "father") in cache
+    assert ("hook_resid_pre", 2, "father") not in cache
 
 
 def test_mistakes_are_one_line(model: LoadedModel, loop: LoadedModel, run: Path) -> None:

@@ -74,10 +74,34 @@ def ask(path: Path, text: str, *, seed: int = 0) -> Answer:
             the run was not trained on.
     """
     run = Run.read(path)
+    check_finished(run, seed)
+    understood = understand(run, parser_of(run), text)
+    return _answered(run, understood, seed)
+
+
+def check_finished(run: Run, seed: int) -> None:
+    """Refuse a seed whose training has not ended.
+
+    Raises:
+        InputError: it has not, or no seed of the run has.
+    """
     seeds = run.finished_seeds()
     if seed not in seeds:
         raise InputError(f"seed {seed} of {run.path} has not finished: choose one of {', '.join(map(str, seeds))}")
-    understood = QuestionParser(run.plain_graph, rules=rules_of(run.graph)).understand(text)
+
+
+def parser_of(run: Run) -> QuestionParser:
+    """Make what understands words about the graph of a run."""
+    return QuestionParser(run.plain_graph, rules=rules_of(run.graph))
+
+
+def understand(run: Run, parser: QuestionParser, text: str) -> Understood:
+    """Read a question or a path that a run was trained to answer.
+
+    Raises:
+        InputError: the text is not understood, or it asks for what the run was not trained on.
+    """
+    understood = parser.understand(text)
     query = understood.query
     if any(branch.asked for branch in query.branches):
         _refuse_untrained_rules(run)
@@ -86,7 +110,7 @@ def ask(path: Path, text: str, *, seed: int = 0) -> Answer:
             "this run was not trained on comparisons, as runs of a graph whose questions compare are; understood was: "
             f"{query.describe(run.graph)} ({query.type})"
         )
-    return _answered(run, understood, seed)
+    return understood
 
 
 def _refuse_untrained_rules(run: Run) -> None:

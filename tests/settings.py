@@ -43,10 +43,7 @@ def ran(
     settings: RunConfig, *, budget: Budget | str = "10m", seeds: int = 1, threads: int | None = 1, preset: str = "toy"
 ) -> RunConfig:
     """The settings with resources, and the name of a preset."""
-    text = (
-        str(budget).replace(" s", "s") if not isinstance(budget, str) and budget.steps == float("inf") else str(budget)
-    )
-    resources = replace(settings.resources, budget=text, seeds=seeds, threads=threads)
+    resources = replace(settings.resources, budget=str(budget), seeds=seeds, threads=threads)
     return replace(settings, resources=resources, preset=preset)
 
 

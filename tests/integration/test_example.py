@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from grokhop.config import ModelSettings
+from grokhop.config import LoopConfig
 from grokhop.graph.graph import Entity, Graph, Split
 from grokhop.graph.paths import PathIndex
 from grokhop.models.looped import Attention
@@ -188,13 +188,13 @@ def test_its_floor_names_the_commonest_tail_of_the_last_relation() -> None:
 
 
 def test_its_rotary_positions_are_the_package_s() -> None:
-    package = Attention(ModelSettings(d_model=grok.WIDTH, n_heads=grok.HEADS))
+    package = Attention(LoopConfig(d_model=grok.WIDTH, n_heads=grok.HEADS))
     x, position = torch.randn(2, 5, grok.HEADS, grok.WIDTH // grok.HEADS), torch.arange(5)
     torch.testing.assert_close(grok.rotate(x, position), package._rotate(x, position))
 
 
 def test_its_layer_is_the_package_s_at_the_last_position_which_sees_the_whole_row_in_both() -> None:
-    package = PackageLayer(ModelSettings(d_model=grok.WIDTH, n_heads=grok.HEADS))
+    package = PackageLayer(LoopConfig(d_model=grok.WIDTH, n_heads=grok.HEADS))
     layer = grok.Layer()
     for name in ("query", "key", "value", "output"):
         getattr(package.attention, name).load_state_dict(getattr(layer, name).state_dict())

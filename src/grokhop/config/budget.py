@@ -15,7 +15,10 @@ class Budget:
     steps: float = float("inf")
 
     def __str__(self) -> str:
-        return f"{self.seconds:g} s" if self.steps == float("inf") else f"{self.steps:g} steps"
+        # Without an exponent, which `parse` does not read.
+        if self.steps != float("inf"):
+            return f"{self.steps:.0f} steps"
+        return f"{f'{self.seconds:.6f}'.rstrip('0').rstrip('.')} s"
 
     def record(self) -> dict[str, float]:
         """Return the limits that there are, for JSON, which knows no infinity."""

@@ -1,7 +1,5 @@
 """Numbers as text, never rounded to a claim that they do not make."""
 
-from typing import Any
-
 from grokhop.core.statistics import CellScore
 
 
@@ -49,16 +47,3 @@ def unbroken(text: str) -> str:
 
 def with_n(score: CellScore) -> str:
     return f"{interval(score)}, n\u00a0=\u00a0{count(score.n)}"
-
-
-def budget_text(budget: dict[str, Any]) -> str | None:
-    """What `--budget` would say, or None without a limit; of two limits, the seconds."""
-    seconds, steps = budget.get("seconds", float("inf")), budget.get("steps", float("inf"))
-    if seconds != float("inf"):
-        return f"{_plain(seconds / 60)}m" if seconds >= 120 and seconds % 60 == 0 else f"{_plain(seconds)}s"
-    return f"{steps:.0f} steps" if steps < 10**9 else None
-
-
-def _plain(number: float) -> str:
-    """Without an exponent, which `--budget` does not read."""
-    return f"{number:.6f}".rstrip("0").rstrip(".")

@@ -66,7 +66,7 @@ class LoadedModel:
         self._parser, self._answerer = parser_of(run), QuestionAnswerer(run.graph, model)
 
     def answer(self, texts: Sequence[str]) -> list[ModelAnswer]:
-        """ModelAnswer questions in words or paths, as `grokhop ask` does, in the order given.
+        """Answer questions in words or paths, as `grokhop ask` does, in the order given.
 
         Those of one shape (operator and numbers of hops) go through the model in one pass. Only an order of dates takes
         more, where the years are equal.
@@ -86,7 +86,7 @@ class LoadedModel:
         return [found[i] for i in range(len(queries))]
 
     def run_with_cache(self, text: str) -> tuple[ModelAnswer, NamedCache]:
-        """ModelAnswer one chain and keep what the model computes on the way, as `run_with_cache` of TransformerLens does.
+        """Answer one chain and keep what the model computes on the way, as `run_with_cache` of TransformerLens does.
 
         Returns:
             The answer, and the activations by hook point, layer and token (`NamedCache`).

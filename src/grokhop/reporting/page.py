@@ -35,8 +35,9 @@ def report(path: Path) -> Path:
 
 
 def _render(evidence: Evidence) -> str:
-    phi, learning = phi_section(evidence), learning_section(evidence)
     plotted: dict[str, Any] = {
+        "phi": phi_section(evidence),
+        "learning": learning_section(evidence),
         "cells": cells_section(evidence),
         "hardest": relations_section(evidence),
     }
@@ -46,8 +47,6 @@ def _render(evidence: Evidence) -> str:
         "report.html.j2",
         {**figures, **(circuit.figures if circuit else {})},
         title=title_of(evidence),
-        phi=phi,
-        learning=learning,
         verdict=verdict(evidence),
         notes=notes(evidence),
         tiles=tiles(evidence),

@@ -292,7 +292,7 @@ def test_nothing_is_left_where_writing_fails(run: Path, tmp_path: Path, monkeypa
 def test_a_loop_and_a_seed_that_has_not_finished_are_refused(run: Path, tmp_path: Path) -> None:
     graph = random_graph(entities=12, relations=3, degree=3, holdout=0.1)
     loop = with_(preset("toy"), model=shape_of(d_model=16, n_heads=2))
-    with pytest.raises(InputError, match=r"is a loop.*presets export: paper, paper-full"):
+    with pytest.raises(InputError, match=r"is a loop.*presets export: gpt2, paper, paper-full"):
         export(trained(graph, tmp_path, loop, steps=1), tmp_path / "out")
     with pytest.raises(InputError, match=r"seed 3 of .* has not finished: choose one of 0"):
         export(run, tmp_path / "out", seed=3)

@@ -62,7 +62,7 @@ def make_run(
     graph.write(path / "graph", **record)
     write_json(path / "phi.json", measure(graph).to_dict())
     write_json(path / "manifest.json", run_manifest())
-    write_settings(path, ran(preset("toy"), budget="5m", seeds=seeds))
+    write_settings(path, ran(preset("toy"), budget="5m", seeds=max(seeds, 1)))
     for seed in range(seeds):
         looks = [
             look(50 * i, share, ood=share if holdout else None) for i, share in enumerate((0.1, 0.6, 0.96, 1.0), 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from grokhop import __version__
 from grokhop.cli.bench import bench_app
@@ -20,8 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-ingest_app = typer.Typer(help="Read a graph and hold facts out of it.", no_args_is_help=True)
-app.add_typer(ingest_app, name="ingest")
 app.add_typer(bench_app, name="bench")
 
 Graph = Annotated[Path, typer.Argument(help="A graph folder.", metavar="GRAPH", show_default=False)]
@@ -49,6 +48,59 @@ EndpointModel = Annotated[str | None, typer.Option("--model", help="The endpoint
 MaxRequests = Annotated[int, typer.Option("--max-requests", min=1, help="The endpoint is sent no more requests.")]
 MaxTokens = Annotated[int, typer.Option("--max-tokens", min=1, help="Nor more tokens, prompts and replies together.")]
 Cache = Annotated[Path, typer.Option("--cache", help="Where the endpoint's answers are kept.")]
+
+
+class IngestGroup(TyperGroup):
+    """The commands of `ingest`: one for each dataset, those of other packages too."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        from grokhop.datasets.registry import DATASETS
+
+        own = super().list_commands(ctx)
+        return [*own, *(name for name in DATASETS.names() if name not in own)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        own = super().get_command(ctx, cmd_name)
+        return own or (_ingest_other(cmd_name) if cmd_name in self.list_commands(ctx) else None)
+
+
+def _ingest_other(name: str) -> Any:
+    """The command of a dataset that another package brings."""
+    one = typer.Typer()
+
+    @one.command(name, help=f"The dataset '{name}' of another package.")
+    def ingest_dataset(
+        out: Out,
+        files: Annotated[
+            list[Path] | None, typer.Argument(metavar="FILES", help="What the dataset reads.", show_default=False)
+        ] = None,
+        option: Annotated[
+            list[str] | None,
+            typer.Option("--option", metavar="NAME=VALUE", help="An option of the dataset.", show_default=False),
+        ] = None,
+        holdout: Holdout = 0.1,
+        force: Force = False,
+        _config: Config = None,
+        as_json: Json = False,
+    ) -> None:
+        from grokhop.datasets import ingest
+
+        options = dict(_named(text) for text in option or ())
+        graph = ingest.ingest_dataset(name, files or [], out, options=options, holdout=holdout, force=force)
+        _show_graph(out, graph, as_json)
+
+    return typer.main.get_command(one)
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise InputError(f"--option {text!r} sets nothing: write NAME=VALUE")
+    return name, value
+
+
+ingest_app = typer.Typer(help="Read a graph and hold facts out of it.", no_args_is_help=True, cls=IngestGroup)
+app.add_typer(ingest_app, name="ingest")
 
 
 def _say_version(wanted: bool) -> None:

@@ -25,18 +25,22 @@ def nearest(name: str, choices: list[str]) -> str:
     return f" (did you mean {found[0]}?)" if found else ""
 
 
+def _plural(kind: str) -> str:
+    return f"{kind}es" if kind.endswith("s") else f"{kind}s"
+
+
 class Registry(Generic[T]):
     """The parts of one kind by name; a part is imported when it is asked for."""
 
     def __init__(self, kind: str, built_in: Mapping[str, str], *, option: str = "") -> None:
-        """Make a registry whose group of entry points is `grokhop.KINDs`.
+        """Make a registry whose group of entry points is `grokhop.` and the plural of `kind`.
 
         Args:
             kind: of what the parts are, for messages: 'model'.
             built_in: 'module:name' of each part.
             option: how a command line names a part, for messages.
         """
-        self.kind, self.group = kind, f"grokhop.{kind.replace(' ', '_')}s"
+        self.kind, self.group = kind, f"grokhop.{_plural(kind).replace(' ', '_')}"
         self._option = option or kind
         self._built_in = dict(built_in)
         self._registered: dict[str, T] = {}

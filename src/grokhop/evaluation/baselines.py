@@ -9,7 +9,7 @@ The graph's questions that are for validation are not asked. This module imports
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +19,14 @@ import numpy as np
 from grokhop.core.artifacts import conditions, sha256, write_json
 from grokhop.core.errors import InputError
 from grokhop.core.records import Conditions
-from grokhop.core.statistics import CellScore, over_seeds
-from grokhop.evaluation.baseline_types import Asked, Cells, Groups, Notice, without_evidence
+from grokhop.core.registry import nearest
+from grokhop.core.statistics import over_seeds
+from grokhop.evaluation.baseline_types import BASELINES, Asked, Exam, Notice, cell_scores, without_evidence
 from grokhop.evaluation.lookup import NO_ANSWER, Oracle
 from grokhop.evaluation.qa_metrics import Prediction, gold_of, score
 from grokhop.evaluation.question_files import read_questions
 from grokhop.graph.graph import Graph
-from grokhop.graph.paths import Longs, PathIndex, Queries
+from grokhop.graph.paths import Longs, PathIndex
 from grokhop.graph.queries import Query
 from grokhop.runs.baselines import AskedFile, BaselineResult, BaselinesResult, BlindScore, ModelScores
 from grokhop.runs.evaluation import QuestionScore
@@ -35,8 +36,7 @@ from grokhop.tasks.comparison import COMPARED, is_comparable
 if TYPE_CHECKING:
     from grokhop.core.llm_client import Client
 
-NAMES = ("oracle", "majority", "llm")
-BASELINES = "baselines"
+RESULT = "baselines"
 """The result's name in a run folder, without its ending; `evaluate_questions` names that of a file as well."""
 
 
@@ -63,27 +63,20 @@ def run_baselines(
         'llm' has either questions or cells; without a file the others have both.
 
     Raises:
-        InputError: a name is none of `NAMES`, 'llm' has no endpoint or one that is for nothing, the run or the file
+        InputError: a name is none of `BASELINES`, 'llm' has no endpoint or one that is for nothing, the run or the file
             cannot be read, or see `Client.ask`.
     """
     _check(names, client, open_book)
     run = Run.read(path)
     groups, cells = _questions(run, file), {} if file else run.dataset.test
-    made: dict[str, BaselineResult] = {}
-    for name in names:
-        if name == "oracle":
-            made[name] = _oracle(run.plain_graph, groups, cells)
-        elif name == "majority":
-            made[name] = _majority(run.plain_graph, groups, cells)
-        elif client:
-            from grokhop.evaluation.llm_baseline import ask_endpoint
-
-            made[name] = ask_endpoint(run.plain_graph, groups, cells, client, open_book, limit, notice)
+    graph = run.plain_graph
+    exam = Exam(graph=graph, groups=groups, cells=cells, client=client, open_book=open_book, limit=limit, notice=notice)
+    made = {name: BASELINES.get(name)(exam) for name in names}
     told = AskedFile(name=file.name, sha256=sha256(file)) if file else None
-    target = f"{BASELINES}-{file.stem}.json" if file else f"{BASELINES}.json"
+    target = f"{RESULT}-{file.stem}.json" if file else f"{RESULT}.json"
     kept = {**_earlier(run, target, told), **made}
     result = BaselinesResult(
-        baselines={name: kept[name] for name in NAMES if name in kept},
+        baselines={name: kept[name] for name in BASELINES.names() if name in kept},
         model=_model(run, f"questions-{file.stem}.json" if file else EVAL, told),
         file=told,
         conditions=Conditions.from_dict(conditions()),
@@ -93,9 +86,11 @@ def run_baselines(
 
 
 def _check(names: Sequence[str], client: "Client | None", open_book: bool) -> None:
-    unknown = [name for name in names if name not in NAMES]
+    known = BASELINES.names()
+    unknown = [name for name in names if name not in known]
     if unknown or not names:
-        raise InputError(f"--baseline takes one or more of {', '.join(NAMES)}, not '{', '.join(unknown)}'")
+        near = nearest(unknown[0], known) if unknown else ""
+        raise InputError(f"--baseline takes one or more of {', '.join(known)}, not '{', '.join(unknown)}'{near}")
     if "llm" in names and client is None:
         raise InputError("--baseline llm needs an endpoint: give --base-url and --model")
     if "llm" not in names and (client is not None or open_book):
@@ -154,35 +149,30 @@ def _questions(run: Run, file: Path | None) -> dict[str, dict[str, list[Asked]]]
     return dict(groups)
 
 
-def _oracle(graph: Graph, groups: Groups, cells: Cells) -> BaselineResult:
-    oracle = Oracle(graph)
+def oracle(exam: Exam) -> BaselineResult:
+    """Look the facts of the graph up, held-out ones too."""
+    known = Oracle(exam.graph)
     return BaselineResult(
         questions={
-            kind: {cell: oracle.scores(asked) for cell, asked in by_cell.items()} for kind, by_cell in groups.items()
+            kind: {cell: known.scores(asked) for cell, asked in by_cell.items()}
+            for kind, by_cell in exam.groups.items()
         },
-        cells=_cell_scores(cells, oracle.ends),
+        cells=cell_scores(exam.cells, known.ends),
     )
 
 
-def _cell_scores(cells: Cells, answer: Callable[[Queries], Longs]) -> dict[str, dict[str, CellScore]]:
-    """Scores of what `answer` makes of the queries of each cell: (Q,) entities."""
-    return {
-        str(hops): {cell: over_seeds([queries.are_right(answer(queries))]) for cell, queries in by_cell.items()}
-        for hops, by_cell in cells.items()
-    }
-
-
-def _majority(graph: Graph, groups: Groups, cells: Cells) -> BaselineResult:
-    commonest = commonest_objects(graph)
+def majority(exam: Exam) -> BaselineResult:
+    """Give the commonest object of the last relation, of comparisons the commonest place or word."""
+    graph, commonest = exam.graph, commonest_objects(exam.graph)
     return BaselineResult(
         questions={
             kind: {
                 cell: _blind(graph, asked) if kind in COMPARED else _guessed(graph, asked, commonest)
                 for cell, asked in by_cell.items()
             }
-            for kind, by_cell in groups.items()
+            for kind, by_cell in exam.groups.items()
         },
-        cells=_cell_scores(cells, lambda queries: commonest[queries.relations[:, -1]]),
+        cells=cell_scores(exam.cells, lambda queries: commonest[queries.relations[:, -1]]),
     )
 
 

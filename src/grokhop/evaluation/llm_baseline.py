@@ -33,7 +33,7 @@ from grokhop.core.llm_client import (
     BudgetError,
     Client,
 )
-from grokhop.evaluation.baseline_types import Asked, Cells, Groups, Notice, without_evidence
+from grokhop.evaluation.baseline_types import Asked, Cells, Exam, Groups, without_evidence
 from grokhop.evaluation.lookup import Fact, Oracle
 from grokhop.evaluation.qa_metrics import Gold, Prediction, exact_match, score
 from grokhop.graph.graph import Graph
@@ -127,10 +127,8 @@ class _Replies:
         return replace(scored, counts=_counts(self.states), misses=tuple(self.misses))
 
 
-def ask_endpoint(
-    graph: Graph, groups: Groups, cells: Cells, client: Client, open_book: bool, limit: int, notice: Notice
-) -> BaselineResult:
-    """Ask the questions `groups` or, where there are none, at most `limit` queries of each of the `cells`.
+def ask_endpoint(exam: Exam) -> BaselineResult:
+    """Ask the questions or, where there are none, at most `limit` queries of each of the cells.
 
     One of each cell is asked in turn, in an order that a fixed seed draws, so that a budget that ends midway leaves
     all cells with as many answers, and another call goes on where it ended.
@@ -139,22 +137,25 @@ def ask_endpoint(
         The endpoint, and scores of questions or of cells, each with its counts.
 
     Raises:
-        InputError: see `Client.ask`; what was answered before is in the cache.
+        InputError: there is no endpoint, or see `Client.ask`; what was answered before is in the cache.
     """
-    posed = _of_questions(groups) if groups else _of_cells(graph, cells, limit)
-    prompts, turns = _Prompts(graph, open_book), [turn for rank in _ranks(posed) for turn in rank]
+    if exam.client is None:
+        raise InputError("--baseline llm needs an endpoint: give --base-url and --model")
+    client, groups = exam.client, exam.groups
+    posed = _of_questions(groups) if groups else _of_cells(exam.graph, exam.cells, exam.limit)
+    prompts, turns = _Prompts(exam.graph, exam.open_book), [turn for rank in _ranks(posed) for turn in rank]
     replies = {group: _Replies() for group in posed}
     for number, (group, one) in enumerate(turns, 1):
         state, answer = _ask(client, prompts.prompt(one))
         replies[group].add(one, state, answer)
         if (number % OFTEN == 0 and state != NOT_ASKED) or number == len(turns):
-            notice(f"{client.endpoint.model}: {number:,} of {len(turns):,}; {client.usage.cost_line()}")
+            exam.notice(f"{client.endpoint.model}: {number:,} of {len(turns):,}; {client.usage.cost_line()}")
     endpoint = Endpoint(
         model=client.endpoint.model,
         base_url=client.endpoint.base_url,
-        open_book=open_book,
+        open_book=exam.open_book,
         counts=_counts(sum((got.states for got in replies.values()), Counter())),
-        limit=None if groups else limit,
+        limit=None if groups else exam.limit,
         usage=client.usage.record(),
         cost=client.usage.cost_line(),
     )

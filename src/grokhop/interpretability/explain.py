@@ -20,6 +20,7 @@ from grokhop.inference.loading import load_model
 from grokhop.interpretability.faithfulness import score
 from grokhop.interpretability.hooks import Place
 from grokhop.interpretability.logit_lens import lens, mean_lens, members
+from grokhop.interpretability.measures import measured
 from grokhop.interpretability.patching import FEWEST_PAIRS, ablate, bridge_place, carried_over, trace
 from grokhop.interpretability.progress import formation, some_of
 from grokhop.language.parser import QuestionParser
@@ -58,26 +59,28 @@ def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None
     cells = run.dataset.test[2]
     asked = {name: cells[cell_name([name == "ood"] * 2)] for name in ("id", "ood")}
     chains = [_chain(run, text) for text in texts]
-    seeds = tuple(_of_seed(run, seed, chaining, asked) for seed in run.finished_seeds())
-    measured = "ood" if all(found.ood.bridge for found in seeds) else "id"
+    models = {seed: load_model(run, seed) for seed in run.finished_seeds()}
+    seeds = tuple(_of_seed(run, seed, model, chaining, asked) for seed, model in models.items())
+    sampled = {name: some_of(queries) for name, queries in asked.items()}
+    place = "ood" if all(found.ood.bridge for found in seeds) else "id"
     result = Explanation(
         bridge_named=_bridge_named(seeds),
         right_for_wrong_reason=tuple(
             replace(example, seed=found.seed) for found in seeds for example in found.ood.score.right_for_wrong_reason
         ),
-        asked=measured,
-        patching=_restored([found.of(measured) for found in seeds]),
+        asked=place,
+        patching=_restored([found.of(place) for found in seeds]),
         formation=tuple(row for found in seeds for row in found.formation),
         seeds=seeds,
         queries=tuple(_of_query(run, chaining, text, chain) for text, chain in zip(texts, chains, strict=True)),
+        measures=tuple(row for seed, model in models.items() for row in measured(model, chaining, sampled, seed=seed)),
         conditions=Conditions.from_dict(conditions()),
     )
     write_json(run.path / EXPLANATION, result.to_dict())
     return result
 
 
-def _of_seed(run: Run, seed: int, chaining: PathIndex, asked: dict[str, Queries]) -> SeedCircuit:
-    model = load_model(run, seed)
+def _of_seed(run: Run, seed: int, model: Model, chaining: PathIndex, asked: dict[str, Queries]) -> SeedCircuit:
     place = bridge_place(model, chaining, some_of(run.dataset.validation[2][cell_name([False] * 2)]))
     found = {name: _of_cell(model, chaining, queries, place) for name, queries in asked.items()}
     return SeedCircuit(seed=seed, **found, formation=tuple(formation(run, seed, model, place)))

@@ -204,6 +204,16 @@ class QueryCircuit(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeasureResult(Record):
+    """What a registered measure (`grokhop.interpretability.measures`) found in one set, 'id' or 'ood', of a seed."""
+
+    measure: str
+    seed: int
+    asked: str
+    found: dict[str, float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Explanation(Record):
     """The content of `explain.json`.
 
@@ -212,6 +222,7 @@ class Explanation(Record):
         asked: the set that `patching` is about, 'id' or 'ood'.
         patching: by place of the residual stream, what it restores of a corrupted head.
         formation: of all seeds. queries: those that were asked for.
+        measures: what registered measures found; none where none is registered.
     """
 
     bridge_named: float | None = None
@@ -221,4 +232,5 @@ class Explanation(Record):
     formation: tuple[Formation, ...]
     seeds: tuple[SeedCircuit, ...]
     queries: tuple[QueryCircuit, ...]
+    measures: tuple[MeasureResult, ...] = ()
     conditions: Conditions | None = field(default=None, metadata=INLINED)

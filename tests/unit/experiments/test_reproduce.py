@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from grokhop.augmentation.augment import SOURCES
+from grokhop.augmentation.sources import SOURCES
 from grokhop.cli.console import show_reproduction
 from grokhop.cli.main import app
 from grokhop.config import Budget, GPT2Config, LoopConfig, RunConfig
@@ -123,7 +123,7 @@ def test_the_settings_of_a_recipe_are_settings_that_exist(name: str) -> None:
     assert published.settings.model.n_layers * getattr(published.settings.model, "repeats", 1) == 8
     assert (published.settings.model.d_model, published.settings.model.n_heads) == (768, 12)
     if recipe.augment:
-        assert set(recipe.augment["sources"]) <= set(SOURCES)
+        assert set(recipe.augment["sources"]) <= {*SOURCES.names(), "wrong"}
         assert recipe.augment["target_phi"] == recipe.reported["phi_all"]["value"]
 
 

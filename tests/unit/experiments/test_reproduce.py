@@ -327,7 +327,7 @@ def test_the_loop_answers_on_the_same_data(tmp_path: Path) -> None:
     assert set(result["here"]["set"]) == {
         f"task.phi={recipe.plan().settings.task.phi}",
         "model.d_model=32",
-        "task.compare=False",
+        "task.compare=false",
     }
     assert "loop" in result["here"]["model"]
 

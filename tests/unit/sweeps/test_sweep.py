@@ -505,7 +505,7 @@ def test_a_level_that_is_alone_is_named_once(whole: Path, tmp_path: Path) -> Non
 
 def test_a_run_of_a_sweep_has_a_report_of_its_own(whole: Path) -> None:
     page = without_plotly(report(whole / "toy" / "phi-2").read_text())
-    assert "grokhop train graph --preset toy --set phi=2.0" in page
+    assert "grokhop train graph --preset toy --set task.phi=2.0" in page
 
 
 def test_the_command_prints_the_result_alone_and_shows_tables_to_people(mini_graph: Path, tmp_path: Path) -> None:

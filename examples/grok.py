@@ -81,7 +81,7 @@ class Layer(nn.Module):
         value = self.value(heard).unflatten(-1, (HEADS, -1))
         share = (torch.einsum("bqhk,bthk->bhqt", query, key) * query.shape[-1] ** -0.5).softmax(-1)
         x = x + self.output(torch.einsum("bhqt,bthk->bqhk", share, value).flatten(-2))
-        return x + self.down(F.gelu(self.up(self.mlp_norm(x))))
+        return torch.add(x, self.down(F.gelu(self.up(self.mlp_norm(x)))))
 
 
 class Recurrent(nn.Module):
@@ -107,7 +107,7 @@ class Recurrent(nn.Module):
 
     def read(self, x: Tensor) -> Tensor:
         """Logits of states; the same embeddings name what is read and what is said."""
-        return self.final_norm(x) @ self.embedding.weight.T
+        return F.linear(self.final_norm(x), self.embedding.weight)
 
     def say(self, x: Tensor, given: Tensor) -> Tensor:
         """Let the others hear each position's token or, as far as its gate is open, the entity that it would answer."""

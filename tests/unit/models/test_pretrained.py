@@ -263,7 +263,12 @@ def stopping(keep: Callable[..., None], *, step: int) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize(
-    "changes", [["optimizer.name=muon"], ["train.precision=bfloat16"], ["model.random_init=true", "task.supervision=every_hop", "train.mixing=by_kind"]]
+    "changes",
+    [
+        ["optimizer.name=muon"],
+        ["train.precision=bfloat16"],
+        ["model.random_init=true", "task.supervision=every_hop", "train.mixing=by_kind"],
+    ],
 )
 def test_it_is_trained_in_any_way_that_others_are(
     graph: Path, folder: Path, tmp_path: Path, changes: list[str]

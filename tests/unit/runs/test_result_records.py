@@ -194,7 +194,17 @@ RECORDS: list[tuple[Record, set[str]]] = [
     (BASELINES.model or SCORE, {"seeds", "questions", "cells"}),
     (
         EXPLAINED,
-        {"bridge_named", "right_for_wrong_reason", "asked", "patching", "formation", "seeds", "queries", "measures", *MADE_KEYS},
+        {
+            "bridge_named",
+            "right_for_wrong_reason",
+            "asked",
+            "patching",
+            "formation",
+            "seeds",
+            "queries",
+            "measures",
+            *MADE_KEYS,
+        },
     ),
     (EXPLAINED.seeds[0], {"seed", "id", "ood", "formation"}),
     (CIRCUIT, {"score", "lens", "trace", "bridge", "carried_over", "ablation"}),

@@ -69,7 +69,9 @@ def test_every_preset_is_trained_with_every_choice() -> None:
     grid = ["task.hops=2,3", "optimizer.name=muon,optimizer.name=adamw+optimizer.adam_lr=0.01"]
     found = contenders(["loop", " toy", "loop"], grid, hops=None, changes=["train.batch_size=64"])
     ends = ["optimizer.name=muon", "optimizer.name=adamw optimizer.adam_lr=0.01"]
-    assert [c.name for c in found] == [f"{p} task.hops={h} {end}" for p in ("loop", "toy") for h in (2, 3) for end in ends]
+    assert [c.name for c in found] == [
+        f"{p} task.hops={h} {end}" for p in ("loop", "toy") for h in (2, 3) for end in ends
+    ]
     changes = ["train.batch_size=64", "task.hops=3", "optimizer.name=adamw", "optimizer.adam_lr=0.01"]
     assert found[-1].settings == preset("toy", changes=changes)
     assert found[-1].preset == "toy"
@@ -94,7 +96,10 @@ def test_where_nothing_varies_a_contender_is_its_preset() -> None:
         (["optimizer.name=adamw+train.loss=stablemax,muon"], "'muon' follows an alternative of several"),
         (["task.hops=2,3", "task.hops=4"], "sets task.hops twice"),
         (["task.hops=2+task.hops=3"], "sets task.hops twice"),
-        (["optimizer.adam_lr=0.001,1e-3"], "'loop optimizer.adam_lr=0.001' and 'loop optimizer.adam_lr=1e-3', which are the same"),
+        (
+            ["optimizer.adam_lr=0.001,1e-3"],
+            "'loop optimizer.adam_lr=0.001' and 'loop optimizer.adam_lr=1e-3', which are the same",
+        ),
     ],
 )
 def test_what_cannot_be_varied_is_refused_in_one_line(grid: list[str], text: str) -> None:
@@ -104,7 +109,12 @@ def test_what_cannot_be_varied_is_refused_in_one_line(grid: list[str], text: str
 
 
 def test_a_value_with_a_slash_makes_one_folder_and_no_two_contenders_share_it() -> None:
-    names = ["gpt2 model.pretrained=a/b", "gpt2 model.pretrained=a%2Fb", "gpt2 model.pretrained=../b", "loop task.hops=3"]
+    names = [
+        "gpt2 model.pretrained=a/b",
+        "gpt2 model.pretrained=a%2Fb",
+        "gpt2 model.pretrained=../b",
+        "loop task.hops=3",
+    ]
     paths = [Place(name, "all").path for name in names]
     assert {len(path.parts) for path in paths} == {2}
     assert len(set(paths)) == len(names)
@@ -160,7 +170,10 @@ def test_the_command_varies_what_it_is_told(mini_graph: Path, tmp_path: Path) ->
     assert made.exit_code == 0, made.output
     assert "toy train.loss=stablemax task.hops=2, phi 1, seed 0 step 20" in made.stderr
     assert "seconds to" in made.stdout
-    assert {p.name for p in out.iterdir() if p.is_dir()} == {"toy train.loss=softmax task.hops=2", "toy train.loss=stablemax task.hops=2"}
+    assert {p.name for p in out.iterdir() if p.is_dir()} == {
+        "toy train.loss=softmax task.hops=2",
+        "toy train.loss=stablemax task.hops=2",
+    }
     wrong = CliRunner().invoke(app, [*words[:-2], "--grid", "task.phi=1", "-o", str(tmp_path / "none")])
     assert wrong.exit_code != 0
     assert not (tmp_path / "none").exists()

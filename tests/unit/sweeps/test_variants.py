@@ -231,7 +231,8 @@ def test_the_heading_says_who_answers_how_far_beyond_what_was_trained() -> None:
     assert heading({"loop": far}) == "loop still has 98.0 % of ID queries two hops beyond what it was trained on"
     both = {"loop task.hops=2": lengths(2, 100, 97), "loop task.hops=3": near}
     assert heading(both) == (
-        "loop task.hops=2 still has 97.0 % of ID queries one hop beyond what it was trained on; loop task.hops=3 has 40.0 %"
+        "loop task.hops=2 still has 97.0 % of ID queries one hop beyond what it was trained on; "
+        "loop task.hops=3 has 40.0 %"
     )
     assert heading({"loop": near}) == "loop has 40.0 % of ID queries one hop beyond what it was trained on"
     assert heading({"loop": lengths(3, 100, 100)}) == "Accuracy by the number of hops"

@@ -162,7 +162,7 @@ def run(
     by_type = score_questions([trainer.average.model], graph, seeds=[seed], words=plain).values()
     asked = [cells["validation"] for cells in by_type if "validation" in cells]
     if asked:
-        result["questions OOD"] = sum(s["correct"] for s in asked) / sum(s["n"] for s in asked)
+        result["questions OOD"] = sum(s.score.correct for s in asked) / sum(s.score.n for s in asked)
     return result
 
 

@@ -3,7 +3,7 @@
 worldfacts -> hold-out -> phi -> augment -> train -> evaluate -> explain -> report
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,15 @@ from typing import Any
 from grokhop.augmentation.augment import augment_folder
 from grokhop.config import Budget, preset
 from grokhop.core.artifacts import refuse_to_overwrite
+from grokhop.core.records import Record
 from grokhop.datasets.ingest import ingest_worldfacts
 from grokhop.evaluation.evaluate import evaluate
 from grokhop.graph.graph import Graph
 from grokhop.interpretability.explain import explain
 from grokhop.phi.report import measure
 from grokhop.reporting import report
+from grokhop.runs.evaluation import EvalResult
+from grokhop.runs.explanation import Explanation
 from grokhop.runs.metrics import Begun, Notice
 from grokhop.training.train import train
 
@@ -26,16 +29,12 @@ Stage = Callable[[str, Any], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemoResult:
-    """What the demo came to: the results of `grokhop eval` and `grokhop explain`, and the HTML file of the report."""
+class DemoResult(Record):
+    """The results of the demo; `report` is the path of the HTML file."""
 
-    evaluation: Mapping[str, Any]
-    explanation: Mapping[str, Any]
-    report: Path
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result for JSON."""
-        return {**vars(self), "report": str(self.report)}
+    evaluation: EvalResult
+    explanation: Explanation
+    report: str
 
 
 def demo(
@@ -82,4 +81,4 @@ def demo(
     stage("explain", None)
     explanation = explain(run, threads=threads)
     stage("explain", explanation)
-    return DemoResult(evaluation=evaluation, explanation=explanation, report=report(run))
+    return DemoResult(evaluation=evaluation, explanation=explanation, report=str(report(run)))

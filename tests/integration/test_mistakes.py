@@ -208,7 +208,7 @@ def test_what_is_read_out_went_through_the_final_norm(name: str) -> None:
 
 def test_an_accuracy_is_a_share_of_the_queries_that_were_asked(graph_folder: Path, tmp_path: Path) -> None:
     train(graph_folder, tmp_path / "run", settings=TINY, preset="tiny", budget=Budget(steps=5), seeds=2, threads=1)
-    found = evaluate(tmp_path / "run", threads=1)
+    found = evaluate(tmp_path / "run", threads=1).to_dict()
     asked = Run.read(tmp_path / "run").dataset.test
     for k, by_cell in asked.items():
         for cell, queries in by_cell.items():

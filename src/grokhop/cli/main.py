@@ -283,7 +283,7 @@ def train(
             notice=notice,
         )
     finished = run.finished_seeds()
-    result = TrainResult(run=out, numbers=finished, seeds=[run.summary(seed) for seed in finished])
+    result = TrainResult(run=str(out), numbers=finished, seeds=[run.summary(seed) for seed in finished])
     emit(result, as_json, console.show_training)
 
 

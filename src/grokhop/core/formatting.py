@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from grokhop.core.statistics import CellScore
+
 
 def percent(share: float | None) -> str:
     """A share as text: '99.5 %'. Only all is '100 %' and only none is '0 %': digits are added where rounding lies."""
@@ -18,13 +20,13 @@ def count(number: float | None) -> str:
     return "–" if number is None else f"{number:,.0f}"
 
 
-def interval(score: dict[str, Any]) -> str:
-    return "–" if score["low"] is None else f"{percent(score['low'])} to {percent(score['high'])}"
+def interval(score: CellScore) -> str:
+    return "–" if score.low is None else f"{percent(score.low)} to {percent(score.high)}"
 
 
-def spread(score: dict[str, Any]) -> str:
+def spread(score: CellScore) -> str:
     """The standard deviation over seeds in percentage points."""
-    return "–" if score["spread"] is None else f"{100 * score['spread']:.2f}"
+    return "–" if score.spread is None else f"{100 * score.spread:.2f}"
 
 
 def duration(seconds: float) -> str:
@@ -45,8 +47,8 @@ def unbroken(text: str) -> str:
     return text.replace(" %", "\u00a0%")
 
 
-def with_n(score: dict[str, Any]) -> str:
-    return f"{interval(score)}, n\u00a0=\u00a0{count(score['n'])}"
+def with_n(score: CellScore) -> str:
+    return f"{interval(score)}, n\u00a0=\u00a0{count(score.n)}"
 
 
 def budget_text(budget: dict[str, Any]) -> str | None:

@@ -1,7 +1,7 @@
 """What a reproduction comes to, as `reproduction.json` holds it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,11 @@ class BlindScore(CellScore):
     """A score, and the share that is right whatever is asked; None where that is not known."""
 
     blind: float | None = None
+
+    @staticmethod
+    def of(score: CellScore, blind: float | None = None) -> "BlindScore":
+        """Return a score with that share beside it."""
+        return BlindScore(**vars(score), blind=blind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +87,8 @@ class Ours:
             **{f"{mark}_{unit}": self.times(mark, unit) for unit in ("steps", "seconds") for mark in GROKKED},
             "steps": self.steps,
             "train_seconds": self.train_seconds,
-            "id": asdict(self.id),
-            "ood": asdict(self.ood),
+            "id": self.id.to_dict(),
+            "ood": self.ood.to_dict(),
             "marks": self.marks,
             "look_every": self.look_every,
             "seeds": self.seeds,
@@ -121,6 +126,6 @@ class Reproduction:
             "published": self.published.to_dict(),
             "here": self.here.to_dict(),
             "ours": self.ours.to_dict(),
-            "pattern": asdict(self.pattern),
+            "pattern": self.pattern.to_dict(),
             "report": str(self.report),
         }

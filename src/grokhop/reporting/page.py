@@ -1,7 +1,6 @@
 """The page: the sections of the report put into the template, and written in one move."""
 
 from pathlib import Path
-from typing import Any
 
 from grokhop.core.artifacts import write_bytes
 from grokhop.reporting.cells import cells_section
@@ -34,20 +33,18 @@ def report(path: Path) -> Path:
 
 
 def _render(evidence: Evidence) -> str:
-    phi, learning = phi_section(evidence), learning_section(evidence)
-    plotted: dict[str, Any] = {
+    plotted = {
+        "phi": phi_section(evidence),
+        "learning": learning_section(evidence),
         "cells": cells_section(evidence),
         "hardest": relations_section(evidence),
     }
     circuit = circuit_section(evidence)
-    figures = {name: part["figure"] for name, part in plotted.items() if part and part.get("figure")}
-    figures |= {name: part.figure for name, part in (("phi", phi), ("learning", learning)) if part and part.figure}
+    figures = {name: part.figure for name, part in plotted.items() if part and part.figure}
     return render(
         "report.html.j2",
-        {**figures, **(circuit["figures"] if circuit else {})},
+        {**figures, **(circuit.figures if circuit else {})},
         title=title_of(evidence),
-        phi=phi,
-        learning=learning,
         verdict=verdict(evidence),
         notes=notes(evidence),
         tiles=tiles(evidence),

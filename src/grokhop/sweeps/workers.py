@@ -13,13 +13,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from grokhop.config import Budget
 from grokhop.core.errors import InputError
 from grokhop.evaluation.evaluate import evaluate
+from grokhop.runs.evaluation import EvalResult
 from grokhop.runs.run import EVAL, Run
 from grokhop.runs.sweep import Place, Sweep, SweepNotice
 from grokhop.runs.sweep_result import Failure, SweepRow
@@ -133,14 +133,14 @@ def train_one(path: Path, seed: int, budget: Budget) -> None:
 def ask_run(path: Path, level: str) -> SweepRow:
     """Ask the finished seeds of the run folder `path` the test queries, and return its row of `sweep.json`."""
     run = Run.read(path)
-    evaluation = _evaluation(run)
-    return row_of(run, level, evaluation or evaluate(path, threads=1))
+    evaluation = _evaluation(run) or evaluate(path, threads=1)
+    return row_of(run, level, evaluation)
 
 
-def _evaluation(run: Run) -> dict[str, Any] | None:
+def _evaluation(run: Run) -> EvalResult | None:
     """What `eval.json` says, unless there is none or it knows fewer seeds, or less of them."""
-    with suppress(InputError, LookupError):
-        found = run.read_json(EVAL, made_by="grokhop eval")
-        if found["seeds"] == len(run.finished_seeds()) and all("any_hop" in row for row in found["per_relation"]):
+    with suppress(InputError):
+        found = run.read_record(EVAL, EvalResult.from_dict, made_by="grokhop eval")
+        if found.seeds == len(run.finished_seeds()) and all(row.any_hop for row in found.per_relation):
             return found
     return None

@@ -260,7 +260,7 @@ def test_the_model_card_says_graph_phi_and_scores_once_there_are_any(run: Path, 
     assert f"is {json.loads((run / 'phi.json').read_text())['phi']:.2f}" in text
     assert "Test queries" not in text and "Licence" in text
     try:
-        found = evaluate(run, threads=1)
+        found = evaluate(run, threads=1).to_dict()
         export(run, tmp_path / "after")
     finally:
         (run / "eval.json").unlink()

@@ -104,7 +104,7 @@ def test_a_path_may_be_written_with_the_word_and_is_then_asked_by_its_own_relati
 def test_a_run_answers_a_path_with_a_word_and_refuses_one_that_had_no_example(tmp_path: Path) -> None:
     PLAIN.write(tmp_path / "graph")
     train(tmp_path / "graph", tmp_path / "run", settings=preset("toy"), preset="toy", budget=Budget(steps=3), threads=1)
-    answered = ask(tmp_path / "run", "Person 80 / paternal grandfather")
+    answered = ask(tmp_path / "run", "Person 80 / paternal grandfather").to_dict()
     assert [hop["relation"] for hop in answered["hops"]] == [
         "paternal grandfather, hop 1",
         "paternal grandfather, hop 2",

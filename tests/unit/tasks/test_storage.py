@@ -112,17 +112,17 @@ def test_no_stage_composes_again_what_the_run_holds(
     """A version that would compose other queries evaluates a run on its own."""
     settings = preset("toy")
     run = train(mini_graph, tmp_path / "run", settings=settings, preset="toy", budget=Budget(steps=3))
-    before = evaluate(run.path)["cells"]
+    before = evaluate(run.path).cells
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("composed again")
 
     monkeypatch.setattr(dataset_stage, "compose", refuse)
-    assert evaluate(run.path)["cells"] == before
-    assert "bridge_named" in explain(run.path)
+    assert evaluate(run.path).cells == before
+    assert "bridge_named" in explain(run.path).to_dict()
     graph = Run.read(run.path).graph
     head, relation, _ = graph.head[0], graph.relation[0], graph.tail[0]
-    assert ask(run.path, f"{graph.entities[head].label} / {graph.relations[relation]}")["hops"]
+    assert ask(run.path, f"{graph.entities[head].label} / {graph.relations[relation]}").hops
     budget = Budget(steps=3)
     train(mini_graph, tmp_path / "run", settings=settings, preset="toy", budget=budget, seeds=2, resume=True)
 

@@ -89,7 +89,7 @@ def toy_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_toy_graph_is_grokked_on_held_out_queries_and_on_held_out_facts(toy_graph: Path, tmp_path: Path) -> None:
     budget = Budget(steps=1500)
     run = Run.read(trained(toy_graph, tmp_path / "run", settings=preset("toy"), budget=budget))
-    two_hops = evaluate(run.path)["cells"]["2"]
+    two_hops = evaluate(run.path).to_dict()["cells"]["2"]
     assert two_hops["II"]["n"] > 200
     assert two_hops["OO"]["n"] >= 20
     assert {cell for cell, score in two_hops.items() if score["accuracy"] >= 0.9} == {"II", "IO", "OI", "OO"}
@@ -112,7 +112,7 @@ def test_a_fact_that_was_never_shown_is_answered_by_chance_in_every_cell(
 
     monkeypatch.setattr(dataset_stage, "compose_as", without_held_out_facts)
     run = trained(toy_graph, tmp_path / "run", settings=preset("toy"), budget=Budget(steps=300))
-    found = evaluate(run)
+    found = evaluate(run).to_dict()
     assert found["cells"]["2"]["II"]["accuracy"] >= 0.9
     for score in (found["atomic_held_out"], *(found["cells"]["2"][cell] for cell in ("IO", "OI", "OO"))):
         assert score["low"] <= 0.1  # chance is 1 in 80

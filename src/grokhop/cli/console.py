@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from grokhop.bench.rows import BenchResult, BenchRow
     from grokhop.experiments.recipes import RecipeList
     from grokhop.experiments.result import Reproduction
+    from grokhop.export.huggingface import Exported
     from grokhop.graph.graph import GraphCounts
     from grokhop.inference.ask import Answer
     from grokhop.phi.report import PhiReport
@@ -488,7 +489,7 @@ def show_bench(result: "BenchResult") -> None:
         out.print(f"{'the same' if found.same else 'NOT THE SAME'}: {found.what}", markup=False, soft_wrap=True)
     for note in findings.notes or []:
         out.print(note, markup=False, soft_wrap=True)
-    made = f"{hardware['processor']}, {hardware['cores']} cores, {result.conditions.created}"
+    made = f"{hardware.processor}, {hardware.cores} cores, {result.conditions.created}"
     out.print(made, markup=False, soft_wrap=True)
 
 
@@ -514,10 +515,10 @@ def _bench_figure(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def show_export(result: dict[str, Any]) -> None:
+def show_export(result: "Exported") -> None:
     """What was written, and how it is read."""
-    out.print(f"{result['model']}: {result['parameters']:,} parameters, {result['tokens']:,} tokens", markup=False)
-    out.print(f"export: {result['export']} (README.md says how to ask it)", soft_wrap=True, markup=False)
+    out.print(f"{result.model}: {result.parameters:,} parameters, {result.tokens:,} tokens", markup=False)
+    out.print(f"export: {result.export} (README.md says how to ask it)", soft_wrap=True, markup=False)
 
 
 _DISTRIBUTION = {"id": "in distribution", "ood": "out of distribution"}

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from grokhop.core.errors import InputError
-from grokhop.core.records import Conditions
+from grokhop.core.records import Conditions, Hardware
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -138,9 +138,9 @@ def conditions() -> Conditions:
     return Conditions(created=now, versions=_versions(), hardware=hardware())
 
 
-def hardware() -> dict[str, Any]:
+def hardware() -> Hardware:
     """Return the processor's name, the cores this process may use, and the system."""
-    return {"processor": _processor(), "cores": _cores(), "system": platform.platform()}
+    return Hardware(processor=_processor(), cores=_cores(), system=platform.platform())
 
 
 def _cores() -> int:

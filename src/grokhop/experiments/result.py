@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grokhop.core.records import Hardware
 from grokhop.core.statistics import CellScore
 from grokhop.experiments.recipes import Plan, Recipe
 from grokhop.experiments.recipes.pattern import Measured, Pattern
@@ -56,7 +57,7 @@ class Ours:
     marks: str
     look_every: int
     seeds: int
-    hardware: Mapping[str, Any] | None
+    hardware: Hardware | None
 
     def times(self, mark: str, unit: str) -> list[float | None]:
         """Return when each seed reached a mark, in 'steps' or 'seconds'."""
@@ -92,7 +93,7 @@ class Ours:
             "marks": self.marks,
             "look_every": self.look_every,
             "seeds": self.seeds,
-            "hardware": self.hardware,
+            "hardware": self.hardware and self.hardware.to_dict(),
         }
 
 

@@ -71,7 +71,7 @@ def sweep(
         "grid": grid,
         "settings": {contender.name: asdict(contender.settings) for contender in found},
         "budget": budget.record(),
-        "jobs": jobs or hardware()["cores"],
+        "jobs": jobs or hardware().cores,
     }
     if resume and out.exists():
         made = _extended(Sweep.read(out), graph_path, manifest, budget)

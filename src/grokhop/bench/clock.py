@@ -16,7 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from grokhop.bench.rows import BenchResult, BenchRow, Findings
+from grokhop.bench.rows import BenchResult, BenchRow, Findings, Torch
 from grokhop.core.artifacts import conditions
 from grokhop.core.errors import InputError
 
@@ -171,12 +171,13 @@ def alternate(
 
 def result(rows: Iterable[BenchRow], **found: Any) -> BenchResult:
     """Put rows together with the conditions of this program, and with what else was found (`Findings`)."""
-    torch = sys.modules.get("torch")
+    torch, made_with = sys.modules.get("torch"), conditions()
+    threads = torch.get_num_threads() if torch else None
     return BenchResult(
         command=shlex.join(["grokhop", *sys.argv[1:]]),
         commit=_commit(),
-        conditions=conditions(),
-        threads=torch.get_num_threads() if torch else None,
+        conditions=made_with,
+        torch=Torch(version=made_with.versions.get("torch"), threads=threads),
         rows=[*rows],
         findings=Findings(**found),
     )

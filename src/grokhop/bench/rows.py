@@ -1,12 +1,12 @@
 """Rows and results of benchmarks, as they are shown and as JSON holds them."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+
+from grokhop.core.records import INLINED, OMITTED, Conditions, Record
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchRow:
+class BenchRow(Record):
     """One quantity of one contender.
 
     Attributes:
@@ -50,7 +50,7 @@ class ScaleRow(BenchRow):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
+class Agreement(Record):
     """Whether a contender found the same as we did, and in words what."""
 
     what: str
@@ -76,7 +76,7 @@ class CountAgreement(Agreement):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
+class Findings(Record):
     """Some benchmarks say more than rows; None where one does not.
 
     Attributes:
@@ -86,36 +86,31 @@ class Findings:
         peak_gflops: this machine's peak in a matrix product.
     """
 
-    same: list[Agreement] | None = None
-    notes: list[str] | None = None
-    exponents: dict[str, float] | None = None
-    peak_gflops: float | None = None
+    same: list[Agreement] | None = field(default=None, metadata=OMITTED)
+    notes: list[str] | None = field(default=None, metadata=OMITTED)
+    exponents: dict[str, float] | None = field(default=None, metadata=OMITTED)
+    peak_gflops: float | None = field(default=None, metadata=OMITTED)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchResult:
+class Torch(Record):
+    """The version of torch, None where it is not installed, and its threads, None where it was not at work."""
+
+    version: str | None
+    threads: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchResult(Record):
     """A benchmark, with all that a record needs to be run again.
 
     Attributes:
         commit: of the code; None where it is in no repository.
-        conditions: when, with what and on what it was run (`grokhop.core.artifacts.conditions`).
-        threads: of torch; None where it was not at work.
     """
 
     command: str
     commit: str | None
-    conditions: Mapping[str, Any]
-    threads: int | None
+    conditions: Conditions = field(metadata=INLINED)
+    torch: Torch
+    findings: Findings = field(default_factory=Findings, metadata=INLINED)
     rows: list[BenchRow]
-    findings: Findings = field(default_factory=Findings)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the benchmark for JSON, without the findings that it does not have."""
-        return {
-            "command": self.command,
-            "commit": self.commit,
-            **self.conditions,
-            "torch": {"version": self.conditions["versions"].get("torch"), "threads": self.threads},
-            **{name: found for name, found in asdict(self.findings).items() if found is not None},
-            "rows": [asdict(row) for row in self.rows],
-        }

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from grokhop.bench.rows import BenchResult, BenchRow
     from grokhop.experiments.recipes import RecipeList
     from grokhop.experiments.result import Reproduction
+    from grokhop.export.huggingface import Exported
     from grokhop.graph.graph import GraphCounts
     from grokhop.inference.ask import Answer
     from grokhop.pipeline import DemoResult
@@ -484,14 +485,14 @@ def show_bench(result: "BenchResult") -> None:
         _show_rows(told, [row for row in result.rows if row.conditions == told])
     if any(row.ratio is not None for row in result.rows):
         out.print("ratio: how many times the first is better than each; above 1 it is ahead", soft_wrap=True)
-    findings, hardware = result.findings, result.conditions["hardware"]
+    findings, hardware = result.findings, result.conditions.hardware
     for what, exponent in (findings.exponents or {}).items():
         out.print(f"{what}: grows with the number of facts to the power of {exponent:.2f}", soft_wrap=True)
     for found in findings.same or []:
         out.print(f"{'the same' if found.same else 'NOT THE SAME'}: {found.what}", markup=False, soft_wrap=True)
     for note in findings.notes or []:
         out.print(note, markup=False, soft_wrap=True)
-    made = f"{hardware['processor']}, {hardware['cores']} cores, {result.conditions['created']}"
+    made = f"{hardware.processor}, {hardware.cores} cores, {result.conditions.created}"
     out.print(made, markup=False, soft_wrap=True)
 
 
@@ -517,10 +518,10 @@ def _bench_figure(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def show_export(result: dict[str, Any]) -> None:
+def show_export(result: "Exported") -> None:
     """What was written, and how it is read."""
-    out.print(f"{result['model']}: {result['parameters']:,} parameters, {result['tokens']:,} tokens", markup=False)
-    out.print(f"export: {result['export']} (README.md says how to ask it)", soft_wrap=True, markup=False)
+    out.print(f"{result.model}: {result.parameters:,} parameters, {result.tokens:,} tokens", markup=False)
+    out.print(f"export: {result.export} (README.md says how to ask it)", soft_wrap=True, markup=False)
 
 
 _DISTRIBUTION = {"id": "in distribution", "ood": "out of distribution"}

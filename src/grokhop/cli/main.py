@@ -353,7 +353,7 @@ def train(
         callbacks = [shown, *loggers(log or (), out)]
         run = train_run(graph, out, settings, resume=resume, force=force, callbacks=callbacks)
     finished = run.finished_seeds()
-    result = TrainResult(run=out, numbers=finished, seeds=[run.summary(seed) for seed in finished])
+    result = TrainResult(run=str(out), numbers=finished, seeds=[run.summary(seed) for seed in finished])
     emit(result, as_json, console.show_training)
 
 

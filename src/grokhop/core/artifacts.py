@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from grokhop.core.errors import InputError
+from grokhop.core.records import Conditions, Hardware
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -42,7 +43,8 @@ def new_folder(path: Path, *, kind: str, manifest: dict[str, Any], force: bool =
     replaced = scratch.with_name(f"{scratch.name}.replaced")
     try:
         yield scratch
-        write_json(scratch / MANIFEST, {"kind": kind, "schema_version": SCHEMA_VERSION, **manifest, **conditions()})
+        made_with = conditions().to_dict()
+        write_json(scratch / MANIFEST, {"kind": kind, "schema_version": SCHEMA_VERSION, **manifest, **made_with})
         if path.exists():
             path.rename(replaced)
         scratch.rename(path)
@@ -130,18 +132,15 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def conditions() -> dict[str, Any]:
+def conditions() -> Conditions:
     """Return when, with what and on what this was made: date, versions and hardware."""
-    return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": _versions(),
-        "hardware": hardware(),
-    }
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Conditions(created=now, versions=_versions(), hardware=hardware())
 
 
-def hardware() -> dict[str, Any]:
+def hardware() -> Hardware:
     """Return the processor's name, the cores this process may use, and the system."""
-    return {"processor": _processor(), "cores": _cores(), "system": platform.platform()}
+    return Hardware(processor=_processor(), cores=_cores(), system=platform.platform())
 
 
 def _cores() -> int:

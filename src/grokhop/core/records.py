@@ -43,12 +43,21 @@ class Record:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hardware(Record):
+    """The processor's name, the cores that a process may use, and the system."""
+
+    processor: str
+    cores: int
+    system: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Conditions(Record):
     """When, with what and on what a result was made (`grokhop.core.artifacts.conditions`)."""
 
     created: str
     versions: dict[str, str]
-    hardware: dict[str, Any]
+    hardware: Hardware
 
 
 @cache

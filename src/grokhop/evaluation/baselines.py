@@ -18,7 +18,6 @@ import numpy as np
 
 from grokhop.core.artifacts import conditions, sha256, write_json
 from grokhop.core.errors import InputError
-from grokhop.core.records import Conditions
 from grokhop.core.registry import nearest
 from grokhop.core.statistics import over_seeds
 from grokhop.evaluation.baseline_types import BASELINES, Asked, Exam, Notice, cell_scores, without_evidence
@@ -79,7 +78,7 @@ def run_baselines(
         baselines={name: kept[name] for name in BASELINES.names() if name in kept},
         model=_model(run, f"questions-{file.stem}.json" if file else EVAL, told),
         file=told,
-        conditions=Conditions.from_dict(conditions()),
+        conditions=conditions(),
     )
     write_json(run.path / target, result.to_dict())
     return result

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from grokhop.core.artifacts import conditions, sha256, write_json
-from grokhop.core.records import Conditions
 from grokhop.core.statistics import CellScore, over_seeds
 from grokhop.evaluation.predictions import PREDICTIONS, Answered, ask_queries, ask_rows, write_predictions
 from grokhop.evaluation.question_files import read_questions
@@ -66,9 +65,9 @@ def evaluate(path: Path, *, threads: int | None = None) -> EvalResult:
         parsed=parsed_share(questions),
         per_relation=_per_relation(graph, cells[2], rights[2]),
         per_pair=_per_pair(graph, cells[2], rights[2]),
-        grok={name: tuple(s.grok[name] for s in summaries) for name in summaries[0].grok},
-        train_seconds=tuple(s.train_seconds for s in summaries),
-        conditions=Conditions.from_dict(conditions()),
+        grok={name: tuple(found.grok[name] for found in summaries) for name in summaries[0].grok},
+        train_seconds=tuple(found.train_seconds for found in summaries),
+        conditions=conditions(),
     )
     asked = [
         atomic,
@@ -108,7 +107,7 @@ def evaluate_questions(path: Path, file: Path, *, threads: int | None = None) ->
             questions=len(questions),
             in_graph=sum(bool(question.facts) for question in questions),
         ),
-        conditions=Conditions.from_dict(conditions()),
+        conditions=conditions(),
     )
     write_json(run.path / f"questions-{file.stem}.json", result.to_dict())
     return result

@@ -5,7 +5,7 @@ files in the official format, some of them held out, or is drawn by chance; the 
 it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 from grokhop.augmentation.augment import augment_folder
 from grokhop.core.artifacts import new_folder, refuse_to_overwrite, write_json
 from grokhop.core.errors import InputError
-from grokhop.core.statistics import CellScore
 from grokhop.datasets import two_wiki
 from grokhop.datasets.ingest import ingest_synthetic, ingest_two_wiki
 from grokhop.datasets.synthetic import COMPARISON
@@ -24,6 +23,7 @@ from grokhop.experiments.result import BlindScore, Ours, Reproduction
 from grokhop.graph.graph import Graph
 from grokhop.reporting import report
 from grokhop.runs.callbacks import Callback
+from grokhop.runs.evaluation import EvalResult
 from grokhop.runs.metrics import ENOUGH_OOD_QUERIES, GROKKED
 from grokhop.runs.run import Run
 from grokhop.training.train import train
@@ -95,7 +95,7 @@ def reproduce(
         augment_folder(out / "graph", graph, **recipe.augment)
     resources = replace(plan.settings.resources, seeds=seeds, threads=threads)
     trained = train(graph, run, replace(plan.settings, resources=resources), callbacks=callbacks)
-    ours = _ours(recipe, plan, before, trained, evaluate(run, threads=threads).to_dict())
+    ours = _ours(recipe, plan, before, trained, evaluate(run, threads=threads))
     result = Reproduction(
         recipe=recipe,
         published=recipe.plan(published=True),
@@ -143,7 +143,7 @@ def _choose(
     return chosen, chosen[:: wanted["ood_every"]]
 
 
-def _ours(recipe: Recipe, plan: Plan, before: Graph, run: Run, evaluation: Mapping[str, Any]) -> Ours:
+def _ours(recipe: Recipe, plan: Plan, before: Graph, run: Run, evaluation: EvalResult) -> Ours:
     summaries = [run.summary(seed) for seed in run.finished_seeds()]
     return Ours(
         drawn={name: plan.data[name] for name in SIZES if name in plan.data},
@@ -154,13 +154,13 @@ def _ours(recipe: Recipe, plan: Plan, before: Graph, run: Run, evaluation: Mappi
         inferred=_inferred(recipe, run),
         grok={mark: [found.grok[mark] for found in summaries] for mark in GROKKED},
         steps=[found.steps for found in summaries],
-        train_seconds=evaluation["train_seconds"],
+        train_seconds=[*evaluation.train_seconds],
         id=_score(recipe, evaluation, "id"),
         ood=_score(recipe, evaluation, "ood"),
         marks=_marks(run),
         look_every=run.settings.train.evaluate_every,
-        seeds=evaluation["seeds"],
-        hardware=evaluation.get("hardware"),
+        seeds=evaluation.seeds,
+        hardware=evaluation.conditions.hardware if evaluation.conditions else None,
     )
 
 
@@ -184,15 +184,12 @@ def _inferred(recipe: Recipe, run: Run) -> int:
     return dataset.counts["distinct_comparisons"]
 
 
-def _score(recipe: Recipe, evaluation: Mapping[str, Any], cell: str) -> BlindScore:
+def _score(recipe: Recipe, evaluation: EvalResult, cell: str) -> BlindScore:
     """The score that answers for a recipe: of questions where it has them, else of comparisons, else of II or OO."""
     if recipe.needs_files:
-        by_cell = evaluation["questions"].get(recipe.task, {})
-    elif recipe.task == COMPARISON:
-        by_cell = evaluation["comparison"]
-    else:
-        by_cell = {"id": evaluation["cells"]["2"]["II"], "ood": evaluation["cells"]["2"]["OO"]}
-    found = by_cell.get(cell)
-    if not found:
-        return BlindScore()
-    return BlindScore(**vars(CellScore.from_dict(found)), blind=found.get("baseline", found.get("majority")))
+        asked = evaluation.questions.get(recipe.task, {}).get(cell)
+        return BlindScore.of(asked.score, asked.baseline) if asked else BlindScore()
+    if recipe.task == COMPARISON:
+        compared = evaluation.comparison[cell]
+        return BlindScore.of(compared.score, compared.majority)
+    return BlindScore.of(evaluation.cells["2"]["OO" if cell == "ood" else "II"])

@@ -1,10 +1,11 @@
 """What a reproduction comes to, as `reproduction.json` holds it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grokhop.core.records import Hardware
 from grokhop.core.statistics import CellScore
 from grokhop.experiments.recipes import Plan, Recipe
 from grokhop.experiments.recipes.pattern import Measured, Pattern
@@ -20,6 +21,11 @@ class BlindScore(CellScore):
     """A score, and the share that is right whatever is asked; None where that is not known."""
 
     blind: float | None = None
+
+    @staticmethod
+    def of(score: CellScore, blind: float | None = None) -> "BlindScore":
+        """Return a score with that share beside it."""
+        return BlindScore(**vars(score), blind=blind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +57,7 @@ class Ours:
     marks: str
     look_every: int
     seeds: int
-    hardware: Mapping[str, Any] | None
+    hardware: Hardware | None
 
     def times(self, mark: str, unit: str) -> list[float | None]:
         """Return when each seed reached a mark, in 'steps' or 'seconds'."""
@@ -82,12 +88,12 @@ class Ours:
             **{f"{mark}_{unit}": self.times(mark, unit) for unit in ("steps", "seconds") for mark in GROKKED},
             "steps": self.steps,
             "train_seconds": self.train_seconds,
-            "id": asdict(self.id),
-            "ood": asdict(self.ood),
+            "id": self.id.to_dict(),
+            "ood": self.ood.to_dict(),
             "marks": self.marks,
             "look_every": self.look_every,
             "seeds": self.seeds,
-            "hardware": self.hardware,
+            "hardware": self.hardware and self.hardware.to_dict(),
         }
 
 
@@ -121,6 +127,6 @@ class Reproduction:
             "published": self.published.to_dict(),
             "here": self.here.to_dict(),
             "ours": self.ours.to_dict(),
-            "pattern": asdict(self.pattern),
+            "pattern": self.pattern.to_dict(),
             "report": str(self.report),
         }

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,16 +25,26 @@ from grokhop.tasks.vocabulary import Vocabulary, token_labels
 if TYPE_CHECKING:
     pass
 from grokhop.core.optional import library
+from grokhop.core.records import Record
 from grokhop.models.huggingface import make_tokenizer, to_hf, token_texts
 
 CARD = "README.md"
 
 
-def export(run_path: Path, out: Path, *, seed: int = 0, force: bool = False) -> dict[str, Any]:
-    """Write a seed's model as a folder for transformers: weights, configuration, tokenizer and a model card.
+@dataclass(frozen=True, kw_only=True)
+class Exported(Record):
+    """The folder of an exported model, and the model's class and sizes."""
 
-    Returns:
-        `export`, the folder; its `format`; the `model`'s class, its `seed`, `parameters` and `tokens`.
+    export: str
+    format: str = "hf"
+    model: str
+    seed: int
+    parameters: int
+    tokens: int
+
+
+def export(run_path: Path, out: Path, *, seed: int = 0, force: bool = False) -> Exported:
+    """Write a seed's model as a folder for transformers: weights, configuration, tokenizer and a model card.
 
     Raises:
         InputError: the run cannot be read, the seed has not finished, its architecture is not one of transformers, or
@@ -49,17 +60,19 @@ def export(run_path: Path, out: Path, *, seed: int = 0, force: bool = False) -> 
         raise InputError(f"seed {seed} of {run_path} has not finished: choose one of {', '.join(map(str, seeds))}")
     tokens = token_texts(token_labels(run.graph))
     tokenizer, hf = make_tokenizer(tokens), _as_hf(load_model(run, seed))
-    facts = {
-        "model": type(hf).__name__,
-        "seed": seed,
-        "parameters": sum(weight.numel() for weight in hf.parameters()),
-        "tokens": len(tokens),
-    }
-    with new_folder(out, kind="export", manifest={"format": "hf", **facts}, force=force) as folder:
+    exported = Exported(
+        export=str(out),
+        model=type(hf).__name__,
+        seed=seed,
+        parameters=sum(weight.numel() for weight in hf.parameters()),
+        tokens=len(tokens),
+    )
+    manifest = {name: value for name, value in exported.to_dict().items() if name != "export"}
+    with new_folder(out, kind="export", manifest=manifest, force=force) as folder:
         hf.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        (folder / CARD).write_text(card(run, tokens, facts))
-    return {"export": str(out), "format": "hf", **facts}
+        (folder / CARD).write_text(card(run, tokens, exported))
+    return exported
 
 
 def _as_hf(model: Any) -> Any:
@@ -69,19 +82,19 @@ def _as_hf(model: Any) -> Any:
     return hf
 
 
-def card(run: Run, tokens: Sequence[str], facts: dict[str, Any]) -> str:
+def card(run: Run, tokens: Sequence[str], exported: Exported) -> str:
     """The model card, in Markdown."""
     counts, settings = run.graph_manifest["counts"], run.settings
     paragraphs = [
         "---\nlibrary_name: transformers\npipeline_tag: text-generation\nlicense: other\n"
         "tags: [grokhop, knowledge-graph, multi-hop-reasoning]\n---",
         "# Answers about a knowledge graph",
-        f"A {facts['model']} of {facts['parameters']:,} parameters that answers questions of several hops about one "
+        f"A {exported.model} of {exported.parameters:,} parameters that answers questions of several hops about one "
         f"knowledge graph: {plural(counts['facts'], 'fact')}, {counts['entities']:,} entities and "
         f"{plural(counts['relations'], 'relation')}, from {', '.join(counts['by_source'])}. "
         f"{plural(counts['held_out'], 'fact')} were trained on their own alone and held out of every composition. "
         f"It was trained by grokhop {metadata.version('grokhop')} ({', '.join(settings.model.words())}; preset "
-        f"{settings.preset}, seed {facts['seed']}).",
+        f"{settings.preset}, seed {exported.seed}).",
         _phi(run),
         "## Asking it",
         "Each entity and each relation is one token, its label between '<' and '>', and nothing else is in the "
@@ -89,11 +102,11 @@ def card(run: Run, tokens: Sequence[str], facts: dict[str, Any]) -> str:
         "Where labels were alike, all but the first have a number behind them, as in `<label #2>`; '<' and '>' "
         "within a label are written '‹' and '›'. Other text is refused. Rows of a batch must be equally long.",
         _language(run.graph, tokens),
-        _example(run, tokens, facts["model"]),
+        _example(run, tokens, exported.model),
         *_scores(run),
         "## Licence",
         "The weights hold the facts of the graph: the terms of its sources hold for them"
-        + (", and so do those of the model that it began with" if facts["model"] != "GPT2LMHeadModel" else "")
+        + (", and so do those of the model that it began with" if exported.model != "GPT2LMHeadModel" else "")
         + ". grokhop itself, under Apache-2.0, adds none.",
     ]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"

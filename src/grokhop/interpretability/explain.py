@@ -14,7 +14,6 @@ import torch
 
 from grokhop.core.artifacts import conditions, write_json
 from grokhop.core.errors import InputError
-from grokhop.core.records import Conditions
 from grokhop.graph.paths import PathIndex, Queries
 from grokhop.inference.loading import load_model
 from grokhop.interpretability.faithfulness import score
@@ -74,7 +73,7 @@ def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None
         seeds=seeds,
         queries=tuple(_of_query(run, chaining, text, chain) for text, chain in zip(texts, chains, strict=True)),
         measures=tuple(row for seed, model in models.items() for row in measured(model, chaining, sampled, seed=seed)),
-        conditions=Conditions.from_dict(conditions()),
+        conditions=conditions(),
     )
     write_json(run.path / EXPLANATION, result.to_dict())
     return result

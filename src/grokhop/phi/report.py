@@ -9,13 +9,12 @@ number of facts from h to t, the walks of j facts that start at each entity are 
 Shapes: F facts, E entities, R relations, k hops.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from grokhop.core.errors import InputError
+from grokhop.core.records import INLINED, Record
 from grokhop.graph.graph import Graph, Split
 from grokhop.phi.count import PathCounts, count_paths
 
@@ -24,7 +23,7 @@ TARGET = 6.25
 
 
 @dataclass(frozen=True, kw_only=True)
-class RelationPhi:
+class RelationPhi(Record):
     """The counts of one relation; a path counts when it uses the relation at one hop or more.
 
     Attributes:
@@ -44,7 +43,7 @@ class RelationPhi:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhiCounts:
+class PhiCounts(Record):
     """The phi of one set of facts and of each of its relations.
 
     Attributes:
@@ -74,46 +73,21 @@ class PhiCounts:
     failing: tuple[str, ...]
     per_relation: tuple[RelationPhi, ...]
 
-    @staticmethod
-    def from_dict(record: Mapping[str, Any]) -> "PhiCounts":
-        """Read the counts out of a JSON object, which may hold more."""
-        known = {f.name: record[f.name] for f in fields(PhiCounts)}
-        rows = tuple(RelationPhi(**row) for row in known.pop("per_relation"))
-        return PhiCounts(**{**known, "failing": tuple(known["failing"]), "per_relation": rows})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the counts for JSON."""
-        return {
-            **asdict(self),
-            "failing": list(self.failing),
-            "per_relation": [asdict(row) for row in self.per_relation],
-        }
-
     def by_relation(self) -> dict[str, RelationPhi]:
         """Return the counts of each relation by its name."""
         return {row.relation: row for row in self.per_relation}
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhiReport:
+class PhiReport(Record):
     """The phi of a graph before hold-out (`whole`) and after (`trainable`), and what follows from it in words.
 
     A relation whose facts are all held out has phi 0 under `trainable`.
     """
 
-    whole: PhiCounts
-    trainable: PhiCounts
+    whole: PhiCounts = field(metadata=INLINED)
     verdict: str
-
-    @staticmethod
-    def from_dict(record: Mapping[str, Any]) -> "PhiReport":
-        """Read the report out of a JSON object."""
-        trainable = PhiCounts.from_dict(record["trainable"])
-        return PhiReport(whole=PhiCounts.from_dict(record), trainable=trainable, verdict=record["verdict"])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report for JSON: the counts of the whole graph, `verdict`, and `trainable`."""
-        return {**self.whole.to_dict(), "verdict": self.verdict, "trainable": self.trainable.to_dict()}
+    trainable: PhiCounts
 
 
 def measure(graph: Graph, *, hops: int = 2, target: float = TARGET) -> PhiReport:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import mean
-from typing import Any
 
 from grokhop.core.statistics import CellScore
 from grokhop.graph.graph import Split
@@ -13,8 +12,6 @@ from grokhop.runs.evaluation import EvalResult
 from grokhop.runs.explanation import Explanation
 from grokhop.runs.metrics import EvalRecord, GrokTime, TrainSummary, read_looks, summary
 from grokhop.runs.run import EVAL, EXPLANATION, PHI, SUMMARY, Run
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The page: the sections of the report put into the template, and written in one move."""
 
 from pathlib import Path
-from typing import Any
 
 from grokhop.core.artifacts import write_bytes
 from grokhop.reporting.cells import cells_section
@@ -13,7 +12,6 @@ from grokhop.reporting.headline import notes, tiles, verdict
 from grokhop.reporting.leakage import leakage_section
 from grokhop.reporting.learning import learning_section
 from grokhop.reporting.phi import phi_section
-from grokhop.reporting.plot import Figure
 from grokhop.reporting.questions import questions_section
 from grokhop.reporting.relations import relations_section
 from grokhop.reporting.reproduce import commands, inputs
@@ -35,14 +33,14 @@ def report(path: Path) -> Path:
 
 
 def _render(evidence: Evidence) -> str:
-    plotted: dict[str, Any] = {
+    plotted = {
         "phi": phi_section(evidence),
         "learning": learning_section(evidence),
         "cells": cells_section(evidence),
         "hardest": relations_section(evidence),
     }
     circuit = circuit_section(evidence)
-    figures = {name: figure for name, part in plotted.items() if (figure := _figure(part))}
+    figures = {name: part.figure for name, part in plotted.items() if part and part.figure}
     return render(
         "report.html.j2",
         {**figures, **(circuit.figures if circuit else {})},
@@ -59,12 +57,6 @@ def _render(evidence: Evidence) -> str:
         inputs=inputs(evidence.run),
         **plotted,
     )
-
-
-def _figure(section: Any) -> Figure | None:
-    """The figure of a section, if it has one."""
-    found: Figure | None = section.get("figure") if isinstance(section, dict) else getattr(section, "figure", None)
-    return found
 
 
 def title_of(evidence: Evidence) -> str:

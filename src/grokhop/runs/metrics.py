@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from grokhop.core.artifacts import write_bytes
 from grokhop.core.errors import InputError
@@ -96,16 +95,12 @@ class TrainSummary(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainResult:
+class TrainResult(Record):
     """What `grokhop train` came to: the run folder, and the numbers of its finished seeds with their summaries."""
 
-    run: Path
+    run: str
     numbers: list[int]
     seeds: list[TrainSummary]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result for JSON."""
-        return {"run": str(self.run), "numbers": self.numbers, "seeds": [found.to_dict() for found in self.seeds]}
 
 
 def summary(looks: list[EvalRecord]) -> TrainSummary:

@@ -118,7 +118,7 @@ class Run:
         return self.read_record(f"seed-{seed}/{SUMMARY}", TrainSummary.from_dict, made_by="grokhop train")
 
     def read_record(self, name: str, read: Callable[[dict[str, Any]], Record], *, made_by: str) -> Record:
-        """Read a JSON file of the run by a function such as `EvalResult.from_dict`.
+        """Read a JSON file of the run by a function such as `TrainSummary.from_dict`.
 
         Raises:
             InputError: it is missing or damaged.

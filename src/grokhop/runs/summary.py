@@ -1,17 +1,13 @@
-"""A row of a sweep, read for people: scores pooled, and the times at which thresholds were reached.
+"""A row of a sweep, read for people: the times at which thresholds were reached.
 
 Reading a row needs no torch.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any
 
-from grokhop.core.statistics import CellScore
 from grokhop.runs.sweep_result import SweepRow
 
-Row = dict[str, Any]
 TIMES = (
     ("train_99", "steps", "99 % training"),
     ("id_95", "steps", "95 % ID"),
@@ -19,11 +15,6 @@ TIMES = (
     ("id_95", "seconds", "95 % ID"),
 )
 """The threshold, the unit, and how people call the threshold."""
-
-
-def pooled(scores: Sequence[Row]) -> Row:
-    """Pool scores as JSON holds them (`CellScore.pooled`)."""
-    return CellScore.pooled(map(CellScore.from_dict, scores)).to_dict()
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,12 @@ from typing import Any
 
 from grokhop.core.records import INLINED, Conditions, Record
 from grokhop.core.statistics import CellScore
+from grokhop.runs.evaluation import Cells, ComparisonScore, Questions
 from grokhop.runs.metrics import GrokTime
-
-Cells = dict[str, dict[str, CellScore]]
-"""Scores by the number of hops and the cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RelationScores(Record):
+class RelationRow(Record):
     """One relation at one level: its own phi, and the two-hop queries that use it at any hop.
 
     Attributes:
@@ -60,12 +58,12 @@ class SweepRow(Record):
     asked: dict[str, str]
     cells: Cells
     untrained: Cells
-    comparison: dict[str, Any]
-    questions: dict[str, Any]
+    comparison: dict[str, ComparisonScore]
+    questions: Questions
     grok: dict[str, list[GrokTime | None]]
     train_seconds: list[float]
     steps: list[int]
-    per_relation: list[RelationScores]
+    per_relation: list[RelationRow]
 
     def score(self, name: str) -> CellScore:
         """Return the score 'id' or 'ood'."""
@@ -75,13 +73,6 @@ class SweepRow(Record):
     def inferred(self) -> int:
         """How many inferred facts were trained."""
         return sum(self.trained.values())
-
-
-def cells_of(record: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Cells:
-    """Read scores by the number of hops and the cell out of a JSON object."""
-    return {
-        hops: {cell: CellScore.from_dict(score) for cell, score in by_cell.items()} for hops, by_cell in record.items()
-    }
 
 
 @dataclass(frozen=True, kw_only=True)

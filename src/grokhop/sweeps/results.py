@@ -1,20 +1,19 @@
 """What came of a sweep: a row for each contender and level, and the smallest level that was enough."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.core.artifacts import conditions
-from grokhop.core.records import Conditions
 from grokhop.core.statistics import CellScore
 from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import NO_FACT, Longs
+from grokhop.runs.evaluation import Cells, EvalResult
 from grokhop.runs.metrics import ENOUGH_OOD_QUERIES, GROKKED
 from grokhop.runs.run import Run
 from grokhop.runs.sweep import Place, Sweep
-from grokhop.runs.sweep_result import Cells, Failure, RelationScores, SweepResult, SweepRow, cells_of
+from grokhop.runs.sweep_result import Failure, RelationRow, SweepResult, SweepRow
 from grokhop.tasks.comparison import is_comparable
 from grokhop.tasks.composition import Compositions, cell_name
 
@@ -23,7 +22,7 @@ ENOUGH = 0.95
 COMPARISONS = "comparisons"
 
 
-def row_of(run: Run, level: str, evaluation: Mapping[str, Any]) -> SweepRow:
+def row_of(run: Run, level: str, evaluation: EvalResult) -> SweepRow:
     """What came of one run.
 
     Args:
@@ -32,8 +31,7 @@ def row_of(run: Run, level: str, evaluation: Mapping[str, Any]) -> SweepRow:
     dataset, trainable = run.dataset, run.manifest["composed"]["trainable_facts"]
     trained = dataset.trained(comparable=is_comparable(run.graph))
     longest = run.settings.task.hops
-    every = cells_of(evaluation["cells"])
-    cells = {hops: by_cell for hops, by_cell in every.items() if int(hops) <= longest}
+    cells = {hops: by_cell for hops, by_cell in evaluation.cells.items() if int(hops) <= longest}
     asked = {name: _asked(evaluation, cells, name) for name in ("id", "ood")}
     summaries = [run.summary(seed) for seed in run.finished_seeds()]
     return SweepRow(
@@ -46,17 +44,17 @@ def row_of(run: Run, level: str, evaluation: Mapping[str, Any]) -> SweepRow:
         ood=asked["ood"][1],
         asked={name: kind for name, (kind, _) in asked.items()},
         cells=cells,
-        untrained={hops: by_cell for hops, by_cell in every.items() if int(hops) > longest},
-        comparison=evaluation["comparison"],
-        questions=evaluation["questions"],
+        untrained={hops: by_cell for hops, by_cell in evaluation.cells.items() if int(hops) > longest},
+        comparison=evaluation.comparison,
+        questions=evaluation.questions,
         grok={name: [found.grok[name] for found in summaries] for name in GROKKED},
-        train_seconds=evaluation["train_seconds"],
+        train_seconds=[*evaluation.train_seconds],
         steps=[found.steps for found in summaries],
         per_relation=_per_relation(run, dataset.compositions, evaluation),
     )
 
 
-def _asked(evaluation: Mapping[str, Any], cells: Cells, name: str) -> tuple[str, CellScore]:
+def _asked(evaluation: EvalResult, cells: Cells, name: str) -> tuple[str, CellScore]:
     """What tells how well a model does in or out of distribution, and its score.
 
     Queries of trainable facts, or of held-out facts alone, of all trained lengths. Where a question of the graph asks
@@ -64,35 +62,34 @@ def _asked(evaluation: Mapping[str, Any], cells: Cells, name: str) -> tuple[str,
     levels are asked the same, so this never differs among them.
     """
     queries = [by_cell[cell_name([name == "ood"] * int(hops))] for hops, by_cell in cells.items()]
-    questions = [by_cell[name] for by_cell in evaluation["questions"].values() if name in by_cell]
-    compared = evaluation["comparison"][name]
+    questions = [by_cell[name].score for by_cell in evaluation.questions.values() if name in by_cell]
     scores = {
         "queries": CellScore.pooled(queries),
-        "questions": CellScore.pooled(map(CellScore.from_dict, questions)),
-        COMPARISONS: CellScore.pooled([CellScore.from_dict(compared)]),
+        "questions": CellScore.pooled(questions),
+        COMPARISONS: CellScore.pooled([evaluation.comparison[name].score]),
     }
     enough = (kind for kind, score in scores.items() if score.n >= ENOUGH_OOD_QUERIES)
     kind = next(enough, max(scores, key=lambda kind: scores[kind].n))
     return kind, scores[kind]
 
 
-def _per_relation(run: Run, made: Compositions, evaluation: Mapping[str, Any]) -> list[RelationScores]:
+def _per_relation(run: Run, made: Compositions, evaluation: EvalResult) -> list[RelationRow]:
     """Of each relation its own phi of two hops, and the scores of two-hop queries that use it at any hop."""
     graph = run.plain_graph
     uses = uses_of_relations(graph, two_hops(made, prefixes=run.settings.task.supervision == "every_hop"))
     facts = np.bincount(graph.relation[graph.part == Split.TRAIN], minlength=len(graph.relations))
-    scored = {row["relation"]: row["any_hop"] for row in evaluation["per_relation"]}
+    scored = {row.relation: row.any_hop for row in evaluation.per_relation}
     return [
-        RelationScores(
+        RelationRow(
             relation=label,
             trainable_facts=int(facts[r]),
             trained=int(uses[r]),
             phi=float(uses[r] / facts[r]) if facts[r] else None,
-            id=CellScore.from_dict(scored[label]["II"]),
-            ood=CellScore.from_dict(scored[label]["OO"]),
+            id=scored[label]["II"],
+            ood=scored[label]["OO"],
         )
         for r, label in enumerate(graph.relations)
-        if facts[r] or any(score["n"] for score in scored[label].values())
+        if facts[r] or any(score.n for score in scored[label].values())
     ]
 
 
@@ -134,7 +131,7 @@ def result_of(sweep: Sweep, rows: dict[Place, SweepRow], failed: list[Failure]) 
         contenders=contenders,
         thresholds={name: thresholds(of_contender) for name, of_contender in contenders.items()},
         failed=sorted(failed, key=lambda f: _order(sweep, f)),
-        conditions=Conditions.from_dict(conditions()),
+        conditions=conditions(),
     )
 
 

@@ -72,7 +72,7 @@ def sweep(
         "settings": {contender.name: asdict(contender.settings) for contender in found},
         "budget": Budget.parse(budget).record(),
         "per_seed": budget,
-        "jobs": jobs or hardware()["cores"],
+        "jobs": jobs or hardware().cores,
     }
     if resume and out.exists():
         made = _extended(Sweep.read(out), graph_path, manifest)

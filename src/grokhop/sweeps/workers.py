@@ -134,7 +134,7 @@ def ask_run(path: Path, level: str) -> SweepRow:
     """Ask the finished seeds of the run folder `path` the test queries, and return its row of `sweep.json`."""
     run = Run.read(path)
     evaluation = _evaluation(run) or evaluate(path, threads=1)
-    return row_of(run, level, evaluation.to_dict())
+    return row_of(run, level, evaluation)
 
 
 def _evaluation(run: Run) -> EvalResult | None:

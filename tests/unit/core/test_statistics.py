@@ -138,7 +138,7 @@ def test_the_summary_of_a_training_is_read_as_it_was_written() -> None:
     ended = replace(going, packed_rows_checked=30)
     assert ended.to_dict().keys() == keys | {"packed_rows_checked"}
     assert [TrainSummary.from_dict(found.to_dict()) for found in (going, ended)] == [going, ended]
-    result = TrainResult(run=Path("run"), numbers=[0], seeds=[ended])
+    result = TrainResult(run="run", numbers=[0], seeds=[ended])
     assert result.to_dict() == {"run": "run", "numbers": [0], "seeds": [ended.to_dict()]}
 
 

@@ -211,8 +211,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_exported_folder_is_read_by_name_and_generates_what_the_run_answers(run: Path, tmp_path: Path) -> None:
-    result = export(run, tmp_path / "out")
+    result = export(run, tmp_path / "out").to_dict()
     assert (result["export"], result["format"]) == (str(tmp_path / "out"), "hf")
+    assert result.keys() == {"export", "format", "model", "seed", "parameters", "tokens"}
     model = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "out")
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
     assert result["parameters"] == sum(p.numel() for p in model.parameters())

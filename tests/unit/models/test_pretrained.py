@@ -318,7 +318,7 @@ def test_a_run_is_exported_as_a_model_of_its_own_class(graph: Path, tmp_path: Pa
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     assert (
         type(theirs).__name__
-        == result["model"]
+        == result.model
         == type(transformers.AutoModelForCausalLM.from_config(config_of(kind, 9, 1))).__name__
     )
     run = Run.read(tmp_path / "run")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from grokhop.core.artifacts import conditions
-from grokhop.core.records import Conditions, Record
+from grokhop.core.records import Record
 from grokhop.core.statistics import over_seeds
 from grokhop.runs.baselines import (
     AskedFile,
@@ -51,7 +51,7 @@ from grokhop.runs.explanation import (
 )
 from grokhop.runs.metrics import GrokTime
 
-MADE = Conditions.from_dict(conditions())
+MADE = conditions()
 MADE_KEYS = {"created", "versions", "hardware"}
 CELL = over_seeds([np.array([True, False, True]), np.array([True, True, True])])
 CELL_KEYS = {"correct", "n", "accuracy", "low", "high", "per_seed", "spread"}

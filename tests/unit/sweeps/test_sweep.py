@@ -26,7 +26,6 @@ from grokhop.reporting import report
 from grokhop.reporting.sweep.headline import reach
 from grokhop.runs.metrics import append_look
 from grokhop.runs.run import EVAL, SUMMARY, WEIGHTS, Run
-from grokhop.runs.summary import pooled
 from grokhop.runs.sweep import DONE, FAILED, RESULT, TRAINING, WAITING, Place, Progress, Sweep, last_look, parse_levels
 from grokhop.runs.sweep_result import SweepResult, SweepRow
 from grokhop.sweeps.results import thresholds
@@ -252,15 +251,15 @@ def test_the_threshold_is_the_smallest_level_that_was_enough() -> None:
 def test_scores_are_pooled_seed_by_seed() -> None:
     sets = [[np.arange(n) < right for right in rights] for n, rights in ((10, (3, 5)), (30, (30, 20)), (0, (0, 0)))]
     together = [np.concatenate([rights[seed] for rights in sets]) for seed in (0, 1)]
-    assert pooled([over_seeds(rights).to_dict() for rights in sets]) == over_seeds(together).to_dict()
-    assert pooled([over_seeds(sets[2]).to_dict()]) == over_seeds(sets[2]).to_dict()
+    assert CellScore.pooled(over_seeds(rights) for rights in sets) == over_seeds(together)
+    assert CellScore.pooled([over_seeds(sets[2])]) == over_seeds(sets[2])
 
 
 def test_scores_of_different_numbers_of_seeds_are_pooled_by_what_is_right_on_average() -> None:
     one, two = over_seeds([np.arange(10) < 8]), over_seeds([np.arange(30) < right for right in (20, 10)])
-    together = pooled([one.to_dict(), two.to_dict()])
-    assert together["accuracy"] == pytest.approx((8 + 15) / 40)
-    assert (together["n"], together["per_seed"], together["spread"]) == (40, [], None)
+    together = CellScore.pooled([one, two])
+    assert together.accuracy == pytest.approx((8 + 15) / 40)
+    assert (together.n, together.per_seed, together.spread) == (40, [], None)
 
 
 # It goes on after a stop, and grows.

@@ -6,7 +6,7 @@ here and the published one stand side by side in it, so that neither passes for 
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import resources
 from math import isfinite
 from typing import Any
@@ -15,6 +15,7 @@ from grokhop.config import PRESETS, ResourceConfig, RunConfig
 from grokhop.config import changes as changes_between
 from grokhop.config import preset as preset_settings
 from grokhop.core.errors import InputError
+from grokhop.core.records import Record
 
 ABSTRACT, SOURCE_CODE, SECOND_HAND, DERIVED, NOT_KNOWN = CERTAINTIES = (
     "abstract",
@@ -148,7 +149,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecipeEntry:
+class RecipeEntry(Record):
     """A recipe in a list. `not_run` says why its published size was not run here."""
 
     name: str
@@ -157,15 +158,11 @@ class RecipeEntry:
     not_run: str
 
 
-@dataclass(frozen=True)
-class RecipeList:
+@dataclass(frozen=True, kw_only=True)
+class RecipeList(Record):
     """The recipes there are."""
 
     recipes: list[RecipeEntry]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the list for JSON."""
-        return asdict(self)
 
 
 def names() -> list[str]:
@@ -178,7 +175,7 @@ def recipes() -> RecipeList:
     """Read all recipes, in the order of their names."""
     read = map(read_recipe, names())
     entries = [RecipeEntry(name=r.name, title=r.title, needs_files=r.needs_files, not_run=r.not_run) for r in read]
-    return RecipeList(entries)
+    return RecipeList(recipes=entries)
 
 
 def read_recipe(name: str) -> Recipe:

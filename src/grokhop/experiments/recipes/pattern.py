@@ -7,6 +7,7 @@ A recipe names claims, and each is decided here from figures alone, the same way
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from grokhop.core.records import Record
 from grokhop.core.statistics import CellScore
 
 DELAYED = 2.0
@@ -35,7 +36,7 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecidedClaim:
+class DecidedClaim(Record):
     """A claim of a recipe, what it says, whether it shows, and because of which numbers."""
 
     claim: str
@@ -47,7 +48,7 @@ class DecidedClaim:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pattern:
+class Pattern(Record):
     """The claims of a recipe, and whether all of them show together; None where that cannot be told."""
 
     shows: bool | None

@@ -8,8 +8,9 @@ from grokhop.core.statistics import CellScore
 from grokhop.reporting.headline import ENOUGH
 from grokhop.reporting.plot import Figure, safe
 from grokhop.reporting.sweep.evidence import LEGEND, LONGEST_NAME, SweepEvidence, legend_height, level_name
+from grokhop.runs.evaluation import Cells
 from grokhop.runs.metrics import ENOUGH_OOD_QUERIES
-from grokhop.runs.sweep_result import Cells, SweepRow
+from grokhop.runs.sweep_result import SweepRow
 from grokhop.tasks.composition import cell_name
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")

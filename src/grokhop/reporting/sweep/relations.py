@@ -9,9 +9,9 @@ from grokhop.core.formatting import percent, unbroken
 from grokhop.core.statistics import CellScore
 from grokhop.reporting.plot import ID, OOD, TRAIN, Figure, safe
 from grokhop.reporting.sweep.evidence import PAPERS, SweepEvidence, level_name, log_ticks
-from grokhop.runs.sweep_result import RelationScores, SweepRow
+from grokhop.runs.sweep_result import RelationRow, SweepRow
 
-Dot = tuple[SweepRow, RelationScores]
+Dot = tuple[SweepRow, RelationRow]
 """The row of a level, and of a relation in it."""
 _COLUMNS = (("id", "in distribution (ID)", ID), ("ood", "out of distribution (OOD)", OOD))
 _PANEL_HEIGHT, _GAP, _GAP_PIXELS = 280, 0.06, 54

@@ -16,7 +16,7 @@ from grokhop.config import LoopConfig
 from grokhop.graph.graph import Entity, Graph, Split
 from grokhop.graph.paths import PathIndex
 from grokhop.models.looped import Attention
-from grokhop.models.looped import Layer as PackageLayer
+from grokhop.models.looped import LoopLayer as PackageLayer
 from grokhop.tasks.composition import cell_name
 from grokhop.tasks.encoding import encode_paths
 from grokhop.training.muon import Muon

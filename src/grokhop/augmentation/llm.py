@@ -62,7 +62,7 @@ class Pair(BaseModel):
     object: str
 
 
-class Pairs(BaseModel):
+class LabelPairs(BaseModel):
     """The answer of Algorithm 1."""
 
     model_config = _CLOSED
@@ -174,7 +174,7 @@ def _propose(
     tried: dict[str, None] = {}
     try:
         while got < wanted and barren < BARREN:
-            reply = client.ask(asking.prompt(relation, client.endpoint.batch, batch, list(tried)), Pairs)
+            reply = client.ask(asking.prompt(relation, client.endpoint.batch, batch, list(tried)), LabelPairs)
             before = got
             for fact in _read(reply.facts if reply else [], client.usage):
                 if got == wanted:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from grokhop.bench.clock import Contender, Quantity, alternate, peak_memory, result
+from grokhop.bench.clock import BenchContender, Quantity, alternate, peak_memory, result
 from grokhop.bench.rows import AnswerAgreement, BenchResult, BenchRow
 from grokhop.config import PRESETS
 from grokhop.core.errors import InputError
@@ -45,20 +45,20 @@ SMALL = Composition(entities=100, relations=10, out_degree=5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class AnswerTask:
     """A graph and the two-hop queries that are asked of it."""
 
     graph: Graph
     queries: Queries
 
     @staticmethod
-    def of(settings: Composition, most: int, *, seed: int = 0) -> "Asked":
+    def of(settings: Composition, most: int, *, seed: int = 0) -> "AnswerTask":
         graph = draw(settings)
         chaining, every = PathIndex(graph), np.ones(len(graph), bool)
         rng = np.random.default_rng(seed)
         queries = chaining.queries(chaining.paths([every] * 2, limit=2 * most, rng=rng))[0]
         chosen = rng.permutation(len(queries))[:most]
-        return Asked(graph=graph, queries=queries.where(chosen))
+        return AnswerTask(graph=graph, queries=queries.where(chosen))
 
     def texts(self, most: int) -> list[tuple[str, list[str]]]:
         """The first queries, each as a head and its relations."""
@@ -69,10 +69,10 @@ class Asked:
         ]
 
 
-class Ours:
+class OurModel:
     """A model with random weights, asked by grokhop."""
 
-    def __init__(self, asked: Asked, architecture: str, *, seed: int = 0) -> None:
+    def __init__(self, asked: AnswerTask, architecture: str, *, seed: int = 0) -> None:
         self.asked, self.vocabulary = asked, Vocabulary.of(asked.graph)
         self.settings = PRESETS[PRESET_OF[architecture]].model
         torch.manual_seed(seed)
@@ -99,7 +99,7 @@ class Theirs:
         InputError: transformers is not installed.
     """
 
-    def __init__(self, ours: Ours) -> None:
+    def __init__(self, ours: OurModel) -> None:
         assert isinstance(ours.model, Gpt2)
         self.asked, self.vocabulary = ours.asked, ours.vocabulary
         self.model: Any = hf.to_hf(ours.model)
@@ -148,8 +148,8 @@ def bench_answer(
         if number < 1:
             raise InputError(f"{option} is {number}, but something must be asked: give 1 or more")
     torch.set_num_threads(threads or torch.get_num_threads())
-    asked = Asked.of(graph, queries)
-    models = {architecture: Ours(asked, architecture) for architecture in PRESET_OF}
+    asked = AnswerTask.of(graph, queries)
+    models = {architecture: OurModel(asked, architecture) for architecture in PRESET_OF}
     notes: list[str] = []
     theirs = _theirs(models["gpt2"], notes)
     rows = []
@@ -162,7 +162,7 @@ def bench_answer(
     return result(rows, same=_same(models["gpt2"], theirs), notes=notes)
 
 
-def _theirs(ours: Ours, notes: list[str]) -> Theirs | None:
+def _theirs(ours: OurModel, notes: list[str]) -> Theirs | None:
     try:
         return Theirs(ours)
     except InputError as error:
@@ -170,7 +170,7 @@ def _theirs(ours: Ours, notes: list[str]) -> Theirs | None:
         return None
 
 
-def _same(ours: Ours, theirs: Theirs | None) -> list[AnswerAgreement]:
+def _same(ours: OurModel, theirs: Theirs | None) -> list[AnswerAgreement]:
     if theirs is None:
         return []
     n, equal = len(ours.asked.queries), int((ours.batch() == theirs.batch()).sum())
@@ -178,7 +178,7 @@ def _same(ours: Ours, theirs: Theirs | None) -> list[AnswerAgreement]:
     return [AnswerAgreement(what=what, same=equal == n, answers=equal, queries=n)]
 
 
-def _batches(architecture: str, ours: Ours, theirs: Theirs | None, runs: int) -> list[BenchRow]:
+def _batches(architecture: str, ours: OurModel, theirs: Theirs | None, runs: int) -> list[BenchRow]:
     def per_second(batch: Callable[[], Any]) -> Callable[[], float]:
         batch()  # the first run makes ready what is made once
 
@@ -189,15 +189,15 @@ def _batches(architecture: str, ours: Ours, theirs: Theirs | None, runs: int) ->
 
         return measured
 
-    contenders = [Contender(name=OURS, call=per_second(ours.batch), measures=True)]
+    contenders = [BenchContender(name=OURS, call=per_second(ours.batch), measures=True)]
     if theirs:
-        contenders.append(Contender(name=THEIRS, call=per_second(theirs.batch), measures=True))
+        contenders.append(BenchContender(name=THEIRS, call=per_second(theirs.batch), measures=True))
     rate = Quantity(name=f"{architecture}, answers in batches", unit="1/s", more_is_better=True)
     told = f"{_model_words(ours)}; {len(ours.asked.queries):,} queries, batches of {BATCH_SIZE:,}"
     return alternate(contenders, runs, quantities=[rate], conditions=told)
 
 
-def _singles(architecture: str, ours: Ours, theirs: Theirs | None, asks: int, runs: int) -> list[BenchRow]:
+def _singles(architecture: str, ours: OurModel, theirs: Theirs | None, asks: int, runs: int) -> list[BenchRow]:
     texts = ours.asked.texts(asks)
 
     def milliseconds(ask: Callable[[str, Sequence[str]], str]) -> Callable[[], float]:
@@ -211,15 +211,15 @@ def _singles(architecture: str, ours: Ours, theirs: Theirs | None, asks: int, ru
 
         return measured
 
-    contenders = [Contender(name=OURS, call=milliseconds(ours.ask), measures=True)]
+    contenders = [BenchContender(name=OURS, call=milliseconds(ours.ask), measures=True)]
     if theirs:
-        contenders.append(Contender(name=THEIRS, call=milliseconds(theirs.ask), measures=True))
+        contenders.append(BenchContender(name=THEIRS, call=milliseconds(theirs.ask), measures=True))
     told = f"{_model_words(ours)}; from words to words, model loaded, mean of {len(texts)} in a run"
     latency = Quantity(name=f"{architecture}, one question", unit="ms")
     return alternate(contenders, runs, quantities=[latency], conditions=told)
 
 
-def _model_words(ours: Ours) -> str:
+def _model_words(ours: OurModel) -> str:
     threads, words = torch.get_num_threads(), ", ".join(ours.settings.words())
     return f"{words}, {ours.vocabulary.size:,} tokens, {threads} thread{'s' * (threads != 1)}"
 
@@ -233,8 +233,8 @@ def starts(runs: int) -> list[BenchRow]:
         for name, arguments in COMMANDS.items():
             command = [str(graph) if part == "GRAPH" else part for part in arguments]
             contenders = [
-                Contender(name=OURS, call=_started("-m", "grokhop", *command), measures=True),
-                Contender(name="python, nothing imported", call=_started("-c", "pass"), measures=True),
+                BenchContender(name=OURS, call=_started("-m", "grokhop", *command), measures=True),
+                BenchContender(name="python, nothing imported", call=_started("-c", "pass"), measures=True),
             ]
             started = Quantity(name=f"start, grokhop {name}")
             rows += alternate(contenders, runs, quantities=[started], conditions="a program of its own")

@@ -52,7 +52,7 @@ class ProgramError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contender:
+class BenchContender:
     """What is to be measured.
 
     Attributes:
@@ -73,7 +73,7 @@ class Contender:
 class _Turns:
     """The runs of one contender: (runs, Q) values, or why there are none."""
 
-    def __init__(self, contender: Contender) -> None:
+    def __init__(self, contender: BenchContender) -> None:
         self.contender = contender
         self.values: list[tuple[float, ...]] = []
         self.failed: NotReachedError | None = None
@@ -148,7 +148,7 @@ def _ratio(ours: float | None, theirs: float | None, quantity: Quantity) -> floa
 
 
 def alternate(
-    contenders: Sequence[Contender], runs: int, *, quantities: Sequence[Quantity], conditions: str = ""
+    contenders: Sequence[BenchContender], runs: int, *, quantities: Sequence[Quantity], conditions: str = ""
 ) -> list[BenchRow]:
     """Run all contenders in turn, `runs` times, and return the rows of each quantity, ours (the first) before others.
 

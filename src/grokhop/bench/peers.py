@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from grokhop.bench.clock import Quantity, result, row_of
-from grokhop.bench.reference_gpt2 import BATCH, Peer, Recipe, answers_per_row
+from grokhop.bench.reference_gpt2 import BATCH, Peer, PeerRecipe, answers_per_row
 from grokhop.bench.rows import BenchResult, PeerRow
 from grokhop.config import Budget, preset
 from grokhop.core.statistics import Score
@@ -36,8 +36,8 @@ TARGETS = {"II": 0.99, "OO": 0.95}
 LOOK_EVERY = 100
 """Steps of a peer between two looks at the queries."""
 RECIPES = {
-    "published recipe, 8 layers": Recipe(),
-    "its recurrent variant, 4 layers twice": Recipe(repeats=2),
+    "published recipe, 8 layers": PeerRecipe(),
+    "its recurrent variant, 4 layers twice": PeerRecipe(repeats=2),
 }
 """Of transformers."""
 OURS, PLAIN = "grokhop, loop", "grokhop, paper"
@@ -130,7 +130,7 @@ def preset_groks(name: str, graph: Graph, limit: float, *, seed: int) -> dict[st
     return reached(looks, answers_per_row(trainer))
 
 
-def recipe_groks(recipe: Recipe, graph: Graph, limit: float) -> dict[str, Reached]:
+def recipe_groks(recipe: PeerRecipe, graph: Graph, limit: float) -> dict[str, Reached]:
     """The published recipe, until both targets are reached or the time is over."""
     dataset = build_dataset(graph, preset("paper", compare=False).task)
     peer = Peer(recipe, dataset, Vocabulary.of(graph))

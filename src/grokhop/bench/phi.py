@@ -16,7 +16,7 @@ from pathlib import Path
 from grokhop.bench.clock import (
     GIB,
     SECONDS,
-    Contender,
+    BenchContender,
     NotReachedError,
     ProgramError,
     Quantity,
@@ -88,7 +88,7 @@ class _Counting:
         self.found: dict[str, Counted] = {}
 
     def rows(self, names: Sequence[str], runs: int, facts: int, told: str) -> list[BenchRow]:
-        contenders = [Contender(name=name, call=self._call(name), measures=True) for name in names]
+        contenders = [BenchContender(name=name, call=self._call(name), measures=True) for name in names]
         what = f"phi, {self.hops} hops, {facts:,} facts"
         return alternate(contenders, runs, quantities=_quantities(what), conditions=told)
 
@@ -145,7 +145,7 @@ def _sampled(folder: Path, most: int, runs: int, facts: int, told: str) -> list[
         return drawn[-1].seconds, drawn[-1].processor, spent.memory / GIB
 
     what = f"distinct compositions, {facts:,} facts"
-    contenders = [Contender(name=OURS, call=call, measures=True)]
+    contenders = [BenchContender(name=OURS, call=call, measures=True)]
     rows = alternate(contenders, runs, quantities=_quantities(what), conditions=told)
     last = drawn[-1]
     done = (

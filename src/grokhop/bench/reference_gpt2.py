@@ -28,7 +28,7 @@ BATCH = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class PeerRecipe:
     """What differs between those who use it."""
 
     width: int = 128
@@ -52,7 +52,7 @@ class Peer:
         InputError: transformers is not installed.
     """
 
-    def __init__(self, recipe: Recipe, dataset: TaskDataset, vocabulary: Vocabulary, *, seed: int = 0) -> None:
+    def __init__(self, recipe: PeerRecipe, dataset: TaskDataset, vocabulary: Vocabulary, *, seed: int = 0) -> None:
         torch.manual_seed(seed)
         self.recipe, self.dataset, self.vocabulary = recipe, dataset, vocabulary
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -97,7 +97,7 @@ def answers_per_row(trainer: Trainer, *, steps: int = 8) -> float:
     return sum(int((t != NO_TARGET).sum()) for t in targets) / (steps * trainer.settings.train.batch_size)
 
 
-def _gpt2(recipe: Recipe, vocabulary: int) -> Any:
+def _gpt2(recipe: PeerRecipe, vocabulary: int) -> Any:
     transformers = library()
     config = transformers.GPT2Config(
         vocab_size=vocabulary,

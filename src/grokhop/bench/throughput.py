@@ -16,8 +16,8 @@ from time import perf_counter
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from grokhop.bench.clock import Contender, Quantity, alternate, matmul_peak, result
-from grokhop.bench.reference_gpt2 import BATCH, Peer, Recipe, answers_per_row
+from grokhop.bench.clock import BenchContender, Quantity, alternate, matmul_peak, result
+from grokhop.bench.reference_gpt2 import BATCH, Peer, PeerRecipe, answers_per_row
 from grokhop.bench.rows import BenchResult, BenchRow
 from grokhop.config import preset
 from grokhop.datasets import synthetic
@@ -73,13 +73,13 @@ def _measured(graph: Graph, width: int, peak: float, runs: int) -> Iterator[Benc
         trainer = Trainer(build_dataset(graph, settings.task), settings, seed=0, folder=Path(folder) / "seed")
         # Made after ours, whose random state it must not disturb.
         peer = Peer(
-            Recipe(width=width, layers=2), build_dataset(graph, preset("paper", compare=False).task), vocabulary
+            PeerRecipe(width=width, layers=2), build_dataset(graph, preset("paper", compare=False).task), vocabulary
         )
         ours = partial(_pace, trainer, answers_per_row(trainer), peak)
         theirs = partial(_pace, peer, 1.0, peak)
         contenders = [
-            Contender(name="grokhop, loop", call=ours, measures=True),
-            Contender(name="GPT-2 of transformers, 2 layers", call=theirs, measures=True),
+            BenchContender(name="grokhop, loop", call=ours, measures=True),
+            BenchContender(name="GPT-2 of transformers, 2 layers", call=theirs, measures=True),
         ]
         yield from alternate(contenders, runs, quantities=(ANSWERS, ROWS, PEAK), conditions=told)
 

@@ -13,7 +13,7 @@ from typing import Any
 from grokhop.core.errors import InputError
 from grokhop.datasets import files as input_files
 from grokhop.datasets import two_wiki_parquet
-from grokhop.datasets.two_wiki_coreference import CHAINS, Linked, Node, Record, link
+from grokhop.datasets.two_wiki_coreference import CHAINS, Linked, Node, QuestionRecord, link
 from grokhop.datasets.two_wiki_entities import assign_keys, is_date
 from grokhop.graph.graph import Graph, GraphBuilder, Question
 from grokhop.language import countries, dates
@@ -68,8 +68,8 @@ def values(path: Path | str) -> list[dict[str, Any]]:
     return two_wiki_parquet.records(path) if two_wiki_parquet.is_parquet(path) else input_files.json_objects(path)
 
 
-def _records(paths: Sequence[Path]) -> dict[str, Record]:
-    found: dict[str, Record] = {}
+def _records(paths: Sequence[Path]) -> dict[str, QuestionRecord]:
+    found: dict[str, QuestionRecord] = {}
     for path in paths:
         for number, value in enumerate(values(path), 1):
             where = f"{path}, record {number}"
@@ -79,12 +79,12 @@ def _records(paths: Sequence[Path]) -> dict[str, Record]:
     return found
 
 
-def _record(value: dict[str, Any], where: str) -> Record:
+def _record(value: dict[str, Any], where: str) -> QuestionRecord:
     id_ = _field(value, "_id", where)
     where = f"{where} ({id_})"
     ids = value.get("evidences_id") or []
     titles = [fact[0] for fact in _list(value, "supporting_facts", where) if isinstance(fact, list) and fact]
-    return Record(
+    return QuestionRecord(
         id=id_,
         type=_field(value, "type", where).replace("-", "_"),
         question=_field(value, "question", where),

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class QuestionRecord:
     """What is used of one record. `evidence_ids` and `entity_ids` are empty where the file gives none."""
 
     id: str
@@ -59,7 +59,7 @@ class Node:
 class Linked:
     """A record with its evidences as (head, relation, tail) over nodes, in the order of the hops."""
 
-    record: Record
+    record: QuestionRecord
     evidences: list[tuple[Node, str, Node]] = field(default_factory=list)
 
     def nodes(self) -> list[Node]:
@@ -67,7 +67,7 @@ class Linked:
         return list(dict.fromkeys(node for head, _, tail in self.evidences for node in (head, tail)))
 
 
-def link(record: Record) -> Linked:
+def link(record: QuestionRecord) -> Linked:
     """Return the evidences of a record over nodes, one node for each thing that it names."""
     tail_ids, heads = _heads(record)
     evidences = []
@@ -80,7 +80,7 @@ def link(record: Record) -> Linked:
     return Linked(record=record, evidences=_in_hop_order(starts, evidences))
 
 
-def _heads(record: Record) -> tuple[list[str], list[Node]]:
+def _heads(record: QuestionRecord) -> tuple[list[str], list[Node]]:
     """The id of each evidence's tail ('' where none is given) and the node of its head."""
     ids = _aligned_ids(record)
     named = [(clean(head), ids[i][0] if ids else "") for i, (head, _, _) in enumerate(record.evidences)]
@@ -100,7 +100,7 @@ def _heads(record: Record) -> tuple[list[str], list[Node]]:
     return [tail for _, tail in ids] or [""] * len(named), [nodes[group] for group in groups]
 
 
-def _aligned_ids(record: Record) -> list[tuple[str, str]]:
+def _aligned_ids(record: QuestionRecord) -> list[tuple[str, str]]:
     """(head id, tail id) of each evidence.
 
     Where one thing has several objects, the file lists the evidences thing by thing and their ids in turns,
@@ -145,7 +145,7 @@ def _best_order(given: Sequence[T], fit: Callable[[Sequence[T]], float]) -> Sequ
     return max(permutations(given), key=lambda order: fit(order) + (_TRUST_IN_ORDER if order == tuple(given) else 0))
 
 
-def _join(record: Record, evidences: list[tuple[Node, str, Node]]) -> list[Node]:
+def _join(record: QuestionRecord, evidences: list[tuple[Node, str, Node]]) -> list[Node]:
     """Replace each tail that is the head of a later hop by that head; return the heads of the first hops."""
     heads = list(dict.fromkeys(head for head, _, _ in evidences))
     if record.type in CHAINS:

@@ -39,7 +39,7 @@ from grokhop.evaluation.qa_metrics import Gold, Prediction, exact_match, score
 from grokhop.graph.graph import Graph
 from grokhop.graph.paths import Longs, PathIndex, Queries
 from grokhop.graph.queries import Branch, Query
-from grokhop.runs.baselines import BaselineResult, Endpoint
+from grokhop.runs.baselines import BaselineResult, EndpointUse
 from grokhop.runs.evaluation import Counts, Miss, QuestionScore
 
 try:
@@ -80,7 +80,7 @@ def _strict(schema: dict[str, Any]) -> None:
 
 
 # The client sorts a schema's fields by name, and models write them in that order: the reasoning has to come first.
-class Answer(BaseModel):
+class Reply(BaseModel):
     """The reply to a question."""
 
     model_config = ConfigDict(json_schema_extra=_strict)
@@ -150,7 +150,7 @@ def ask_endpoint(exam: Exam) -> BaselineResult:
         replies[group].add(one, state, answer)
         if (number % OFTEN == 0 and state != NOT_ASKED) or number == len(turns):
             exam.notice(f"{client.endpoint.model}: {number:,} of {len(turns):,}; {client.usage.cost_line()}")
-    endpoint = Endpoint(
+    endpoint = EndpointUse(
         model=client.endpoint.model,
         base_url=client.endpoint.base_url,
         open_book=exam.open_book,
@@ -288,7 +288,7 @@ def _ask(client: Client, prompt: str) -> tuple[str, str | None]:
     """What became of a prompt, and the answer if there is one."""
     failures, cached = client.usage.failures.copy(), client.usage.cached
     try:
-        reply = client.ask(prompt, Answer)
+        reply = client.ask(prompt, Reply)
     except BudgetError:
         return NOT_ASKED, None
     if reply is not None:
@@ -305,4 +305,4 @@ def _ask(client: Client, prompt: str) -> tuple[str, str | None]:
 def _is_spent(client: Client, prompt: str) -> bool:
     """Whether the budget has no more tokens left than what was held back for this prompt."""
     left = client.endpoint.max_tokens - client.usage.tokens
-    return left <= 2 * OVERHEAD + len(prompt.encode()) + len(str(Answer.model_json_schema()))
+    return left <= 2 * OVERHEAD + len(prompt.encode()) + len(str(Reply.model_json_schema()))

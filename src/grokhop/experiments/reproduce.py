@@ -17,9 +17,9 @@ from grokhop.datasets import two_wiki
 from grokhop.datasets.ingest import ingest_synthetic, ingest_two_wiki
 from grokhop.datasets.synthetic import COMPARISON
 from grokhop.evaluation.evaluate import evaluate
-from grokhop.experiments.recipes import Plan, Recipe, read_recipe
+from grokhop.experiments.recipes import Recipe, RecipePlan, read_recipe
 from grokhop.experiments.recipes.pattern import verdict
-from grokhop.experiments.result import BlindScore, Ours, Reproduction
+from grokhop.experiments.result import BlindCellScore, Ours, Reproduction
 from grokhop.graph.graph import Graph
 from grokhop.reporting import report
 from grokhop.runs.callbacks import Callback
@@ -108,7 +108,7 @@ def reproduce(
     return result
 
 
-def _ingest(recipe: Recipe, plan: Plan, files: Sequence[Path], out: Path, *, force: bool) -> Graph:
+def _ingest(recipe: Recipe, plan: RecipePlan, files: Sequence[Path], out: Path, *, force: bool) -> Graph:
     """Make `out` with the graph folder in it, and return the graph."""
     if files and not recipe.needs_files:
         raise InputError(f"recipe {recipe.name} draws its graph: give it no files, not {files[0]}")
@@ -143,7 +143,7 @@ def _choose(
     return chosen, chosen[:: wanted["ood_every"]]
 
 
-def _ours(recipe: Recipe, plan: Plan, before: Graph, run: Run, evaluation: EvalResult) -> Ours:
+def _ours(recipe: Recipe, plan: RecipePlan, before: Graph, run: Run, evaluation: EvalResult) -> Ours:
     summaries = [run.summary(seed) for seed in run.finished_seeds()]
     return Ours(
         drawn={name: plan.data[name] for name in SIZES if name in plan.data},
@@ -184,12 +184,12 @@ def _inferred(recipe: Recipe, run: Run) -> int:
     return dataset.counts["distinct_comparisons"]
 
 
-def _score(recipe: Recipe, evaluation: EvalResult, cell: str) -> BlindScore:
+def _score(recipe: Recipe, evaluation: EvalResult, cell: str) -> BlindCellScore:
     """The score that answers for a recipe: of questions where it has them, else of comparisons, else of II or OO."""
     if recipe.needs_files:
         asked = evaluation.questions.get(recipe.task, {}).get(cell)
-        return BlindScore.of(asked.score, asked.baseline) if asked else BlindScore()
+        return BlindCellScore.of(asked.score, asked.baseline) if asked else BlindCellScore()
     if recipe.task == COMPARISON:
         compared = evaluation.comparison[cell]
-        return BlindScore.of(compared.score, compared.majority)
-    return BlindScore.of(evaluation.cells["2"]["OO" if cell == "ood" else "II"])
+        return BlindCellScore.of(compared.score, compared.majority)
+    return BlindCellScore.of(evaluation.cells["2"]["OO" if cell == "ood" else "II"])

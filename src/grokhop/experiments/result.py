@@ -7,8 +7,8 @@ from typing import Any
 
 from grokhop.core.records import Hardware
 from grokhop.core.statistics import CellScore
-from grokhop.experiments.recipes import Plan, Recipe
-from grokhop.experiments.recipes.pattern import Measured, Pattern
+from grokhop.experiments.recipes import Recipe, RecipePlan
+from grokhop.experiments.recipes.pattern import Pattern, PatternFigures
 from grokhop.runs.metrics import GROKKED, GrokTime
 
 NOT_RUN_HERE = "not run here"
@@ -17,15 +17,15 @@ TOLD = ("title", "paper", "where", "reported", "unknown", "assumed", "not_run")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BlindScore(CellScore):
+class BlindCellScore(CellScore):
     """A score, and the share that is right whatever is asked; None where that is not known."""
 
     blind: float | None = None
 
     @staticmethod
-    def of(score: CellScore, blind: float | None = None) -> "BlindScore":
+    def of(score: CellScore, blind: float | None = None) -> "BlindCellScore":
         """Return a score with that share beside it."""
-        return BlindScore(**vars(score), blind=blind)
+        return BlindCellScore(**vars(score), blind=blind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,8 @@ class Ours:
     grok: dict[str, list[GrokTime | None]]
     steps: list[int]
     train_seconds: list[float]
-    id: BlindScore
-    ood: BlindScore
+    id: BlindCellScore
+    ood: BlindCellScore
     marks: str
     look_every: int
     seeds: int
@@ -63,9 +63,9 @@ class Ours:
         """Return when each seed reached a mark, in 'steps' or 'seconds'."""
         return [None if when is None else getattr(when, unit) for when in self.grok[mark]]
 
-    def measured(self) -> Measured:
+    def measured(self) -> PatternFigures:
         """Return what decides whether a pattern shows."""
-        return Measured(
+        return PatternFigures(
             train_99_steps=self.times("train_99", "steps"),
             id_95_steps=self.times("id_95", "steps"),
             look_every=self.look_every,
@@ -107,8 +107,8 @@ class Reproduction:
     """
 
     recipe: Recipe
-    published: Plan
-    here: Plan
+    published: RecipePlan
+    here: RecipePlan
     ours: Ours
     pattern: Pattern
     report: Path

@@ -20,7 +20,7 @@ from grokhop.tasks.rules import rules_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadOut(Record):
+class HopAnswer(Record):
     """The read-out of one position: what it is, by which relation or operator, after which loop."""
 
     branch: int
@@ -32,7 +32,7 @@ class ReadOut(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Linked(Record):
+class LinkedName(Record):
     """The entity that a name in the words was taken for, by which of its names, and how."""
 
     name: str
@@ -52,7 +52,7 @@ class Answer(Record):
         understood, linked: how the words were taken. trained_hops: the longest chain that was trained.
     """
 
-    hops: tuple[ReadOut, ...]
+    hops: tuple[HopAnswer, ...]
     answer: str
     probability: float
     in_graph: bool
@@ -62,7 +62,7 @@ class Answer(Record):
     query: tuple[str, ...]
     type: str
     understood: str
-    linked: tuple[Linked, ...]
+    linked: tuple[LinkedName, ...]
     trained_hops: int
 
 
@@ -144,8 +144,8 @@ def _answered(run: Run, understood: Understood, seed: int) -> Answer:
     )
 
 
-def _read_out(responder: QuestionAnswerer, hop: Hop) -> ReadOut:
-    return ReadOut(
+def _read_out(responder: QuestionAnswerer, hop: Hop) -> HopAnswer:
+    return HopAnswer(
         branch=hop.branch,
         position=hop.position,
         relation=responder.label(hop.asked),
@@ -171,8 +171,8 @@ def _words(graph: Graph, query: Query) -> Iterator[str]:
         yield query.operator
 
 
-def _linked(graph: Graph, understood: Understood) -> tuple[Linked, ...]:
+def _linked(graph: Graph, understood: Understood) -> tuple[LinkedName, ...]:
     return tuple(
-        Linked(name=name, entity=graph.entities[match.entity].label, matched=match.name, how=match.how.words)
+        LinkedName(name=name, entity=graph.entities[match.entity].label, matched=match.name, how=match.how.words)
         for name, match in understood.linked
     )

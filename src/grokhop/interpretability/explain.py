@@ -17,7 +17,7 @@ from grokhop.core.errors import InputError
 from grokhop.graph.paths import PathIndex, Queries
 from grokhop.inference.loading import load_model
 from grokhop.interpretability.faithfulness import score
-from grokhop.interpretability.hooks import Place
+from grokhop.interpretability.hooks import Site
 from grokhop.interpretability.logit_lens import lens, mean_lens, members
 from grokhop.interpretability.measures import measured
 from grokhop.interpretability.patching import FEWEST_PAIRS, ablate, bridge_place, carried_over, trace
@@ -85,7 +85,7 @@ def _of_seed(run: Run, seed: int, model: Model, chaining: PathIndex, asked: dict
     return SeedCircuit(seed=seed, **found, formation=tuple(formation(run, seed, model, place)))
 
 
-def _of_cell(model: Model, chaining: PathIndex, queries: Queries, place: Place | None) -> CellCircuit:
+def _of_cell(model: Model, chaining: PathIndex, queries: Queries, place: Site | None) -> CellCircuit:
     some = some_of(queries)
     vocabulary = Vocabulary.of(chaining.graph)
     traced = trace(model, chaining, some)

@@ -30,7 +30,7 @@ Replace = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class Site:
     """A part at a depth and a position; of the heads one, or all where `head` is None."""
 
     part: str
@@ -61,10 +61,10 @@ class ActivationCache:
         """After how many loops anything was read out: one in a plain decoder."""
         return max(read.loop for read in self.read_outs)
 
-    def places(self, part: str) -> list[Place]:
+    def places(self, part: str) -> list[Site]:
         """Where something was computed, by depth and position."""
         return [
-            Place(part, depth, position)
+            Site(part, depth, position)
             for (name, depth), value in sorted(self.values.items())
             if name == part
             for position in range(value.shape[1])
@@ -117,7 +117,7 @@ def watch(model: Model, rows: TokenBatch) -> ActivationCache:
 
 
 @torch.no_grad()
-def patch(model: Model, rows: TokenBatch, source: ActivationCache, places: Sequence[Place]) -> list[ReadOut]:
+def patch(model: Model, rows: TokenBatch, source: ActivationCache, places: Sequence[Site]) -> list[ReadOut]:
     """Answer rows with the values of the places taken from another run of as many rows. Returns the read-outs.
 
     This is the one function by which values are exchanged: residual stream, attention, MLP or single heads, whatever

@@ -25,8 +25,8 @@ from grokhop.interpretability.hooks import (
     PARTS,
     RESIDUAL,
     ActivationCache,
-    Place,
     Replace,
+    Site,
     last_logits,
     patch,
     replaced,
@@ -65,7 +65,7 @@ class Contrast:
         row = torch.arange(len(self))
         return logits_PV[row, self.answer] - logits_PV[row, self.other]
 
-    def restored(self, *places: Place, source: ActivationCache | None = None) -> float | None:
+    def restored(self, *places: Site, source: ActivationCache | None = None) -> float | None:
         """The share of the logit difference that the places bring back; None where there is no pair.
 
         Args:
@@ -73,7 +73,7 @@ class Contrast:
         """
         return self._share(places, source or self.clean) if len(self) else None
 
-    def _share(self, places: Sequence[Place], source: ActivationCache) -> float:
+    def _share(self, places: Sequence[Site], source: ActivationCache) -> float:
         patched = last_logits(patch(self.model, self.rows, source, places))
         low, high = (self.difference(run.last_logits()).sum() for run in (self.corrupted, self.clean))
         return float((self.difference(patched).sum() - low) / (high - low))
@@ -87,7 +87,7 @@ class Contrast:
             for place in self._places(part)
         )
 
-    def _places(self, part: str) -> Iterator[Place]:
+    def _places(self, part: str) -> Iterator[Site]:
         for place in self.clean.places(part):
             if part != HEADS:
                 yield place
@@ -132,7 +132,7 @@ def trace(model: Model, chaining: PathIndex, queries: Queries, *, seed: int = 0)
     return tuple(found)
 
 
-def bridge_place(model: Model, chaining: PathIndex, queries: Queries) -> Place | None:
+def bridge_place(model: Model, chaining: PathIndex, queries: Queries) -> Site | None:
     """Where the bridge is: of all depths at the first relation, that which carries most over from queries that share
     nothing but the bridge. None where too few queries are answered rightly to say.
 
@@ -142,13 +142,13 @@ def bridge_place(model: Model, chaining: PathIndex, queries: Queries) -> Place |
     if not len(queries):
         return None
     depths = watch(model, encode_queries(Vocabulary.of(chaining.graph), queries)).depths
-    found = {depth: carried_over(model, chaining, queries, Place(RESIDUAL, depth, 1)) for depth in range(1, depths)}
+    found = {depth: carried_over(model, chaining, queries, Site(RESIDUAL, depth, 1)) for depth in range(1, depths)}
     told = {depth: carried.restored or 0.0 for depth, carried in found.items() if carried.n >= FEWEST_PAIRS}
     best = max(told, key=lambda depth: told[depth], default=None)
-    return None if best is None else Place(RESIDUAL, best, 1)
+    return None if best is None else Site(RESIDUAL, best, 1)
 
 
-def carried_over(model: Model, chaining: PathIndex, queries: Queries, place: Place, *, seed: int = 0) -> CarriedOver:
+def carried_over(model: Model, chaining: PathIndex, queries: Queries, place: Site, *, seed: int = 0) -> CarriedOver:
     """Cross-query patching: the bridge state of a query that shares the bridge and no token, put into a corrupted one.
 
     If the place holds the bridge and nothing else, it brings the answer of the clean query with it. The query that it
@@ -175,7 +175,7 @@ def carried_over(model: Model, chaining: PathIndex, queries: Queries, place: Pla
     )
 
 
-def ablate(model: Model, chaining: PathIndex, queries: Queries, place: Place) -> Ablation:
+def ablate(model: Model, chaining: PathIndex, queries: Queries, place: Site) -> Ablation:
     """Remove the bridge from what the model goes on with, or the entity that is second there: only the former may harm.
 
     In the loop the entity is struck from the read-out after the first hop before it is re-embedded; in a plain decoder

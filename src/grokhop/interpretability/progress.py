@@ -14,7 +14,7 @@ from grokhop.core.statistics import Score
 from grokhop.graph.graph import Split
 from grokhop.graph.paths import NO_FACT, PathIndex, Queries
 from grokhop.interpretability.counterfactuals import Pairs, corrupt
-from grokhop.interpretability.hooks import Place, watch
+from grokhop.interpretability.hooks import Site, watch
 from grokhop.interpretability.logit_lens import lens_of, members, seen
 from grokhop.interpretability.patching import FEWEST_PAIRS, Contrast
 from grokhop.models.base import Model
@@ -64,11 +64,11 @@ class Snapshots:
             for name, queries in self.sets.items()
         }
 
-    def measure(self, model: Model, place: Place | None) -> dict[str, Formed]:
+    def measure(self, model: Model, place: Site | None) -> dict[str, Formed]:
         """How far a model is with each set of queries that has any."""
         return {name: self._of(name, model, place) for name, queries in self.sets.items() if len(queries)}
 
-    def _of(self, name: str, model: Model, place: Place | None) -> Formed:
+    def _of(self, name: str, model: Model, place: Site | None) -> Formed:
         queries, mask = self.sets[name], self._bridges[name]
         watched = watch(model, encode_queries(self.vocabulary, queries))
         found = lens_of(model, watched, positions=[1])
@@ -82,14 +82,14 @@ class Snapshots:
             restored=self._restored(model, self.pairs[name], place),
         )
 
-    def _restored(self, model: Model, pairs: Pairs, place: Place | None) -> float | None:
+    def _restored(self, model: Model, pairs: Pairs, place: Site | None) -> float | None:
         if place is None or len(pairs) < FEWEST_PAIRS:
             return None
         contrast = Contrast(model, self.vocabulary, pairs)
         return contrast.restored(place) if len(contrast) >= FEWEST_PAIRS else None
 
 
-def formation(run: Run, seed: int, model: Model, place: Place | None) -> Iterator[Formation]:
+def formation(run: Run, seed: int, model: Model, place: Site | None) -> Iterator[Formation]:
     """A row for each snapshot of a seed, the earliest first; none where no snapshots were kept.
 
     Args:

@@ -66,7 +66,7 @@ class Nodes(NamedTuple):
         return self._replace(row=self.row[chosen], position=self.position[chosen], path=self.path[chosen])
 
 
-class Layer(nn.Module):
+class GPT2Layer(nn.Module):
     """Causal self-attention and a two-layer perceptron, each behind a LayerNorm and added to the residual stream."""
 
     def __init__(self, settings: GPT2Config) -> None:
@@ -113,7 +113,7 @@ class Gpt2(Model):
         self.repeats = settings.repeats
         self.embedding = nn.Embedding(vocabulary, settings.d_model)
         self.position = nn.Embedding(POSITIONS, settings.d_model)
-        self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.n_layers))
+        self.layers = nn.ModuleList(GPT2Layer(settings) for _ in range(settings.n_layers))
         self.final_norm = nn.LayerNorm(settings.d_model)
         self._initialize()
 

@@ -70,7 +70,7 @@ class Mlp(nn.Module):
         return self.down(F.gelu(self.up(x_ND)))
 
 
-class Layer(nn.Module):
+class LoopLayer(nn.Module):
     """A pre-norm decoder layer that updates chosen positions only."""
 
     def __init__(self, settings: LoopConfig) -> None:
@@ -97,7 +97,7 @@ class LoopTransformer(Model):
         super().__init__(settings, vocabulary=vocabulary)
         self.embedding = nn.Embedding(vocabulary, settings.d_model)
         nn.init.normal_(self.embedding.weight, std=0.02)
-        self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.n_layers))
+        self.layers = nn.ModuleList(LoopLayer(settings) for _ in range(settings.n_layers))
         self.final_norm = nn.RMSNorm(settings.d_model)
         self.hook_logits = HookPoint()
 

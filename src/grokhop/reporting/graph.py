@@ -19,7 +19,7 @@ class Source(NamedTuple):
     observed: bool
 
 
-class RelationRow(NamedTuple):
+class GraphRelationRow(NamedTuple):
     """A relation with a few of its facts, as subject and object."""
 
     relation: str
@@ -41,7 +41,7 @@ class GraphSection:
 
     sources: list[Source]
     counts: dict[str, Any]
-    relations: list[RelationRow]
+    relations: list[GraphRelationRow]
     more: int
     chains: list[Chain]
 
@@ -51,7 +51,9 @@ def graph_section(evidence: Evidence) -> GraphSection:
     observed = {s["name"]: s["observed"] for s in evidence.run.graph_manifest["sources"]}
     facts = np.bincount(graph.relation, minlength=len(graph.relations))
     order = np.argsort(-facts, kind="stable")[:MOST_RELATIONS]
-    relations = [RelationRow(graph.relations[r], int(facts[r]), _examples(graph, int(r))) for r in order if facts[r]]
+    relations = [
+        GraphRelationRow(graph.relations[r], int(facts[r]), _examples(graph, int(r))) for r in order if facts[r]
+    ]
     return GraphSection(
         sources=[Source(name, n, observed.get(name, True)) for name, n in counts["by_source"].items()],
         counts=counts,

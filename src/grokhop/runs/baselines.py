@@ -23,7 +23,7 @@ Scored = QuestionScore | BlindScore | CellScore
 
 
 @dataclass(frozen=True, kw_only=True)
-class Endpoint(Record):
+class EndpointUse(Record):
     """An endpoint as it was asked.
 
     Attributes:
@@ -44,7 +44,7 @@ class Endpoint(Record):
 class BaselineResult(Record):
     """The scores of one baseline: questions by type and cell, queries by hops and cell."""
 
-    endpoint: Endpoint | None = field(default=None, metadata=INLINED)
+    endpoint: EndpointUse | None = field(default=None, metadata=INLINED)
     questions: Mapping[str, Mapping[str, QuestionScore | BlindScore]] | None = field(default=None, metadata=OMITTED)
     cells: Mapping[str, Mapping[str, QuestionScore | CellScore]] | None = field(default=None, metadata=OMITTED)
 

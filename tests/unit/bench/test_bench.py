@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from grokhop.bench import clock
-from grokhop.bench.answer import COMMANDS, Asked, Ours, Theirs, bench_answer
+from grokhop.bench.answer import COMMANDS, AnswerTask, OurModel, Theirs, bench_answer
 from grokhop.bench.clock import (
     SECONDS,
-    Contender,
+    BenchContender,
     NotReachedError,
     ProgramError,
     Quantity,
@@ -34,7 +34,7 @@ from grokhop.bench.graphs import Columns, skewed
 from grokhop.bench.peers import OURS as LOOP
 from grokhop.bench.peers import PLAIN, RECIPES, Reached, Seen, bench_peers, preset_groks, reached, rows_of
 from grokhop.bench.phi import OURS, bench_phi
-from grokhop.bench.reference_gpt2 import Peer, Recipe
+from grokhop.bench.reference_gpt2 import Peer, PeerRecipe
 from grokhop.bench.rows import (
     Agreement,
     AnswerAgreement,
@@ -61,15 +61,15 @@ RATE = Quantity(name="a rate", unit="1/s", more_is_better=True)
 SMALL = Composition(entities=30, relations=6, out_degree=4)
 
 
-def given_values(name: str, values: Sequence[float]) -> Contender:
+def given_values(name: str, values: Sequence[float]) -> BenchContender:
     """A contender that measures these values, one in each run."""
     left = list(values)
-    return Contender(name=name, call=lambda: left.pop(0), measures=True)
+    return BenchContender(name=name, call=lambda: left.pop(0), measures=True)
 
 
 def test_contenders_take_turns() -> None:
     turns: list[str] = []
-    contenders = [Contender(name=name, call=partial(turns.append, name)) for name in "AB"]
+    contenders = [BenchContender(name=name, call=partial(turns.append, name)) for name in "AB"]
     alternate(contenders, 3, quantities=[TIME])
     assert turns == [*"ABABAB"]
 
@@ -90,8 +90,8 @@ def test_a_ratio_above_one_says_that_the_first_is_ahead_whatever_is_better(
 
 
 def test_a_contender_may_measure_several_quantities_at_once() -> None:
-    contenders = [Contender(name="A", call=lambda: (1.0, 8.0), measures=True)]
-    contenders.append(Contender(name="B", call=lambda: (2.0, 4.0), measures=True))
+    contenders = [BenchContender(name="A", call=lambda: (1.0, 8.0), measures=True)]
+    contenders.append(BenchContender(name="B", call=lambda: (2.0, 4.0), measures=True))
     rows = alternate(contenders, 1, quantities=[TIME, RATE])
     assert [(row.name, row.contender, row.ratio) for row in rows] == [
         ("a task", "A", 1),
@@ -106,21 +106,21 @@ def out_of_time() -> None:
 
 
 def test_who_runs_out_of_time_has_no_median_and_a_ratio_that_is_a_lower_bound() -> None:
-    late = Contender(name="B", call=out_of_time, measures=True)
+    late = BenchContender(name="B", call=out_of_time, measures=True)
     row = alternate([given_values("A", [2, 2]), late], 2, quantities=[TIME])[1]
     assert (row.median, row.low, row.high, row.ratio) == (None, None, None, 25)
     assert (row.reached, row.note) == (False, "not reached in 50 s")
 
 
 def test_a_lower_bound_is_given_of_seconds_alone() -> None:
-    ours = Contender(name="A", call=lambda: (2.0, 1.0), measures=True)
-    rows = alternate([ours, Contender(name="B", call=out_of_time, measures=True)], 1, quantities=[TIME, RATE])
+    ours = BenchContender(name="A", call=lambda: (2.0, 1.0), measures=True)
+    rows = alternate([ours, BenchContender(name="B", call=out_of_time, measures=True)], 1, quantities=[TIME, RATE])
     assert [row.ratio for row in rows if row.contender == "B"] == [25, None]
 
 
 def test_who_took_longer_than_its_limit_is_not_tried_again() -> None:
     tries: list[int] = []
-    row = alternate([Contender(name="A", call=lambda: tries.append(1), limit=0.0)], 3, quantities=[TIME])[0]
+    row = alternate([BenchContender(name="A", call=lambda: tries.append(1), limit=0.0)], 3, quantities=[TIME])[0]
     assert not row.reached
     assert len(tries) == 1
 
@@ -322,7 +322,7 @@ def test_sizes_are_read() -> None:
 
 def test_transformers_gives_the_same_answers_as_the_plain_decoder() -> None:
     pytest.importorskip("transformers")
-    ours = Ours(Asked.of(SMALL, 64), "gpt2")
+    ours = OurModel(AnswerTask.of(SMALL, 64), "gpt2")
     theirs = Theirs(ours)
     assert len(ours.batch()) == 64
     assert (ours.batch() == theirs.batch()).all()
@@ -383,7 +383,7 @@ def run_cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_the_command_line_prints_a_table_or_json(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = alternate([given_values("A", [1]), Contender(name="B", call=out_of_time)], 1, quantities=[TIME])
+    row = alternate([given_values("A", [1]), BenchContender(name="B", call=out_of_time)], 1, quantities=[TIME])
     measured = result(row, same=[Agreement(what="all numbers", same=True)], notes=["C is left out"])
     monkeypatch.setattr("grokhop.bench.phi.bench_phi", lambda *args, **more: measured)
     shown = run_cli(capsys, "bench", "phi")
@@ -434,14 +434,14 @@ def test_what_is_drawn_is_what_numpy_draws(weights: list[int], seed: int) -> Non
 TINY = Composition(entities=40, relations=4, out_degree=4, holdout=0.3)
 
 
-def peer_of(recipe: Recipe) -> tuple[Graph, Peer, dict[str, Queries]]:
+def peer_of(recipe: PeerRecipe) -> tuple[Graph, Peer, dict[str, Queries]]:
     graph = draw(TINY)
     dataset = build_dataset(graph, preset("paper", compare=False).task)
     return graph, Peer(recipe, dataset, Vocabulary.of(graph)), dataset.test[2]
 
 
 def test_the_recipe_supervises_the_answer_alone_behind_each_query() -> None:
-    graph, peer, _ = peer_of(Recipe(width=16, heads=2, layers=2))
+    graph, peer, _ = peer_of(PeerRecipe(width=16, heads=2, layers=2))
     inputs, mask, labels = (column.numpy() for column in peer._examples)
     assert ((labels >= 0).sum(axis=1) == 1).all()
     place = (labels >= 0).argmax(axis=1)
@@ -455,7 +455,7 @@ def test_the_recipe_supervises_the_answer_alone_behind_each_query() -> None:
 
 def test_the_recurrent_variant_shares_its_layers_and_both_learn() -> None:
     for repeats in (1, 2):
-        _, peer, asked = peer_of(Recipe(width=16, heads=2, layers=4, repeats=repeats, warmup=1))
+        _, peer, asked = peer_of(PeerRecipe(width=16, heads=2, layers=4, repeats=repeats, warmup=1))
         layers = peer.model.transformer.h
         assert len(layers) == 4
         assert len({id(layer) for layer in layers}) == 4 // repeats

@@ -17,7 +17,7 @@ from grokhop.core.errors import InputError
 from grokhop.core.statistics import CellScore
 from grokhop.datasets import synthetic, two_wiki
 from grokhop.experiments.recipes import CERTAINTIES, NOT_KNOWN, Recipe, names, read_recipe, recipes
-from grokhop.experiments.recipes.pattern import CLAIMS, Measured, delays, verdict
+from grokhop.experiments.recipes.pattern import CLAIMS, PatternFigures, delays, verdict
 from grokhop.experiments.reproduce import FIGURES, RESULT, SIZES, reproduce
 from grokhop.experiments.result import NOT_RUN_HERE, Reproduction
 from grokhop.graph.graph import Graph, Split
@@ -201,9 +201,9 @@ def test_a_plan_is_recorded_as_what_it_changes_of_its_preset() -> None:
 # What the figures say of a pattern.
 
 
-def figures(**given: Any) -> Measured:
+def figures(**given: Any) -> PatternFigures:
     ood = CellScore(accuracy=0.05, low=0.02, high=0.1, n=100)
-    return Measured(**{"train_99_steps": [500], "id_95_steps": [5000], "look_every": 250, "ood": ood, **given})
+    return PatternFigures(**{"train_99_steps": [500], "id_95_steps": [5000], "look_every": 250, "ood": ood, **given})
 
 
 def decided(claim: str, **given: Any) -> bool | None:

@@ -18,7 +18,7 @@ from grokhop.graph.paths import PathIndex, Queries
 from grokhop.interpretability.counterfactuals import corrupt, donors
 from grokhop.interpretability.explain import explain
 from grokhop.interpretability.faithfulness import score
-from grokhop.interpretability.hooks import ATTENTION, HEADS, PARTS, RESIDUAL, Place, last_logits, patch, watch
+from grokhop.interpretability.hooks import ATTENTION, HEADS, PARTS, RESIDUAL, Site, last_logits, patch, watch
 from grokhop.interpretability.logit_lens import lens, mean_lens, members
 from grokhop.interpretability.patching import Contrast, ablate, bridge_place, carried_over, trace
 from grokhop.interpretability.progress import Snapshots
@@ -109,7 +109,7 @@ def hand_built(graph: Graph = GRAPH, architecture: str = "loop") -> Any:
     return model.eval()
 
 
-BRIDGE = Place(RESIDUAL, 1, 1)
+BRIDGE = Site(RESIDUAL, 1, 1)
 both = pytest.mark.parametrize("architecture", ["loop", "gpt2"])
 
 
@@ -175,7 +175,7 @@ def test_the_bridge_of_another_query_carries_the_answer_over(architecture: str) 
 
 
 def test_a_place_that_holds_something_else_carries_nothing_over() -> None:
-    found = carried_over(hand_built(), CHAINING, two_hops(), Place(RESIDUAL, 1, 2)).to_dict()
+    found = carried_over(hand_built(), CHAINING, two_hops(), Site(RESIDUAL, 1, 2)).to_dict()
     assert found["answered"] <= 0.2  # by chance, among thirty entities
 
 
@@ -301,7 +301,7 @@ def test_queries_that_have_no_counterpart_are_left_out() -> None:
     for position in range(3):
         assert len(corrupt(chaining, queries, position, np.random.default_rng(0))) == 0
     assert [row.n for row in trace(hand_built(lonely), chaining, queries)] == [0, 0, 0]
-    assert carried_over(hand_built(lonely), chaining, queries, Place(RESIDUAL, 1, 1)).n == 0
+    assert carried_over(hand_built(lonely), chaining, queries, Site(RESIDUAL, 1, 1)).n == 0
 
 
 # Patching real models.
@@ -347,7 +347,7 @@ def test_all_heads_together_are_what_attention_adds(architecture: str, layers: i
     model, (clean, corrupted) = small(architecture, layers), contrasted()
     source = watch(model, clean)
     for place in source.places(ATTENTION):
-        heads = [Place(HEADS, place.depth, place.position, head) for head in range(2)]
+        heads = [Site(HEADS, place.depth, place.position, head) for head in range(2)]
         together = last_logits(patch(model, corrupted, source, heads))
         torch.testing.assert_close(together, last_logits(patch(model, corrupted, source, [place])))
 
@@ -374,7 +374,7 @@ def test_a_patch_through_nnsight_comes_to_the_same_number(architecture: str, lay
         stream = opened.layers[0].hook_resid_pre.output.view(*tokens.shape, -1)
         stream[:, 0] = source.values[RESIDUAL, 0][:, 0]
         read_outs = opened.output.save()
-    ours = last_logits(patch(model, corrupted, source, [Place(RESIDUAL, 0, 0)]))
+    ours = last_logits(patch(model, corrupted, source, [Site(RESIDUAL, 0, 0)]))
     torch.testing.assert_close(last_logits(read_outs), ours, rtol=0, atol=0)
 
 
@@ -384,7 +384,7 @@ def test_a_contrast_holds_only_pairs_that_are_answered_rightly() -> None:
     pairs = corrupt(CHAINING, two_hops(), 0, np.random.default_rng(0))
     contrast = Contrast(model, Vocabulary.of(GRAPH), pairs)
     assert 0 < len(contrast) < len(pairs)
-    assert contrast.restored(Place(RESIDUAL, 0, 0)) == pytest.approx(1, abs=1e-3)
+    assert contrast.restored(Site(RESIDUAL, 0, 0)) == pytest.approx(1, abs=1e-3)
 
 
 # Whole runs.

@@ -15,7 +15,7 @@ from grokhop.runs.baselines import (
     BaselineResult,
     BaselinesResult,
     BlindScore,
-    Endpoint,
+    EndpointUse,
     ModelScores,
 )
 from grokhop.runs.evaluation import (
@@ -103,7 +103,7 @@ OF_FILE = FileResult(
     file=QuestionFile(name="dev.json", sha256="0", questions=3, in_graph=2),
     conditions=MADE,
 )
-ENDPOINT = Endpoint(
+ENDPOINT = EndpointUse(
     model="m", base_url="http://x", open_book=True, counts=COUNTS, limit=None, usage={"requests": 3}, cost="3 requests"
 )
 ORACLE = BaselineResult(questions={"comparison": {"ood": OF_ORACLE}}, cells={"2": {"II": CELL}})

@@ -14,7 +14,7 @@ from grokhop.config import preset
 from grokhop.core.errors import InputError
 from grokhop.core.statistics import CellScore, over_seeds
 from grokhop.reporting import report
-from grokhop.reporting.sweep.lengths import Asked, asked_lengths, heading
+from grokhop.reporting.sweep.lengths import AskedLength, asked_lengths, heading
 from grokhop.runs.metrics import GrokTime
 from grokhop.runs.run import WEIGHTS, Run
 from grokhop.runs.summary import times
@@ -221,9 +221,9 @@ def test_lengths_are_asked_in_order_and_few_queries_are_pooled() -> None:
     assert (found[1].ood.n, found[1].ood.per_seed) == (30, [0.5, 0])
 
 
-def lengths(trained: int, *shares: int) -> list[Asked]:
+def lengths(trained: int, *shares: int) -> list[AskedLength]:
     """Of 2 hops and more, so many per cent right."""
-    return [Asked(hops, hops <= trained, score(100, right), CellScore()) for hops, right in enumerate(shares, 2)]
+    return [AskedLength(hops, hops <= trained, score(100, right), CellScore()) for hops, right in enumerate(shares, 2)]
 
 
 def test_the_heading_says_who_answers_how_far_beyond_what_was_trained() -> None:

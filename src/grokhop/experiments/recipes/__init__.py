@@ -32,7 +32,7 @@ OF_DATA = ("task.phi", "task.hops", "task.extra_hops")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RecipePlan:
     """What is run of a recipe: the data, the settings, and for how long. `published` tells its size."""
 
     data: dict[str, Any]
@@ -119,7 +119,7 @@ class Recipe:
         published: bool = False,
         changes: Iterable[str] = (),
         budget: str | None = None,
-    ) -> Plan:
+    ) -> RecipePlan:
         """What is to be run.
 
         Args:
@@ -140,7 +140,7 @@ class Recipe:
             compare=self.train["compare"],
             changes=[*own, *changes, f"resources.budget={budget or train['budget']}"],
         )
-        return Plan(
+        return RecipePlan(
             data=self.data[PUBLISHED] if published else self.data[QUESTIONS if self.needs_files else SYNTHETIC],
             preset=chosen,
             settings=settings,

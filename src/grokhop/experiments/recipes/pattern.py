@@ -20,7 +20,7 @@ Verdict = tuple[bool | None, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class PatternFigures:
     """The figures that decide a claim.
 
     Attributes:
@@ -55,20 +55,20 @@ class Pattern(Record):
     claims: list[DecidedClaim]
 
 
-def verdict(claims: Sequence[dict[str, str]], ours: Measured) -> Pattern:
+def verdict(claims: Sequence[dict[str, str]], ours: PatternFigures) -> Pattern:
     """Decide the claims of a recipe (`Recipe.pattern`)."""
     decided = [_decided(claim, ours) for claim in claims]
     found = [claim.shows for claim in decided]
     return Pattern(shows=False if False in found else None if None in found else True, claims=decided)
 
 
-def _decided(claim: dict[str, str], ours: Measured) -> DecidedClaim:
+def _decided(claim: dict[str, str], ours: PatternFigures) -> DecidedClaim:
     says, decide = CLAIMS[claim["claim"]]
     shows, because = decide(ours)
     return DecidedClaim(**claim, says=says, shows=shows, because=because)
 
 
-def delays(ours: Measured) -> list[float | None]:
+def delays(ours: PatternFigures) -> list[float | None]:
     """Of each seed, the least that steps to 95 % of ID queries can be for each step to 99 % of training.
 
     Both are known to the look at which they were first seen. None where one was not reached.
@@ -77,31 +77,31 @@ def delays(ours: Measured) -> list[float | None]:
     return [None if train is None or id_ is None else (id_ - ours.look_every) / train for train, id_ in steps]
 
 
-def _memorised(ours: Measured) -> Verdict:
+def _memorised(ours: PatternFigures) -> Verdict:
     steps = ours.train_99_steps
     return None not in steps, f"steps to 99 % of training: {_listed(steps)}"
 
 
-def _late_id(ours: Measured) -> Verdict:
+def _late_id(ours: PatternFigures) -> Verdict:
     found = delays(ours)
     shows = all(ratio is not None and ratio >= DELAYED for ratio in found)
     steps = f"{_memorised(ours)[1]}; to 95 % of ID: {_listed(ours.id_95_steps)}"
     return shows, f"{steps}; at least so many times as many: {_listed(found)}; {DELAYED:g} or more counts as long"
 
 
-def _ood_low(ours: Measured) -> Verdict:
+def _ood_low(ours: PatternFigures) -> Verdict:
     return _ood(ours, lambda accuracy: accuracy <= LOW, f"{_percent(LOW)} or less counts as low")
 
 
-def _ood_high(ours: Measured) -> Verdict:
+def _ood_high(ours: PatternFigures) -> Verdict:
     return _ood(ours, lambda accuracy: accuracy >= HIGH, f"{_percent(HIGH)} or more counts as high")
 
 
-def _ood_rises(ours: Measured) -> Verdict:
+def _ood_rises(ours: PatternFigures) -> Verdict:
     return _ood(ours, lambda accuracy: accuracy > LOW, f"more than {_percent(LOW)} counts as risen")
 
 
-def _ood(ours: Measured, wanted: Callable[[float], bool], counts: str) -> Verdict:
+def _ood(ours: PatternFigures, wanted: Callable[[float], bool], counts: str) -> Verdict:
     score = ours.ood
     if score.accuracy is None:
         return None, "no OOD query was asked"
@@ -117,7 +117,7 @@ def _listed(numbers: Sequence[float | None]) -> str:
     return ", ".join("never" if n is None else f"{n:,.3g}" if n < 100 else f"{n:,.0f}" for n in numbers)
 
 
-CLAIMS: dict[str, tuple[str, Callable[[Measured], Verdict]]] = {
+CLAIMS: dict[str, tuple[str, Callable[[PatternFigures], Verdict]]] = {
     "memorised": ("what was trained is answered", _memorised),
     "late_id": ("what was trained is answered long before ID queries are", _late_id),
     "ood_low": ("OOD queries stay unanswered", _ood_low),

@@ -80,7 +80,7 @@ def notes(evidence: SweepEvidence) -> list[str]:
     return found
 
 
-class Tile(NamedTuple):
+class SweepTile(NamedTuple):
     """A number at the head of the page; `kind` colours it."""
 
     name: str
@@ -89,7 +89,7 @@ class Tile(NamedTuple):
     note: str
 
 
-def tiles(evidence: SweepEvidence) -> list[Tile]:
+def tiles(evidence: SweepEvidence) -> list[SweepTile]:
     """Of each contender the smallest phi that was enough, in and out of distribution."""
     found = []
     for contender in evidence.contenders:
@@ -99,7 +99,7 @@ def tiles(evidence: SweepEvidence) -> list[Tile]:
             best = max(rows, key=lambda row: row.score(name).accuracy or 0, default=None)
             value = "not reached" if least is None else f"phi {level_name(least)}"
             note = "" if best is None or not best.score(name).n else _best(best, name, least)
-            found.append(Tile(evidence.named(f"95 % {words}", contender), value, name, note))
+            found.append(SweepTile(evidence.named(f"95 % {words}", contender), value, name, note))
     return found
 
 

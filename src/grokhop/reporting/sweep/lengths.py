@@ -20,7 +20,7 @@ _ASIDE, _MOST_ASIDE = 0.05, 0.4
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedLength:
     """What a contender answered of one number of hops, in and out of distribution."""
 
     hops: int
@@ -84,7 +84,7 @@ def few_of_held_out(evidence: SweepEvidence) -> set[int]:
     }
 
 
-def asked_lengths(row: SweepRow, few: set[int]) -> list[Asked]:
+def asked_lengths(row: SweepRow, few: set[int]) -> list[AskedLength]:
     """From the shortest to the longest; a length of which nothing was asked is left out."""
     found = []
     for key, by_cell in sorted(_cells(row).items(), key=lambda item: int(item[0])):
@@ -92,7 +92,7 @@ def asked_lengths(row: SweepRow, few: set[int]) -> list[Asked]:
         none, every = cell_name([False] * hops), cell_name([True] * hops)
         any_held_out = [score for name, score in by_cell.items() if name != none]
         ood = CellScore.pooled(any_held_out if hops in few else [by_cell[every]])
-        found.append(Asked(hops, key in row.cells, by_cell[none], ood))
+        found.append(AskedLength(hops, key in row.cells, by_cell[none], ood))
     return [asked for asked in found if asked.id.n or asked.ood.n]
 
 
@@ -100,7 +100,7 @@ def _cells(row: SweepRow) -> Cells:
     return {**row.cells, **row.untrained}
 
 
-def heading(asked: dict[str, list[Asked]]) -> str:
+def heading(asked: dict[str, list[AskedLength]]) -> str:
     """Who still answers, how far beyond what it was trained on; and who does not, as far beyond."""
     longer = [
         (length.hops - longest, length.id.accuracy, contender)
@@ -123,7 +123,7 @@ def heading(asked: dict[str, list[Asked]]) -> str:
     return f"{still} {_hops(farthest)} beyond what it was trained on{contrast}"
 
 
-def _first(asked: dict[str, list[Asked]]) -> str:
+def _first(asked: dict[str, list[AskedLength]]) -> str:
     return ", and no other has more" if len(asked) > 1 else ""
 
 
@@ -135,7 +135,7 @@ def _word(number: int) -> str:
     return _WORDS[number] if number < len(_WORDS) else str(number)
 
 
-def length_lines(evidence: SweepEvidence, asked: dict[str, list[Asked]]) -> Figure:
+def length_lines(evidence: SweepEvidence, asked: dict[str, list[AskedLength]]) -> Figure:
     """A panel in and one out of distribution; a line for each contender, with a small dot for each seed."""
     every = sorted({length.hops for lengths in asked.values() for length in lengths})
     labels = {
@@ -191,7 +191,7 @@ def _share_axis(number: int) -> Figure:
 
 
 def _line(
-    evidence: SweepEvidence, contender: str, label: str, asked: list[tuple[Asked, CellScore]], aside: float
+    evidence: SweepEvidence, contender: str, label: str, asked: list[tuple[AskedLength, CellScore]], aside: float
 ) -> list[Figure]:
     known = [(length, score) for length, score in asked if score.n]
     colour, symbol = evidence.colour(contender), evidence.symbol(contender)

@@ -18,7 +18,7 @@ _PANEL_HEIGHT, _GAP, _GAP_PIXELS = 280, 0.06, 54
 
 
 @dataclass(frozen=True, kw_only=True)
-class RelationsSection:
+class SweepRelationsSection:
     """The section on relations.
 
     Attributes:
@@ -32,11 +32,11 @@ class RelationsSection:
     figure: Figure
 
 
-def relations_of_sweep(evidence: SweepEvidence) -> RelationsSection | None:
+def relations_of_sweep(evidence: SweepEvidence) -> SweepRelationsSection | None:
     dots = [relation for _, row in evidence.rows for relation in row.per_relation]
     if not any(relation.id.n or relation.ood.n for relation in dots):
         return None
-    return RelationsSection(
+    return SweepRelationsSection(
         heading=unbroken(_heading(evidence)),
         untrained=len({relation.relation for relation in dots if relation.phi is None}),
         none=any(relation.phi == 0 for relation in dots),

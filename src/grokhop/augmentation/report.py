@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class RelationAugment:
-    """What an augmentation did to one relation.
+    """The work of an augmentation on one relation.
 
     Attributes:
         missing_before: the paths that it lacked; as first and as later hop, those that it lacked of a role's share.
@@ -41,7 +41,7 @@ class Unreachable:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentReport:
-    """What was added, and what it did to the phi of trainable facts.
+    """The added facts, and the phi of trainable facts before and after.
 
     Attributes:
         by_source: how many facts were added from each source.

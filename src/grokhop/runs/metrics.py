@@ -83,7 +83,7 @@ class GrokTime:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSummary:
-    """What the training of a seed came to, as its `summary.json` holds it.
+    """The outcome of the training of a seed, as its `summary.json` holds it.
 
     Attributes:
         validation: the last accuracies, of training rows (`train`) and validation queries (`id`, `ood`).
@@ -117,7 +117,7 @@ class TrainSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """What `grokhop train` came to: the run folder, and the numbers of its finished seeds with their summaries."""
+    """The outcome of `grokhop train`: the run folder, and the numbers of its finished seeds with their summaries."""
 
     run: Path
     numbers: list[int]
@@ -129,7 +129,7 @@ class TrainResult:
 
 
 def summary(looks: list[EvalRecord]) -> TrainSummary:
-    """What a run came to: steps, seconds, last accuracies and the three grokking times (None where not reached)."""
+    """Sum up a run: steps, seconds, last accuracies and the three grokking times (None where not reached)."""
     last = looks[-1]
     return TrainSummary(
         steps=last.step,

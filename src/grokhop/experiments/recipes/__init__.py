@@ -42,7 +42,7 @@ class Plan:
 
     @property
     def changed(self) -> list[str]:
-        """What the settings change of their preset, each as NAME=VALUE."""
+        """The settings that differ from their preset, each as NAME=VALUE."""
         return changes_between(self.settings, PRESETS[self.preset])
 
     @property

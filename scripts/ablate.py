@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokhop.config import Budget, TrainSettings, preset
+from grokhop.config import Budget, RunConfig, changed, preset
 from grokhop.evaluation.questions import score_questions
 from grokhop.graph.graph import Graph
 from grokhop.inference.predict import are_right
@@ -65,44 +65,32 @@ class LastOnlyBatches(Mixed):
 class LastOnlyTrainer(Trainer):
     """Trains without supervision of prefixes."""
 
-    def __init__(self, dataset: TaskDataset, settings: TrainSettings, *, seed: int, folder: Path) -> None:
+    def __init__(self, dataset: TaskDataset, settings: RunConfig, *, seed: int, folder: Path) -> None:
         super().__init__(dataset, settings, seed=seed, folder=folder)
-        self.batches = LastOnlyBatches(dataset, settings.batch_size, seed)
-
-
-class UnpackedBatches(Mixed):
-    """Facts on their own stand in rows of their own."""
-
-    def __init__(self, dataset: TaskDataset, rows: int, seed: int) -> None:
-        super().__init__(dataset, rows, seed)
-        self.together = 1
-
-
-class UnpackedTrainer(Trainer):
-    """Trains on unpacked batches."""
-
-    def __init__(self, dataset: TaskDataset, settings: TrainSettings, *, seed: int, folder: Path) -> None:
-        super().__init__(dataset, settings, seed=seed, folder=folder)
-        self.batches = UnpackedBatches(dataset, settings.batch_size, seed)
+        self.batches = LastOnlyBatches(dataset, settings.train.batch_size, seed)
 
 
 class FactsOnlyTrainer(Trainer):
     """Comparisons are learned from those of facts alone."""
 
-    def __init__(self, dataset: TaskDataset, settings: TrainSettings, *, seed: int, folder: Path) -> None:
+    def __init__(self, dataset: TaskDataset, settings: RunConfig, *, seed: int, folder: Path) -> None:
         dataset = replace(dataset, operands=stack([]))
         super().__init__(dataset, settings, seed=seed, folder=folder)
 
 
-def _plain(layers: int) -> Callable[[TrainSettings], TrainSettings]:
-    return lambda s: replace(s, model=replace(s.model, n_layers=layers))
+def _set(*changes: str) -> Callable[[RunConfig], RunConfig]:
+    return lambda settings: changed(settings, changes)
 
 
-def _adamw(settings: TrainSettings) -> TrainSettings:
-    return replace(settings, optimizer="adamw", adam_lr=1e-3, adam_decay=0.1)
+def _plain(layers: int) -> Callable[[RunConfig], RunConfig]:
+    return _set(f"model.n_layers={layers}")
 
 
-Change = Callable[[TrainSettings], TrainSettings]
+def _adamw(settings: RunConfig) -> RunConfig:
+    return _set("optimizer.name=adamw", "optimizer.adam_lr=1e-3", "optimizer.adam_decay=0.1")(settings)
+
+
+Change = Callable[[RunConfig], RunConfig]
 VARIANTS: dict[str, tuple[str, type[Trainer], type[LoopTransformer], Change]] = {
     "loop": ("the loop as it is", Trainer, LoopTransformer, lambda s: s),
     "add": ("re-embedding added to the relation", Trainer, Added, lambda s: s),
@@ -112,18 +100,18 @@ VARIANTS: dict[str, tuple[str, type[Trainer], type[LoopTransformer], Change]] = 
     "plain-2": ("plain decoder, 2 layers, Muon", Trainer, Plain, _plain(2)),
     "plain-8": ("plain decoder, 8 layers, Muon", Trainer, Plain, _plain(8)),
     "plain-8-adamw": ("plain decoder, 8 layers, AdamW", Trainer, Plain, lambda s: _adamw(_plain(8)(s))),
-    "unpacked": ("facts on their own in rows of their own", UnpackedTrainer, LoopTransformer, lambda s: s),
+    "unpacked": ("facts on their own in rows of their own", Trainer, LoopTransformer, _set("train.packing=false")),
     "unaveraged": ("last weights looked at, cool-down from the targets", Trainer, LoopTransformer,
-                   lambda s: replace(s, ema_steps=0, cooldown_at=1.0)),
-    "muon-0.01": ("Muon rate 0.01", Trainer, LoopTransformer, lambda s: replace(s, muon_lr=0.01)),
-    "cool-100": ("cool-down of 100 steps", Trainer, LoopTransformer, lambda s: replace(s, cooldown_steps=100)),
-    "adam-0.003": ("AdamW rate 0.003 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_lr=0.003)),
-    "adam-0.01": ("AdamW rate 0.01 for embeddings", Trainer, LoopTransformer, lambda s: replace(s, adam_lr=0.01)),
-    "wide": ("192 wide", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, d_model=192))),
-    "heads-4": ("4 attention heads", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, n_heads=4))),
-    "decay-0.1": ("weight decay 0.1", Trainer, LoopTransformer, lambda s: replace(s, muon_decay=0.1)),
+                   _set("train.ema_steps=0", "schedule.cooldown_at=1.0")),
+    "muon-0.01": ("Muon rate 0.01", Trainer, LoopTransformer, _set("optimizer.muon_lr=0.01")),
+    "cool-100": ("cool-down of 100 steps", Trainer, LoopTransformer, _set("schedule.cooldown_steps=100")),
+    "adam-0.003": ("AdamW rate 0.003 for embeddings", Trainer, LoopTransformer, _set("optimizer.adam_lr=0.003")),
+    "adam-0.01": ("AdamW rate 0.01 for embeddings", Trainer, LoopTransformer, _set("optimizer.adam_lr=0.01")),
+    "wide": ("192 wide", Trainer, LoopTransformer, _set("model.d_model=192")),
+    "heads-4": ("4 attention heads", Trainer, LoopTransformer, _set("model.n_heads=4")),
+    "decay-0.1": ("weight decay 0.1", Trainer, LoopTransformer, _set("optimizer.muon_decay=0.1")),
     "no-operands": ("comparisons of facts only, no operands", FactsOnlyTrainer, LoopTransformer, lambda s: s),
-    "narrow": ("64 wide", Trainer, LoopTransformer, lambda s: replace(s, model=replace(s.model, d_model=64))),
+    "narrow": ("64 wide", Trainer, LoopTransformer, _set("model.d_model=64")),
 }  # fmt: skip
 
 
@@ -162,7 +150,7 @@ def run(
     by_type = score_questions([trainer.average.model], graph, seeds=[seed], words=plain).values()
     asked = [cells["validation"] for cells in by_type if "validation" in cells]
     if asked:
-        result["questions OOD"] = sum(s["correct"] for s in asked) / sum(s["n"] for s in asked)
+        result["questions OOD"] = sum(s.score.correct for s in asked) / sum(s.score.n for s in asked)
     return result
 
 

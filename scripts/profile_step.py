@@ -31,12 +31,14 @@ KINDS = {
 def main(
     vocabulary: int = 2200,
     steps: int = 10,
-    changes: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE")] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.NAME=VALUE")] = None,
 ) -> None:
     torch.set_num_threads(1)
     settings = preset("loop", compare=False, changes=changes or [])
     with TemporaryDirectory() as folder:
-        trainer = Trainer(build_dataset(drawn(vocabulary), settings), settings, seed=0, folder=Path(folder) / "seed")
+        trainer = Trainer(
+            build_dataset(drawn(vocabulary), settings.task), settings, seed=0, folder=Path(folder) / "seed"
+        )
         for _ in range(3):  # the first are slower
             trainer.take_step()
         with profile() as learning:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from grokhop.augmentation.augment import augment
-from grokhop.config import PRESETS, Budget, ModelSettings, TrainSettings, preset
+from grokhop.config import PRESETS, Budget, RunConfig, preset
+from grokhop.config.schema import LEARNED
 from grokhop.core.errors import InputError
 from grokhop.core.statistics import over_seeds
 from grokhop.evaluation.evaluate import evaluate
@@ -26,10 +27,11 @@ from grokhop.training.optimizers import make_optimizers
 from grokhop.training.train import train
 from tests.conftest import ROOT
 from tests.graphs import random_graph
+from tests.settings import ran, settings_of, shape_of, with_
 
 SOURCE = ROOT / "src" / "grokhop"
 GRAPH = random_graph(entities=60, relations=8, degree=6, holdout=0.15)
-TINY = TrainSettings(model=ModelSettings(d_model=16, n_heads=2), batch_size=64, evaluate_every=5, warmup_steps=2)
+TINY = settings_of(model=shape_of(d_model=16, n_heads=2), batch_size=64, evaluate_every=5, warmup_steps=2)
 
 
 def inferred(graph: Graph, dataset: TaskDataset, hops: int) -> set[tuple[int, ...]]:
@@ -115,7 +117,9 @@ EFFECTS = {
     "warmup_steps": 7,
     "full_lr_steps": 9,
     "batch_size": 32,
-    "prefixes": False,
+    "supervision": "answer",
+    "packing": False,
+    "mixing": "by_row",
     "phi": 1.0,
     "hops": 3,
     "loss": "stablemax",
@@ -131,7 +135,7 @@ EFFECTS = {
     "extra_hops": 2,
     "compare": False,
     "checkpoints_per_decade": 3,
-    "model": ModelSettings(d_model=32, n_heads=2),
+    "model": shape_of(d_model=32, n_heads=2),
 }
 LOOKED_AT = {"compare", "checkpoints_per_decade"}
 """Settings that have no effect here: this graph compares nothing (see the tests of comparisons), and weights that are
@@ -145,9 +149,16 @@ def graph_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def outcome(graph_folder: Path, out: Path, settings: TrainSettings) -> tuple[str, ...]:
+def own_names() -> list[str]:
+    """Settings by their own names; the optimizer stands for its name, and the model for its shape."""
+    sections = [section for section in LEARNED if section != "model"]
+    names = [field.name for section in sections for field in fields(getattr(RunConfig(), section))]
+    return ["model", *("optimizer" if name == "name" else name for name in names)]
+
+
+def outcome(graph_folder: Path, out: Path, settings: RunConfig) -> tuple[str, ...]:
     """All that is seen of a short run: its looks without times, its last weights, what was composed."""
-    run = train(graph_folder, out, settings=settings, preset="tiny", budget=Budget(steps=40), threads=1)
+    run = train(graph_folder, out, settings=ran(settings, budget=Budget(steps=40), preset="tiny"))
     looks = [json.loads(line) for line in (run.path / "seed-0/metrics.jsonl").read_text().splitlines()]
     timed = ("seconds", "rows_per_second", "seconds_left")
     seen = [{key: value for key, value in look.items() if key not in timed} for look in looks]
@@ -156,31 +167,29 @@ def outcome(graph_folder: Path, out: Path, settings: TrainSettings) -> tuple[str
 
 
 def test_every_setting_there_is_changes_the_training_that_it_belongs_to(graph_folder: Path, tmp_path: Path) -> None:
-    base = replace(TINY, id_target=0.2, ood_target=0.01, cooldown_steps=8)
-    assert set(EFFECTS) == set(TrainSettings.__dataclass_fields__), "a setting was added: say here what it does"
+    base = with_(TINY, id_target=0.2, ood_target=0.01, cooldown_steps=8)
+    assert set(EFFECTS) == set(own_names()), "a setting was added: say here what it does"
     straight = outcome(graph_folder, tmp_path / "base", base)
     assert straight == outcome(graph_folder, tmp_path / "again", base)
     for name, value in EFFECTS.items():
         if name in LOOKED_AT:
             continue
-        settings = replace(base, **{name: value})  # type: ignore[arg-type]
+        settings = with_(base, **{name: value})
         if name == "ood_target":  # which is never reached by chance
-            settings = replace(settings, id_target=0.0)
+            settings = with_(settings, id_target=0.0)
             assert settings != base
         assert outcome(graph_folder, tmp_path / name, settings) != straight, name
 
 
 def test_the_decay_that_is_set_is_the_decay_that_weights_meet() -> None:
-    settings = replace(
-        preset("paper"), adam_decay=0.75, model=ModelSettings(architecture="gpt2", d_model=16, n_heads=2)
-    )
+    settings = with_(preset("paper"), adam_decay=0.75, model=shape_of(architecture="gpt2", d_model=16, n_heads=2))
     model = make_model(settings.model, vocabulary=9)
-    (optimizer,) = make_optimizers(model, settings)
+    (optimizer,) = make_optimizers(model, settings.optimizer)
     before = model.embedding.weight.detach().clone()
     for weight in model.parameters():
         weight.grad = torch.zeros_like(weight)
     optimizer.step()
-    torch.testing.assert_close(model.embedding.weight.detach(), before * (1 - settings.adam_lr * 0.75))
+    torch.testing.assert_close(model.embedding.weight.detach(), before * (1 - settings.optimizer.adam_lr * 0.75))
 
 
 def lines_of_source() -> Iterator[tuple[Path, str]]:
@@ -207,8 +216,8 @@ def test_what_is_read_out_went_through_the_final_norm(name: str) -> None:
 
 
 def test_an_accuracy_is_a_share_of_the_queries_that_were_asked(graph_folder: Path, tmp_path: Path) -> None:
-    train(graph_folder, tmp_path / "run", settings=TINY, preset="tiny", budget=Budget(steps=5), seeds=2, threads=1)
-    found = evaluate(tmp_path / "run", threads=1)
+    train(graph_folder, tmp_path / "run", settings=ran(TINY, budget=Budget(steps=5), seeds=2, preset="tiny"))
+    found = evaluate(tmp_path / "run", threads=1).to_dict()
     asked = Run.read(tmp_path / "run").dataset.test
     for k, by_cell in asked.items():
         for cell, queries in by_cell.items():

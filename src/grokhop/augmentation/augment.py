@@ -26,10 +26,11 @@ from grokhop.augmentation.constraints import Mask
 from grokhop.augmentation.corruption import make_wrong
 from grokhop.augmentation.planner import ROLE_SHARE, Addition, Plan
 from grokhop.augmentation.report import AugmentReport, RelationAugment, Unreachable
-from grokhop.augmentation.sources import ASK, Grown, Options, new_plan
+from grokhop.augmentation.sources import SOURCES, Grown, Options, add_proposals, new_plan
 from grokhop.augmentation.validation import untouched
 from grokhop.core.artifacts import read_manifest, refuse_to_overwrite, sha256
 from grokhop.core.errors import InputError
+from grokhop.core.registry import nearest
 from grokhop.datasets import files as input_files
 from grokhop.graph.graph import Graph
 from grokhop.phi.count import count_paths
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from grokhop.core.llm_client import Client
 
 
-SOURCES = ("graph", "gazetteer", "llm", "wrong")
+WRONG = "wrong"
+"""Named among the sources, it makes a share of what the others add false."""
 MOST_ADDED = 200
 """A plan may add at most this many times the facts there are."""
 
@@ -140,7 +142,8 @@ def augment(
     all pass nothing is added.
 
     Args:
-        sources: of `SOURCES`, in the order in which they are asked. 'wrong' alone plans as 'graph' does.
+        sources: names of `SOURCES` and `WRONG`, in the order in which they are asked. 'wrong' alone plans as 'graph'
+            does.
         corrupt_fraction: of the added facts, the share that is made false; 1 where 'wrong' is among the sources and
             nothing is said.
         max_degree: the most facts that an entity is first given in either direction (see
@@ -181,9 +184,11 @@ def augment(
             f"the {len(graph)} there are: lower it"
         )
     grown = Grown(graph)
-    for source in ["graph"] if sources == ["wrong"] else sources:
-        if source != "wrong":
-            ASK[source](grown, options)
+    for source in ["graph"] if sources == [WRONG] else sources:
+        if source != WRONG:
+            proposals = SOURCES.get(source)(grown, options)
+            if proposals is not None:
+                add_proposals(grown, source, proposals)
     plan = grown.plan or new_plan(grown.graph, options, ())
     reachable = [graph.relations[r] for r in np.flatnonzero(plan.reachable)]
     if before.failing and not grown.ledger and not grown.wanted and not _passing(before, reachable):
@@ -200,14 +205,16 @@ def _check(
     sources: Sequence[str], corrupt_fraction: float | None, max_degree: int | None, *, has_endpoint: bool
 ) -> float:
     """Return the share of wrong facts, or refuse what makes no sense."""
-    unknown = [source for source in sources if source not in SOURCES]
+    known = [*SOURCES.names(), WRONG]
+    unknown = [source for source in sources if source not in known]
     if unknown or not sources:
-        raise InputError(f"--source {','.join(unknown)} is no source: give some of {','.join(SOURCES)}")
+        near = nearest(unknown[0], known) if unknown else ""
+        raise InputError(f"--source {','.join(unknown)} is no source: give some of {','.join(known)}{near}")
     if max_degree is not None and max_degree < 1:
         raise InputError(
             f"--max-degree is {max_degree}, but an entity needs at least 1 fact in a direction: give 1 or more"
         )
-    share = corrupt_fraction if corrupt_fraction is not None else float("wrong" in sources)
+    share = corrupt_fraction if corrupt_fraction is not None else float(WRONG in sources)
     if not 0 <= share <= 1:
         raise InputError(f"--corrupt-fraction is a share from 0 to 1, not {share}")
     if "llm" in sources and not has_endpoint:

@@ -1,12 +1,13 @@
 """The report of an augmentation, as `grokhop augment` prints it and the manifest of the graph keeps it."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from grokhop.core.records import OMITTED, Record
 
 
 @dataclass(frozen=True, kw_only=True)
-class RelationAugment:
+class RelationAugment(Record):
     """The work of an augmentation on one relation.
 
     Attributes:
@@ -31,7 +32,7 @@ class RelationAugment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unreachable:
+class Unreachable(Record):
     """A relation that stays below the target, and why."""
 
     relation: str
@@ -40,7 +41,7 @@ class Unreachable:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentReport:
+class AugmentReport(Record):
     """The added facts, and the phi of trainable facts before and after.
 
     Attributes:
@@ -68,11 +69,4 @@ class AugmentReport:
     per_relation: list[RelationAugment]
     unreachable: list[Unreachable]
     wanted: dict[str, int]
-    llm: Mapping[str, Any] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report for JSON, without `llm` where no endpoint was asked."""
-        record = asdict(self)
-        if self.llm is None:
-            del record["llm"]
-        return record
+    llm: dict[str, Any] | None = field(default=None, metadata=OMITTED)

@@ -6,7 +6,7 @@ pass `grokhop.augmentation.validation`; the planner itself is confined by the sa
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import TYPE_CHECKING
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grokhop.augmentation.planner import Addition, Lack, Plan
-from grokhop.augmentation.validation import Fact, FactValidator
+from grokhop.augmentation.validation import Fact, FactValidator, Proposal
+from grokhop.core.registry import Registry
 from grokhop.graph.graph import Entity, Graph
 from grokhop.phi.report import measure
 
@@ -61,7 +62,8 @@ class Options:
     notice: Callable[[str], None]
 
 
-def _ask_graph(grown: Grown, options: Options) -> None:
+def ask_graph(grown: Grown, options: Options) -> None:
+    """Plan edges between the entities there are."""
     graph, plan = grown.graph, new_plan(grown.graph, options, ())
     failing = measure(graph, target=options.target).trainable.failing
     if set(failing) & {graph.relations[r] for r in np.flatnonzero(plan.reachable)}:
@@ -71,7 +73,7 @@ def _ask_graph(grown: Grown, options: Options) -> None:
     grown.add("graph", plan.additions, entities=_synthetic_entities(graph, plan.new_subject_of), observed=False)
 
 
-def _ask_gazetteer(grown: Grown, options: Options) -> None:
+def ask_gazetteer(grown: Grown, options: Options) -> None:
     """Keep those true facts that make paths for a relation that is short of them."""
     from grokhop.augmentation import gazetteer
 
@@ -137,7 +139,7 @@ def _renumbered(
     return [entities[old - first] for old in needed], moved
 
 
-def _ask_llm(grown: Grown, options: Options) -> None:
+def ask_llm(grown: Grown, options: Options) -> None:
     """Ask for facts of each relation that is short of paths, a path or two for each in what is asked for."""
     rows = measure(grown.graph, target=options.target).trainable.per_relation
     missing = {row.relation: options.target * row.facts - row.paths for row in rows if not row.passes}
@@ -157,11 +159,26 @@ def _ask_llm(grown: Grown, options: Options) -> None:
     grown.add("llm", additions, entities=gate.admitted.entities, observed=False)
 
 
-ASK: dict[str, Callable[[Grown, Options], None]] = {
-    "graph": _ask_graph,
-    "gazetteer": _ask_gazetteer,
-    "llm": _ask_llm,
-}
+_HERE = "grokhop.augmentation.sources"
+SOURCES: Registry[Callable[[Grown, Options], Iterable[Proposal] | None]] = Registry(
+    "augmentation source",
+    {"graph": f"{_HERE}:ask_graph", "gazetteer": f"{_HERE}:ask_gazetteer", "llm": f"{_HERE}:ask_llm"},
+    option="--source",
+)
+"""Each adds facts to what has grown, or returns facts in names, which `add_proposals` adds for it. Whatever a source
+does, nothing that touches a held-out or asked pair is ever written."""
+
+
+def add_proposals(grown: Grown, source: str, proposals: Iterable[Proposal]) -> None:
+    """Add those of the facts in names that pass a `FactValidator`, as facts that nobody observed."""
+    gate = FactValidator(grown.graph, source=source)
+    gate.admit(proposals)
+    grown.rejected += gate.admitted.rejected
+    additions = [
+        Addition(head=h, relation=r, tail=t, for_relation=r, role="first hop", source=source)
+        for h, r, t in gate.admitted.facts
+    ]
+    grown.add(source, additions, entities=gate.admitted.entities, observed=False)
 
 
 def new_plan(graph: Graph, options: Options, given_up: Collection[Lack]) -> Plan:

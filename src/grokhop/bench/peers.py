@@ -7,7 +7,7 @@ does not get there in the time limit counts as 'not reached', and enters the rat
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -24,6 +24,7 @@ from grokhop.datasets import synthetic
 from grokhop.graph.graph import Graph
 from grokhop.graph.paths import Queries
 from grokhop.inference.predict import are_right
+from grokhop.runs.callbacks import Callback
 from grokhop.runs.metrics import EvalRecord
 from grokhop.tasks.dataset import build_dataset
 from grokhop.tasks.vocabulary import Vocabulary
@@ -109,24 +110,29 @@ def bench_peers(
 def preset_groks(name: str, graph: Graph, limit: float, *, seed: int) -> dict[str, Reached]:
     """A preset, as `grokhop train` trains it: validation queries say when the rate falls and when training ends, and
     the queries that all contenders are asked are looked at beside."""
-    settings = replace(preset(name, compare=False), id_target=TARGETS["II"], ood_target=TARGETS["OO"])
-    dataset = build_dataset(graph, settings)
+    targets = [f"train.id_target={TARGETS['II']}", f"train.ood_target={TARGETS['OO']}"]
+    settings = preset(name, compare=False, changes=targets)
+    dataset = build_dataset(graph, settings.task)
     asked, looks = _asked(dataset.test[2]), list[Seen]()
     with TemporaryDirectory() as folder:
         trainer = Trainer(dataset, settings, seed=seed, folder=Path(folder) / "seed")
 
+        class Look(Callback):
+            def on_eval(self, seed: int, record: EvalRecord) -> None:
+                look(record)
+
         def look(own: EvalRecord) -> None:
             right = {cell: are_right(trainer.average.model, dataset.vocabulary, q) for cell, q in asked.items()}
             accuracy = {cell: Score.of(mask).accuracy for cell, mask in right.items()}
-            looks.append(Seen(own.seconds, own.step * settings.batch_size, accuracy))
+            looks.append(Seen(own.seconds, own.step * settings.train.batch_size, accuracy))
 
-        trainer.run(Budget(seconds=limit), look)
+        trainer.run(Budget(seconds=limit), Look())
     return reached(looks, answers_per_row(trainer))
 
 
 def recipe_groks(recipe: Recipe, graph: Graph, limit: float) -> dict[str, Reached]:
     """The published recipe, until both targets are reached or the time is over."""
-    dataset = build_dataset(graph, preset("paper", compare=False))
+    dataset = build_dataset(graph, preset("paper", compare=False).task)
     peer = Peer(recipe, dataset, Vocabulary.of(graph))
     asked = _asked(dataset.test[2])
     began, looks = time.perf_counter(), list[Seen]()

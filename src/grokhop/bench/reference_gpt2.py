@@ -94,7 +94,7 @@ class Peer:
 def answers_per_row(trainer: Trainer, *, steps: int = 8) -> float:
     """The mean number of answers that a row of a trainer's first batches supervises; of a peer's rows it is one."""
     targets = [group[2] for step in range(steps) for group in trainer.batches.of_step(step)]
-    return sum(int((t != NO_TARGET).sum()) for t in targets) / (steps * trainer.settings.batch_size)
+    return sum(int((t != NO_TARGET).sum()) for t in targets) / (steps * trainer.settings.train.batch_size)
 
 
 def _gpt2(recipe: Recipe, vocabulary: int) -> Any:

@@ -149,7 +149,7 @@ def train_one(facts: int, out_degree: int, seed: int, limit: float, threads: int
 
     torch.set_num_threads(threads or torch.get_num_threads())
     settings = preset("loop", compare=False, changes=changes)
-    dataset = build_dataset(synthetic.draw(_drawn(facts, out_degree)), settings)
+    dataset = build_dataset(synthetic.draw(_drawn(facts, out_degree)), settings.task)
     with TemporaryDirectory() as folder:
         trainer = Trainer(dataset, settings, seed=seed, folder=Path(folder) / "seed")
         trainer.run(Budget(seconds=limit))

@@ -70,9 +70,11 @@ def _measured(graph: Graph, width: int, peak: float, runs: int) -> Iterator[Benc
     told = f"width {width}, vocabulary {vocabulary.size:,}, batch {BATCH}, {torch.get_num_threads()} threads"
     with TemporaryDirectory() as folder:
         settings = preset("loop", compare=False, changes=[f"model.d_model={width}"])
-        trainer = Trainer(build_dataset(graph, settings), settings, seed=0, folder=Path(folder) / "seed")
+        trainer = Trainer(build_dataset(graph, settings.task), settings, seed=0, folder=Path(folder) / "seed")
         # Made after ours, whose random state it must not disturb.
-        peer = Peer(Recipe(width=width, layers=2), build_dataset(graph, preset("paper", compare=False)), vocabulary)
+        peer = Peer(
+            Recipe(width=width, layers=2), build_dataset(graph, preset("paper", compare=False).task), vocabulary
+        )
         ours = partial(_pace, trainer, answers_per_row(trainer), peak)
         theirs = partial(_pace, peer, 1.0, peak)
         contenders = [

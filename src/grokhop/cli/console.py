@@ -4,7 +4,7 @@ On a terminal progress is a live display, elsewhere plain lines.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from grokhop.config import Budget, TrainSettings
+from grokhop.config import RunConfig
 from grokhop.core.formatting import percent
-from grokhop.runs.metrics import Begun, EvalRecord, Notice
+from grokhop.core.statistics import CellScore
+from grokhop.phi.report import PhiReport
+from grokhop.runs.baselines import BaselineResult, BaselinesResult, BlindScore, ModelScores, Scored
+from grokhop.runs.callbacks import Callback
+from grokhop.runs.evaluation import EvalResult, FileResult, QuestionScore
+from grokhop.runs.explanation import Explanation, QueryCircuit
+from grokhop.runs.metrics import EvalRecord
 from grokhop.tasks.composition import cell_names
 
 if TYPE_CHECKING:
@@ -26,8 +32,8 @@ if TYPE_CHECKING:
     from grokhop.experiments.recipes import RecipeList
     from grokhop.experiments.result import Reproduction
     from grokhop.graph.graph import GraphCounts
-    from grokhop.phi.report import PhiReport
-    from grokhop.pipeline import DemoResult, Stage
+    from grokhop.inference.ask import Answer
+    from grokhop.pipeline import DemoResult
     from grokhop.runs.metrics import TrainResult
 
 out = Console(highlight=False)
@@ -48,6 +54,9 @@ _HEADS = {
     "validation": "valid.",
 }
 
+Contender = ModelScores | BaselineResult
+"""Whose scores stand side by side."""
+
 STAGES = {
     "ingest": "Reading the built-in graph and holding facts out",
     "phi": "Measuring phi: inferred facts for each atomic fact",
@@ -63,31 +72,55 @@ def say(line: str) -> None:
     err.print(line, markup=False)
 
 
-@contextmanager
-def training_display(settings: TrainSettings, budget: Budget) -> Iterator[tuple[Begun, Notice]]:
-    """Yield what shows the beginning of a run and each look at it: a live table on a terminal, lines elsewhere."""
+class TrainingDisplay(Callback):
+    """Shows the beginning of a run and each evaluation: a live table on a terminal, lines elsewhere."""
 
-    def begun(counts: dict[str, int]) -> None:
+    def __init__(self, live: Live | None) -> None:
+        self._live = live
+        self._records: list[tuple[int, EvalRecord]] = []
+
+    def on_start(self, settings: RunConfig, counts: Mapping[str, int]) -> None:
         err.print(
             f"{counts['chains']:,} chains and {counts['atomic_rows']:,} facts on their own to train; "
             f"{counts['validation_queries']:,} validation and {counts['test_queries']:,} test queries\n"
             f"leakage check: {counts['leak_checked_pieces']:,} trained queries compared, {counts['leaked_facts']} "
             f"held-out facts and {counts['leaked_queries']} tested queries among them\n"
-            f"{', '.join(settings.model.words())}, chains of {settings.hops}, until "
-            f"validation ID {percent(settings.id_target)} and OOD {percent(settings.ood_target)}, or {budget}"
+            f"{', '.join(settings.model.words())}, chains of {settings.task.hops}, until validation ID "
+            f"{percent(settings.train.id_target)} and OOD {percent(settings.train.ood_target)}, or {settings.budget}"
         )
 
+    def on_eval(self, seed: int, record: EvalRecord) -> None:
+        if self._live is None:
+            err.print(_line(seed, record))
+            return
+        self._records.append((seed, record))
+        self._live.update(_looks_table(self._records[-12:]))
+
+
+class DemoDisplay(TrainingDisplay):
+    """Shows the stages of the flow too."""
+
+    def on_stage(self, stage: str, result: Any = None) -> None:
+        says: dict[str, Callable[[Any], None]] = {
+            "ingest": _say_counts,
+            "phi": _say_phi,
+            "augment": _say_augmentation,
+            "explain": _say_circuit,
+        }
+        if result is None:
+            err.print(f"\n[bold]{list(STAGES).index(stage) + 1}/{len(STAGES)} {STAGES[stage]}[/bold]")
+        elif stage in says:
+            says[stage](result)
+
+
+@contextmanager
+def display(kind: type[TrainingDisplay] = TrainingDisplay) -> Iterator[TrainingDisplay]:
+    """Yield a callback that shows training while it goes on."""
     if not err.is_terminal:
-        yield begun, lambda seed, look: err.print(_line(seed, look))
+        yield kind(None)
         return
-    looks: list[tuple[int, EvalRecord]] = []
     with Live(console=err, refresh_per_second=4) as live:
-
-        def show(seed: int, look: EvalRecord) -> None:
-            looks.append((seed, look))
-            live.update(_looks_table(looks[-12:]))
-
-        yield begun, show
+        yield kind(live)
 
 
 def plain_table(title: str, first: str, names: Sequence[str]) -> Table:
@@ -131,28 +164,6 @@ def _looks_table(looks: list[tuple[int, EvalRecord]]) -> Table:
     return table
 
 
-@contextmanager
-def demo_display(budget: Budget) -> Iterator[tuple["Stage", Begun, Notice]]:
-    """Yield what shows the stages of the demo, the beginning of its training and each look at it."""
-    from grokhop.config import preset
-
-    says: dict[str, Callable[[Any], None]] = {
-        "ingest": _say_counts,
-        "phi": _say_phi,
-        "augment": _say_augmentation,
-        "explain": _say_circuit,
-    }
-
-    def stage(name: str, result: Any) -> None:
-        if result is None:
-            err.print(f"\n[bold]{list(STAGES).index(name) + 1}/{len(STAGES)} {STAGES[name]}[/bold]")
-        elif name in says:
-            says[name](result)
-
-    with training_display(preset("loop"), budget) as (begun, notice):
-        yield stage, begun, notice
-
-
 def _say_counts(counts: "GraphCounts") -> None:
     err.print(
         f"{counts.facts:,} facts, {counts.entities:,} entities, {counts.relations} relations; "
@@ -161,7 +172,7 @@ def _say_counts(counts: "GraphCounts") -> None:
     )
 
 
-def _say_phi(measured: "PhiReport") -> None:
+def _say_phi(measured: PhiReport) -> None:
     whole = measured.whole
     err.print(
         f"phi {whole.phi:.2f} ({whole.paths:,} paths of {whole.hops} facts); "
@@ -179,9 +190,9 @@ def _say_augmentation(report: "AugmentReport") -> None:
     )
 
 
-def _say_circuit(result: dict[str, Any]) -> None:
-    scores = [found["ood"]["score"] for found in result["seeds"]]
-    right, named = (sum(score[key] for score in scores) for key in ("right", "right_and_named"))
+def _say_circuit(result: Explanation) -> None:
+    scores = [found.ood.score for found in result.seeds]
+    right, named = sum(score.right for score in scores), sum(score.right_and_named for score in scores)
     err.print(f"the bridge is named in {named} of {right} right answers over held-out facts")
     for line in _about_the_circuit(result):
         err.print(line, markup=False)
@@ -253,72 +264,71 @@ def show_training(result: "TrainResult") -> None:
     out.print(f"run folder: {result.run}\nnext: grokhop eval {result.run}", soft_wrap=True, markup=False)
 
 
-def show_evaluation(result: dict[str, Any]) -> None:
+def show_evaluation(result: EvalResult) -> None:
     """The cells, facts on their own, and the graph's questions."""
-    seeds = result["seeds"]
+    seeds = result.seeds
     title = f"test accuracy, {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}, 95 % interval"
     table = plain_table(title, "queries", ("accuracy", "low", "high", "spread", "n"))
-    _add_score(table, "facts alone", "all", result["atomic"])
-    _add_score(table, "facts alone", "held out", result["atomic_held_out"])
-    for hops, cells in result["cells"].items():
+    _add_score(table, "facts alone", "all", result.atomic)
+    _add_score(table, "facts alone", "held out", result.atomic_held_out)
+    for hops, cells in result.cells.items():
         for cell, score in cells.items():
             _add_score(table, f"{hops} hops", cell if hops == "2" else f"{cell} held out", score)
-    for cell, score in result["comparison"].items():
-        if score["n"]:
-            _add_score(table, "comparisons of facts", cell, score)
+    for cell, compared in result.comparison.items():
+        if compared.score.n:
+            _add_score(table, "comparisons of facts", cell, compared.score)
     out.print(table)
-    if result["questions"]:
+    if result.questions:
         show_questions(result)
 
 
-def show_questions(result: dict[str, Any]) -> None:
+def show_questions(result: EvalResult | FileResult) -> None:
     """Questions by type and cell as the benchmark scores them, and those out of distribution that were missed."""
     names = ("EM", "low", "high", "F1", "evidence F1", "baseline", "n")
-    table = plain_table(f"questions, {percent(result['parsed'])} understood", "type", names)
-    for kind, cells in result["questions"].items():
-        for cell, score in cells.items():
-            keys = ("accuracy", "low", "high", "f1", "evidence_f1")
-            shares = (percent(score[key]) for key in keys)
-            baseline = percent(score["baseline"]) if "baseline" in score else "–"
-            table.add_row(f"{kind}, {cell}", *shares, baseline, f"{score['n']:,}")
+    table = plain_table(f"questions, {percent(result.parsed)} understood", "type", names)
+    for kind, cells in result.questions.items():
+        for cell, found in cells.items():
+            score = found.score
+            shares = (score.accuracy, score.low, score.high, found.f1, found.evidence_f1, found.baseline)
+            table.add_row(f"{kind}, {cell}", *map(percent, shares), f"{score.n:,}")
     out.print(table)
-    misses = [miss for cells in result["questions"].values() for miss in cells.get("ood", {}).get("misses", [])]
-    for miss in misses:
-        out.print(f"missed (seed {miss['seed']}): {miss['question']} {miss['cause']}", markup=False, soft_wrap=True)
+    missed = [cells["ood"].misses or () for cells in result.questions.values() if "ood" in cells]
+    for miss in (miss for misses in missed for miss in misses):
+        out.print(f"missed (seed {miss.seed}): {miss.question} {miss.cause}", markup=False, soft_wrap=True)
 
 
-def _add_score(table: Table, name: str, cell: str, score: dict[str, Any]) -> None:
-    shares = (percent(score[key]) for key in ("accuracy", "low", "high", "spread"))
-    table.add_row(f"{name}, {cell}", *shares, f"{score['n']:,}")
+def _add_score(table: Table, name: str, cell: str, score: CellScore) -> None:
+    shares = (score.accuracy, score.low, score.high, score.spread)
+    table.add_row(f"{name}, {cell}", *map(percent, shares), f"{score.n:,}")
 
 
-def show_answer(result: dict[str, Any]) -> None:
+def show_answer(result: "Answer") -> None:
     """What was understood, the hops, the answer and what the graph says."""
-    out.print(f"understood: {result['understood']}", markup=False, soft_wrap=True)
-    for name in result["linked"]:
-        if name["how"] != "exact":
-            out.print(f"  {name['name']}: taken for {name['entity']} ({name['how']})", markup=False, soft_wrap=True)
+    out.print(f"understood: {result.understood}", markup=False, soft_wrap=True)
+    for name in result.linked:
+        if name.how != "exact":
+            out.print(f"  {name.name}: taken for {name.entity} ({name.how})", markup=False, soft_wrap=True)
     table = plain_table("hop by hop", "relation", ("after loop", "read out", "probability"))
-    for hop in result["hops"]:
-        table.add_row(_short(hop["relation"]), str(hop["loop"]), _short(hop["entity"]), percent(hop["probability"]))
+    for hop in result.hops:
+        table.add_row(_short(hop.relation), str(hop.loop), _short(hop.entity), percent(hop.probability))
     out.print(table)
-    answer = f"answer: {result['answer']} ({percent(result['probability'])})"
+    answer = f"answer: {result.answer} ({percent(result.probability)})"
     out.print(answer, style="bold", markup=False, soft_wrap=True)
     for line in _what_the_graph_says(result):
         out.print(line, markup=False, soft_wrap=True)
 
 
-def _what_the_graph_says(result: dict[str, Any]) -> Iterator[str]:
-    longest = max(hop["loop"] for hop in result["hops"])
-    if result["compared"] is None and longest > result["trained_hops"]:
-        yield f"chains of more than {result['trained_hops']} hops were not trained"
-    made = "" if result["observed"] else ", some of them added by an augmentation"
-    if not result["in_graph"]:
+def _what_the_graph_says(result: "Answer") -> Iterator[str]:
+    longest = max(hop.loop for hop in result.hops)
+    if result.compared is None and longest > result.trained_hops:
+        yield f"chains of more than {result.trained_hops} hops were not trained"
+    made = "" if result.observed else ", some of them added by an augmentation"
+    if not result.in_graph:
         yield "no facts of the graph answer this"
-    elif result["compared"] is None:
-        yield f"facts of the graph{made} say: {', '.join(result['expected'])}"
+    elif result.compared is None:
+        yield f"facts of the graph{made} say: {', '.join(result.expected)}"
     else:
-        yield f"the facts behind it are in the graph{made}: {' and '.join(map(', '.join, result['compared']))}"
+        yield f"the facts behind it are in the graph{made}: {' and '.join(map(', '.join, result.compared))}"
 
 
 def show_recipes(found: "RecipeList") -> None:
@@ -388,62 +398,82 @@ def _say_report(path: Path | str) -> None:
 
 def show_demo(result: "DemoResult") -> None:
     """The table of accuracies and where the report is."""
-    show_evaluation(dict(result.evaluation))
+    show_evaluation(result.evaluation)
     _say_report(result.report)
 
 
-def show_baselines(result: dict[str, Any]) -> None:
+def show_baselines(result: BaselinesResult) -> None:
     """The accuracies of the run's models and of each baseline, and what the baselines could not be asked or answer."""
-    baselines = result["baselines"]
-    contenders = {**({"model": result["model"]} if result["model"] else {}), **baselines}
+    contenders: dict[str, Contender] = {**({"model": result.model} if result.model else {}), **result.baselines}
     out.print("exact answers; n is of the rows below it", style="italic")
     for kind in ("questions", "cells"):
-        asked = dict.fromkeys(column for baseline in baselines.values() for column in _asked_of(baseline, kind))
+        asked = dict.fromkeys(column for found in result.baselines.values() for column in _asked_of(found, kind))
         columns = sorted(asked, key=lambda column: column[1] in ("mixed", "validation", "unknown"))
         for start in range(0, len(columns), TABLE_COLUMNS):
             out.print(_contenders_table(contenders, kind, columns[start : start + TABLE_COLUMNS]))
-    for name, baseline in baselines.items():
+    for name, baseline in result.baselines.items():
         for line in _baseline_notes(baseline):
             out.print(f"{name}: {line}", markup=False, soft_wrap=True)
 
 
-def _asked_of(baseline: dict[str, Any], kind: str) -> Iterator[tuple[str, str]]:
+def _scores_of(contender: Contender, kind: str) -> Mapping[str, Mapping[str, Scored]]:
+    """The scores of questions by type and cell, or of queries by hops and cell."""
+    return (contender.questions if kind == "questions" else contender.cells) or {}
+
+
+def _cell_score(found: Scored) -> CellScore:
+    return found if isinstance(found, CellScore) else found.score
+
+
+def _asked_of(baseline: BaselineResult, kind: str) -> Iterator[tuple[str, str]]:
     """Questions by type and cell, out of distribution first, or queries by hops and cell; none that is empty."""
-    for group, by_cell in baseline.get(kind, {}).items():
+    for group, by_cell in _scores_of(baseline, kind).items():
         cells = sorted(by_cell, key=lambda cell: cell != "ood") if kind == "questions" else by_cell
-        yield from ((group, cell) for cell in cells if by_cell[cell]["n"] or by_cell[cell].get("not_asked"))
+        yield from ((group, cell) for cell in cells if _is_asked(by_cell[cell]))
 
 
-def _contenders_table(contenders: dict[str, Any], kind: str, columns: Sequence[tuple[str, str]]) -> Table:
+def _is_asked(found: Scored) -> bool:
+    """Whether there is any query or question, even if an endpoint was not asked it."""
+    counts = found.counts if isinstance(found, QuestionScore) else None
+    return bool(_cell_score(found).n or (counts and counts.not_asked))
+
+
+def _contenders_table(contenders: Mapping[str, Contender], kind: str, columns: Sequence[tuple[str, str]]) -> Table:
     """A row for each contender; where one was asked another number, a row of numbers stands before it."""
     names = [
         f"{_HEADS.get(group, group[:9]) if kind == 'questions' else f'{group} hops'}\n{_HEADS.get(cell, cell)}"
         for group, cell in columns
     ]
     table, before = plain_table("", "", names), [""]
-    for name, baseline in contenders.items():
-        scores = [baseline.get(kind, {}).get(group, {}).get(cell, {}) for group, cell in columns]
-        numbers = [f"{score['n']:,}" if score else "–" for score in scores]
+    for name, contender in contenders.items():
+        known = _scores_of(contender, kind)
+        scores = [known.get(group, {}).get(cell) for group, cell in columns]
+        numbers = [f"{_cell_score(score).n:,}" if score else "–" for score in scores]
         if not any(scores):
             continue
         if numbers != before:
             table.add_row("n", *numbers, style="dim")
         before = numbers
-        table.add_row(name, *(percent(score.get("accuracy")) for score in scores))
+        table.add_row(name, *(percent(_cell_score(score).accuracy if score else None) for score in scores))
         if name == "llm":
-            table.add_row("llm, F1", *(percent(score.get("f1")) for score in scores))
+            f1s = (score.f1 if isinstance(score, QuestionScore | BlindScore) else None for score in scores)
+            table.add_row("llm, F1", *map(percent, f1s))
     return table
 
 
-def _baseline_notes(baseline: dict[str, Any]) -> Iterator[str]:
-    if "asked" in baseline:
+def _baseline_notes(baseline: BaselineResult) -> Iterator[str]:
+    endpoint = baseline.endpoint
+    if endpoint:
+        counts = endpoint.counts
         yield (
-            f"{baseline['model']}, {'open' if baseline['open_book'] else 'closed'}-book: {baseline['asked']:,} asked, "
-            f"{baseline['unreadable']:,} of them answered unreadably, {baseline['not_asked']:,} not asked, "
-            f"{baseline['failed']:,} failed; {baseline['cost']}"
+            f"{endpoint.model}, {'open' if endpoint.open_book else 'closed'}-book: {counts.asked:,} asked, "
+            f"{counts.unreadable:,} of them answered unreadably, {counts.not_asked:,} not asked, "
+            f"{counts.failed:,} failed; {endpoint.cost}"
         )
-    scores = [score for by_cell in baseline.get("questions", {}).values() for score in by_cell.values()]
-    causes: Counter[str] = sum((Counter(score.get("causes", {})) for score in scores), Counter())
+    scores = [score for by_cell in (baseline.questions or {}).values() for score in by_cell.values()]
+    causes: Counter[str] = Counter()
+    for score in scores:
+        causes.update(score.causes or {} if isinstance(score, QuestionScore) else {})
     if causes:
         yield f"missed questions: {', '.join(f'{cause} ({n:,})' for cause, n in causes.most_common())}"
 
@@ -496,51 +526,48 @@ def show_export(result: dict[str, Any]) -> None:
 _DISTRIBUTION = {"id": "in distribution", "ood": "out of distribution"}
 
 
-def show_explanation(result: dict[str, Any]) -> None:
+def show_explanation(result: Explanation) -> None:
     """How often the bridges are named, what each place restores, and what was found of single queries."""
     table = plain_table("does the explanation hold? two hops", "queries", ("asked", "right", "right, bridge named"))
     table.add_column("bridge named, wrong", justify="right")
-    for found in result["seeds"]:
+    for found in result.seeds:
         for name, words in _DISTRIBUTION.items():
-            score = found[name]["score"]
-            numbers = (score[key] for key in ("n", "right", "right_and_named", "named_and_wrong"))
-            table.add_row(f"seed {found['seed']}, {words}", *(f"{number:,}" for number in numbers))
+            score = found.of(name).score
+            numbers = (score.n, score.right, score.right_and_named, score.named_and_wrong)
+            table.add_row(f"seed {found.seed}, {words}", *(f"{number:,}" for number in numbers))
     out.print(table)
-    if result["patching"]:
-        heading = f"put back into a query with another head, {_DISTRIBUTION[result['asked']]}"
+    if result.patching:
+        heading = f"put back into a query with another head, {_DISTRIBUTION[result.asked]}"
         patched = plain_table(heading, "residual stream at", ("answer restored",))
-        for place, share in result["patching"].items():
+        for place, share in result.patching.items():
             patched.add_row(place, percent(max(0.0, share)))
         out.print(patched)
     for line in _about_the_circuit(result):
         out.print(line, markup=False)
-    for query in result["queries"]:
+    for query in result.queries:
         _show_places(query)
 
 
-def _about_the_circuit(result: dict[str, Any]) -> Iterator[str]:
-    for found in result["seeds"]:
+def _about_the_circuit(result: Explanation) -> Iterator[str]:
+    for found in result.seeds:
         for name, words in _DISTRIBUTION.items():
-            cell, carried = found[name], found[name]["carried_over"]
-            if carried and carried["n"]:
+            carried, ablation = found.of(name).carried_over, found.of(name).ablation
+            if carried and carried.n and ablation:
                 yield (
-                    f"seed {found['seed']}, {words}: the bridge's state of another query brings the answer in "
-                    f"{percent(carried['answered'])} of {carried['n']}; without the bridge "
-                    f"{percent(cell['ablation']['bridge'])} are still right, without the second entity there "
-                    f"{percent(cell['ablation']['second'])}"
+                    f"seed {found.seed}, {words}: the bridge's state of another query brings the answer in "
+                    f"{percent(carried.answered)} of {carried.n}; without the bridge "
+                    f"{percent(ablation.bridge)} are still right, without the second entity there "
+                    f"{percent(ablation.second)}"
                 )
-    if not result["formation"]:
+    if not result.formation:
         yield "no snapshots were kept: train with --set checkpoints_per_decade=8 to see how the circuit forms"
 
 
-def _show_places(query: dict[str, Any]) -> None:
-    table = plain_table(" / ".join(query["query"]), "position", ("depth", "reads out", "probability"))
-    for place in query["places"]:
-        best = place["top"][0]
+def _show_places(query: QueryCircuit) -> None:
+    table = plain_table(" / ".join(query.query), "position", ("depth", "reads out", "probability"))
+    for place in query.places:
+        best = place.top[0]
         table.add_row(
-            f"{place['position']} {place['token']}",
-            str(place["depth"]),
-            _short(best["entity"]),
-            percent(best["probability"]),
+            f"{place.position} {place.token}", str(place.depth), _short(best.entity), percent(best.probability)
         )
     out.print(table)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from grokhop import __version__
 from grokhop.cli.bench import bench_app
-from grokhop.cli.options import Changes, Json, Threads, emit
+from grokhop.cli.options import Changes, Config, Device, Json, Settings, SettingsCommand, Threads, emit, settings_of
 from grokhop.core.errors import InputError
 
 app = typer.Typer(
@@ -20,8 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-ingest_app = typer.Typer(help="Read a graph and hold facts out of it.", no_args_is_help=True)
-app.add_typer(ingest_app, name="ingest")
 app.add_typer(bench_app, name="bench")
 
 Graph = Annotated[Path, typer.Argument(help="A graph folder.", metavar="GRAPH", show_default=False)]
@@ -32,7 +31,16 @@ Force = Annotated[bool, typer.Option("--force", help="Replace the folder if it e
 Holdout = Annotated[float, typer.Option("--holdout", help="Share of facts held out of every composition.")]
 QuestionHoldout = Annotated[float, typer.Option("--holdout", help="Share of questions whose facts are held out.")]
 OodQuestions = Annotated[Path | None, typer.Option(help="Hold out every fact that the questions of this file use.")]
-Preset = Annotated[str, typer.Option(help="loop, toy, paper, paper-full or gpt2.")]
+Preset = Annotated[str | None, typer.Option(help="loop (the default), toy, paper, paper-full or gpt2.")]
+Hops = Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")]
+Compare = Annotated[
+    bool | None,
+    typer.Option("--compare/--no-compare", help="Train comparisons too, where the graph's questions compare."),
+]
+Log = Annotated[
+    list[str] | None,
+    typer.Option("--log", help="Log to trackio, tensorboard or wandb too; may be repeated.", show_default=False),
+]
 BaseUrl = Annotated[
     str | None, typer.Option("--base-url", help="Of the endpoint for 'llm'; its key is in GROKHOP_API_KEY.")
 ]
@@ -40,6 +48,59 @@ EndpointModel = Annotated[str | None, typer.Option("--model", help="The endpoint
 MaxRequests = Annotated[int, typer.Option("--max-requests", min=1, help="The endpoint is sent no more requests.")]
 MaxTokens = Annotated[int, typer.Option("--max-tokens", min=1, help="Nor more tokens, prompts and replies together.")]
 Cache = Annotated[Path, typer.Option("--cache", help="Where the endpoint's answers are kept.")]
+
+
+class IngestGroup(TyperGroup):
+    """The commands of `ingest`: one for each dataset, those of other packages too."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        from grokhop.datasets.registry import DATASETS
+
+        own = super().list_commands(ctx)
+        return [*own, *(name for name in DATASETS.names() if name not in own)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        own = super().get_command(ctx, cmd_name)
+        return own or (_ingest_other(cmd_name) if cmd_name in self.list_commands(ctx) else None)
+
+
+def _ingest_other(name: str) -> Any:
+    """The command of a dataset that another package brings."""
+    one = typer.Typer()
+
+    @one.command(name, help=f"The dataset '{name}' of another package.")
+    def ingest_dataset(
+        out: Out,
+        files: Annotated[
+            list[Path] | None, typer.Argument(metavar="FILES", help="What the dataset reads.", show_default=False)
+        ] = None,
+        option: Annotated[
+            list[str] | None,
+            typer.Option("--option", metavar="NAME=VALUE", help="An option of the dataset.", show_default=False),
+        ] = None,
+        holdout: Holdout = 0.1,
+        force: Force = False,
+        _config: Config = None,
+        as_json: Json = False,
+    ) -> None:
+        from grokhop.datasets import ingest
+
+        options = dict(_named(text) for text in option or ())
+        graph = ingest.ingest_dataset(name, files or [], out, options=options, holdout=holdout, force=force)
+        _show_graph(out, graph, as_json)
+
+    return typer.main.get_command(one)
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise InputError(f"--option {text!r} sets nothing: write NAME=VALUE")
+    return name, value
+
+
+ingest_app = typer.Typer(help="Read a graph and hold facts out of it.", no_args_is_help=True, cls=IngestGroup)
+app.add_typer(ingest_app, name="ingest")
 
 
 def _say_version(wanted: bool) -> None:
@@ -58,7 +119,9 @@ def root(
 
 
 @ingest_app.command("worldfacts")
-def ingest_worldfacts(out: Out, holdout: Holdout = 0.1, force: Force = False, as_json: Json = False) -> None:
+def ingest_worldfacts(
+    out: Out, holdout: Holdout = 0.1, force: Force = False, _config: Config = None, as_json: Json = False
+) -> None:
     """The built-in graph: 196 states and what belongs to them."""
     from grokhop.datasets import ingest
 
@@ -72,6 +135,7 @@ def ingest_two_wiki(
     holdout: QuestionHoldout = 0.1,
     ood_questions: OodQuestions = None,
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """2WikiMultiHopQA's JSON (an array or lines, gzip too) or Parquet."""
@@ -90,6 +154,7 @@ def ingest_hub(
     holdout: QuestionHoldout = 0.1,
     ood_questions: OodQuestions = None,
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """2WikiMultiHopQA, fetched from the Hugging Face hub."""
@@ -111,6 +176,7 @@ def ingest_triples(
     labels: Annotated[Path | None, typer.Option(help="A file of keys and labels (TSV, CSV or JSON).")] = None,
     holdout: Holdout = 0.1,
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """TSV, CSV, Parquet or N-Triples (gzip too)."""
@@ -125,6 +191,7 @@ def ingest_osu(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A data folder of the GrokkedTransformer code.")],
     out: Out,
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """The JSON of Wang et al. (2024), with its own hold-out."""
@@ -148,6 +215,7 @@ def ingest_synthetic(
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed draws another graph.")] = 0,
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """A graph drawn by chance, as by Wang et al. (2024)."""
@@ -172,6 +240,7 @@ def phi(
     graph: Graph,
     hops: Annotated[int, typer.Option(help="Facts in a path.")] = 2,
     target: Annotated[float, typer.Option(help="The phi that every relation should reach.")] = 6.25,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Measure, relation by relation, whether a graph holds enough inferred facts to be grokked."""
@@ -215,6 +284,7 @@ def augment(
     ] = False,
     cache: Cache = Path(".grokhop-cache"),
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Add facts until every relation passes, without touching what is held out."""
@@ -242,52 +312,52 @@ def augment(
     emit(report, as_json, console.show_augmentation)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def train(
+    context: typer.Context,
     graph: Graph,
     out: Out,
-    preset: Preset = "loop",
-    hops: Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")] = None,
-    compare: Annotated[
-        bool, typer.Option("--compare/--no-compare", help="Train comparisons too, where the graph's questions compare.")
-    ] = True,
+    preset: Preset = None,
+    hops: Hops = None,
+    compare: Compare = None,
     changes: Changes = None,
-    budget: Annotated[str, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'.")] = "10m",
-    seeds: Annotated[int, typer.Option(min=1, help="Models to train, with seeds 0, 1, ...")] = 1,
+    budget: Annotated[
+        str | None, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'; 10m if left out.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Models to train, with seeds 0, 1, ...; 1 if left out.")
+    ] = None,
     threads: Threads = None,
+    device: Device = None,
+    log: Log = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run folder stopped.")] = False,
     force: Force = False,
+    _config: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Train until the validation queries are answered, or the budget is spent."""
-    from grokhop import config as settings
     from grokhop.cli import console
 
-    chosen = settings.preset(preset, hops=hops, compare=compare, changes=changes or ())
-    limit = settings.Budget.parse(budget)
+    settings = settings_of(
+        context,
+        preset,
+        changes or (),
+        task={"hops": hops, "compare": compare},
+        resources={"budget": budget, "seeds": seeds, "threads": threads, "device": device},
+    )
     from grokhop.runs.metrics import TrainResult
+    from grokhop.training.loggers import loggers
     from grokhop.training.train import train as train_run
 
-    with console.training_display(chosen, limit) as (begun, notice):
-        run = train_run(
-            graph,
-            out,
-            settings=chosen,
-            preset=preset,
-            budget=limit,
-            seeds=seeds,
-            threads=threads,
-            resume=resume,
-            force=force,
-            begun=begun,
-            notice=notice,
-        )
+    with console.display() as shown:
+        callbacks = [shown, *loggers(log or (), out)]
+        run = train_run(graph, out, settings, resume=resume, force=force, callbacks=callbacks)
     finished = run.finished_seeds()
     result = TrainResult(run=out, numbers=finished, seeds=[run.summary(seed) for seed in finished])
     emit(result, as_json, console.show_training)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def sweep(
     graph: Graph,
     out: Out,
@@ -299,8 +369,8 @@ def sweep(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE,...",
-            help="Settings that each preset is trained with, one after the other, such as hops=2,3 or "
-            "optimizer=muon,optimizer=adamw+adam_lr=0.001; several --grid multiply.",
+            help="Settings that each preset is trained with, one after the other, such as task.hops=2,3 or "
+            "optimizer.name=muon,optimizer.name=adamw+optimizer.adam_lr=0.001; several --grid multiply.",
             show_default=False,
         ),
     ] = None,
@@ -315,13 +385,11 @@ def sweep(
         bool, typer.Option("--resume", help="Go on where the sweep stopped, with more of all if you like.")
     ] = False,
     force: Force = False,
+    _config: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Measure how accuracy and the grokking times depend on phi."""
-    from grokhop import config as settings
     from grokhop.cli import sweep_progress as sweep_display
-
-    limit = settings.Budget.parse(budget)
     from grokhop.sweeps.sweep import sweep as run_sweep
 
     with sweep_display.sweep_display() as notice:
@@ -334,7 +402,7 @@ def sweep(
             seeds=seeds,
             hops=hops,
             changes=changes or (),
-            budget=limit,
+            budget=budget,
             jobs=jobs,
             resume=resume,
             force=force,
@@ -366,6 +434,7 @@ def evaluate(
     max_tokens: MaxTokens = 200_000,
     cache: Cache = Path(".grokhop-cache"),
     threads: Threads = None,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Ask the finished models, or baselines, the test queries and questions."""
@@ -400,6 +469,7 @@ def ask(
         str, typer.Argument(metavar="TEXT", help="A question in words, or a path 'entity / relation / relation'.")
     ],
     seed: Annotated[int, typer.Option(min=0, help="Which of the trained models to ask.")] = 0,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Ask a question, and see the answer hop by hop."""
@@ -417,6 +487,7 @@ def explain(
         typer.Option(help="A path or a question that is looked into, place by place; may be repeated."),
     ] = None,
     threads: Threads = None,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """See the circuit: what is named on the way, what carries the answer, and how that came about."""
@@ -429,6 +500,7 @@ def explain(
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder or a sweep folder.", metavar="RUN", show_default=False)],
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Write RUN/report.html, one file with everything in it; of a sweep too."""
@@ -438,7 +510,7 @@ def report(
     emit({"report": str(write_report(run))}, as_json, console.show_report)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def reproduce(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A recipe; if left out, all are listed.")] = "",
     files: Annotated[
@@ -456,22 +528,21 @@ def reproduce(
     budget: Annotated[str | None, typer.Option(help="Of each seed, instead of the recipe's.")] = None,
     threads: Threads = None,
     force: Force = False,
+    _config: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Run a published experiment, and set its figures beside those that come of it here."""
-    from grokhop import config as settings
     from grokhop.cli import console
     from grokhop.experiments.recipes import read_recipe, recipes
 
     if not name:
         emit(recipes(), as_json, console.show_recipes)
         return
-    limit = settings.Budget.parse(budget) if budget else None
-    chosen: dict[str, Any] = {"preset": preset, "published": published, "changes": changes or (), "budget": limit}
-    plan = read_recipe(name).plan(**chosen)
+    chosen: dict[str, Any] = {"preset": preset, "published": published, "changes": changes or (), "budget": budget}
+    read_recipe(name).plan(**chosen)
     from grokhop.experiments.reproduce import reproduce as run_recipe
 
-    with console.training_display(plan.settings, plan.budget) as (begun, notice):
+    with console.display() as shown:
         result = run_recipe(
             name,
             files or [],
@@ -480,29 +551,32 @@ def reproduce(
             seeds=seeds,
             threads=threads,
             force=force,
-            begun=begun,
-            notice=notice,
+            callbacks=[shown],
         )
     emit(result, as_json, console.show_reproduction)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def demo(
+    context: typer.Context,
     out: Out = Path("runs/demo"),
-    budget: Annotated[str, typer.Option(help="Training takes at most this.")] = "3m",
+    changes: Changes = None,
+    budget: Annotated[str | None, typer.Option(help="Training takes at most this; 3m if left out.")] = None,
     threads: Threads = None,
+    device: Device = None,
     force: Force = False,
+    _config: Settings = None,
     as_json: Json = False,
 ) -> None:
     """The whole flow on the built-in graph, to a report."""
-    from grokhop import config as settings
     from grokhop.cli import console
-
-    limit = settings.Budget.parse(budget)
+    from grokhop.pipeline import SETTINGS
     from grokhop.pipeline import demo as run_demo
 
-    with console.demo_display(limit) as (stage, begun, notice):
-        result = run_demo(out, budget=limit, threads=threads, force=force, stage=stage, begun=begun, notice=notice)
+    resources = {"budget": budget, "threads": threads, "device": device}
+    settings = settings_of(context, SETTINGS, changes or (), resources=resources)
+    with console.display(console.DemoDisplay) as shown:
+        result = run_demo(out, settings, force=force, callbacks=[shown])
     emit(result, as_json, console.show_demo)
 
 
@@ -513,6 +587,7 @@ def export(
     to: Annotated[str, typer.Option("--to", help="hf, a folder for the library transformers.")] = "hf",
     seed: Annotated[int, typer.Option(min=0, help="Which of the trained models to write.")] = 0,
     force: Force = False,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Write a model for other programs."""

@@ -1,23 +1,119 @@
-"""What commands share: options, and how a result is printed."""
+"""What commands share: options, settings out of a file, and how a result is printed."""
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import typer
+from typer.core import TyperCommand
+
+from grokhop.config import RunConfig, changed, described, merged, preset, read_config
+from grokhop.config.schema import sections
+from grokhop.core.errors import InputError
+from grokhop.core.registry import nearest
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; all cores if left out.")]
+Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, mps, or auto for cuda where there is one.")]
 Changes = Annotated[
     list[str] | None,
+    typer.Option("--set", metavar="SECTION.NAME=VALUE", help="Any setting below.", show_default=False),
+]
+FILE = "grokhop.file"
+
+
+def _read(context: typer.Context, path: Path | None) -> None:
+    """Let the section of the command's name set options that are left out, and keep the others for `settings_of`."""
+    record = read_config(path) if path is not None else {}
+    command = str(context.info_name)
+    commands = getattr(context.find_root().command, "commands", {})
+    known = ["preset", *sections(), *commands]
+    for name in record:
+        if name not in known:
+            raise InputError(f"{path}: {name!r} is no section{nearest(name, known)}")
+    context.meta[FILE] = (path, record)
+    if command != "train":  # whose section holds settings, not options
+        context.default_map = {**_by_parameter(context, record.get(command), path), **(context.default_map or {})}
+
+
+def _by_parameter(context: typer.Context, own: Any, path: Path | None) -> dict[str, Any]:
+    """Options of a file's section by the names of the command's parameters, whichever name of theirs it uses."""
+    if not isinstance(own or {}, dict):
+        raise InputError(f"{path}: {context.info_name} must hold options as NAME: VALUE, not {own!r}")
+    parameters = context.command.params
+    names = {o.lstrip("-").replace("-", "_"): str(p.name) for p in parameters for o in (*p.opts, str(p.name))}
+    found = {}
+    for name, value in (own or {}).items():
+        plain = str(name).replace("-", "_")
+        if plain not in names:
+            raise InputError(f"{path}: {context.info_name} has no option {name!r}{nearest(plain, sorted(names))}")
+        found[names[plain]] = value
+    return found
+
+
+Config = Annotated[
+    Path | None,
     typer.Option(
-        "--set",
-        metavar="NAME=VALUE",
-        help="Any setting of the preset, such as optimizer=grokfast or model.n_layers=4.",
+        "--config",
+        metavar="FILE",
+        help="YAML whose section of this command's name sets options that are left out.",
+        is_eager=True,
+        callback=_read,
         show_default=False,
     ),
 ]
+Settings = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="YAML with any of the settings below by section, such as a run's config.yaml.",
+        is_eager=True,
+        callback=_read,
+        show_default=False,
+    ),
+]
+
+
+class SettingsCommand(TyperCommand):
+    """A command that takes all settings of a run, and whose help explains each."""
+
+    def format_help(self, *args: Any) -> None:
+        super().format_help(*args)
+        from rich.table import Table
+
+        from grokhop.cli.console import out
+
+        table = Table(title="Settings, for --set and --config", title_justify="left", box=None, padding=(0, 1, 0, 0))
+        table.add_column("name and default", no_wrap=True)
+        table.add_column("meaning")
+        for one in described():
+            table.add_row(f"[bold]{one.name}[/bold]\n  {one.shown}", one.meaning)
+        out.print(table)
+
+
+def settings_of(
+    context: typer.Context, begin_with: str | RunConfig | None, changes: Iterable[str], **own: dict[str, Any]
+) -> RunConfig:
+    """Return the settings that a command line asks for: first a preset's, then the file's, then those of its options.
+
+    Args:
+        begin_with: the preset, or settings of one; None for the file's or the default.
+        own: by section, settings for which a command has options of its own; those that are None were left out.
+
+    Raises:
+        InputError: a name is unknown or a value is wrong.
+    """
+    path, record = context.meta.get(FILE, (None, {}))
+    name = begin_with or str(record.get("preset") or RunConfig().preset)
+    settings = preset(name) if isinstance(name, str) else name
+    in_file = {section: value for section, value in record.items() if section in sections() and value is not None}
+    settings = merged(settings, in_file, where=str(path))
+    chosen = {s: {k: v for k, v in values.items() if v is not None} for s, values in own.items()}
+    settings = merged(settings, chosen, where="the options")
+    return changed(settings, changes)
 
 
 class Record(Protocol):

@@ -1,6 +1,6 @@
 """Numbers as text, never rounded to a claim that they do not make."""
 
-from typing import Any
+from grokhop.core.statistics import CellScore
 
 
 def percent(share: float | None) -> str:
@@ -18,13 +18,13 @@ def count(number: float | None) -> str:
     return "–" if number is None else f"{number:,.0f}"
 
 
-def interval(score: dict[str, Any]) -> str:
-    return "–" if score["low"] is None else f"{percent(score['low'])} to {percent(score['high'])}"
+def interval(score: CellScore) -> str:
+    return "–" if score.low is None else f"{percent(score.low)} to {percent(score.high)}"
 
 
-def spread(score: dict[str, Any]) -> str:
+def spread(score: CellScore) -> str:
     """The standard deviation over seeds in percentage points."""
-    return "–" if score["spread"] is None else f"{100 * score['spread']:.2f}"
+    return "–" if score.spread is None else f"{100 * score.spread:.2f}"
 
 
 def duration(seconds: float) -> str:
@@ -45,18 +45,5 @@ def unbroken(text: str) -> str:
     return text.replace(" %", "\u00a0%")
 
 
-def with_n(score: dict[str, Any]) -> str:
-    return f"{interval(score)}, n\u00a0=\u00a0{count(score['n'])}"
-
-
-def budget_text(budget: dict[str, Any]) -> str | None:
-    """What `--budget` would say, or None without a limit; of two limits, the seconds."""
-    seconds, steps = budget.get("seconds", float("inf")), budget.get("steps", float("inf"))
-    if seconds != float("inf"):
-        return f"{_plain(seconds / 60)}m" if seconds >= 120 and seconds % 60 == 0 else f"{_plain(seconds)}s"
-    return f"{steps:.0f} steps" if steps < 10**9 else None
-
-
-def _plain(number: float) -> str:
-    """Without an exponent, which `--budget` does not read."""
-    return f"{number:.6f}".rstrip("0").rstrip(".")
+def with_n(score: CellScore) -> str:
+    return f"{interval(score)}, n\u00a0=\u00a0{count(score.n)}"

@@ -5,14 +5,16 @@ One function for each source; all of them refuse an output that exists before th
 the hash of every input in the manifest.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from grokhop.core.artifacts import refuse_to_overwrite, sha256
+from grokhop.core.errors import InputError
 from grokhop.datasets import grokked_transformer as osu
 from grokhop.datasets import huggingface as hub
 from grokhop.datasets import synthetic, triples, two_wiki, worldfacts
+from grokhop.datasets.registry import DATASETS
 from grokhop.graph.graph import Graph
 from grokhop.graph.splits import check_share, hold_out
 
@@ -192,6 +194,38 @@ def ingest_synthetic(
         seed=seed,
     )
     return ingest(lambda: synthetic.draw(settings), out, inputs=[], settings=synthetic.record(settings), force=force)
+
+
+def ingest_dataset(
+    name: str,
+    files: Sequence[Path],
+    out: Path | str,
+    *,
+    options: Mapping[str, str] | None = None,
+    holdout: float = HOLDOUT,
+    force: bool = False,
+) -> Graph:
+    """Write the graph of a registered dataset as the folder `out` and return it.
+
+    Args:
+        name: of `DATASETS`. options: of the dataset.
+        holdout: share of the (subject, relation) pairs held out.
+
+    Raises:
+        InputError: there is no such dataset, it takes no such option, or what it raises; `out` exists.
+    """
+    check_share(holdout)
+    read, chosen = DATASETS.get(name), dict(options or {})
+
+    def held_out() -> Graph:
+        try:
+            graph = read(files, **chosen)
+        except TypeError as error:
+            raise InputError(f"the dataset {name} cannot be read with {chosen or 'no options'}: {error}") from error
+        return hold_out(graph, share=holdout)
+
+    settings = {"source": name, "options": chosen, "holdout": holdout}
+    return ingest(held_out, out, inputs=files, settings=settings, force=force)
 
 
 def ingest(

@@ -9,31 +9,34 @@ The graph's questions that are for validation are not asked. This module imports
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from grokhop.core.artifacts import conditions, sha256, write_json
 from grokhop.core.errors import InputError
+from grokhop.core.records import Conditions
+from grokhop.core.registry import nearest
 from grokhop.core.statistics import over_seeds
-from grokhop.evaluation.baseline_types import Asked
+from grokhop.evaluation.baseline_types import BASELINES, Asked, Exam, Notice, cell_scores, without_evidence
 from grokhop.evaluation.lookup import NO_ANSWER, Oracle
 from grokhop.evaluation.qa_metrics import Prediction, gold_of, score
 from grokhop.evaluation.question_files import read_questions
 from grokhop.graph.graph import Graph
-from grokhop.graph.paths import Longs, PathIndex, Queries
+from grokhop.graph.paths import Longs, PathIndex
 from grokhop.graph.queries import Query
+from grokhop.runs.baselines import AskedFile, BaselineResult, BaselinesResult, BlindScore, ModelScores
+from grokhop.runs.evaluation import QuestionScore
 from grokhop.runs.run import EVAL, Run
 from grokhop.tasks.comparison import COMPARED, is_comparable
 
 if TYPE_CHECKING:
     from grokhop.core.llm_client import Client
-from grokhop.evaluation.baseline_types import Cells, Groups, Notice, without_evidence
 
-NAMES = ("oracle", "majority", "llm")
-BASELINES = "baselines"
+RESULT = "baselines"
 """The result's name in a run folder, without its ending; `evaluate_questions` names that of a file as well."""
 
 
@@ -46,7 +49,7 @@ def run_baselines(
     open_book: bool = False,
     limit: int = 100,
     notice: Notice = lambda _line: None,
-) -> dict[str, Any]:
+) -> BaselinesResult:
     """Have each of the baselines `names` answer what the models of the run folder `path` are asked.
 
     Args:
@@ -55,71 +58,72 @@ def run_baselines(
         limit: where there are no questions, it is asked so many test queries of each cell, chosen by a fixed seed.
 
     Returns:
-        `baselines` by name, and the same scores of the `model` where the run was evaluated; of a `file` its name and
-        sha256. It is written to the run folder as `baselines.json`, of a file as `baselines-NAME.json`, where the
-        baselines of earlier calls stay. Each baseline has `questions` by type and cell and, unless a file is asked,
-        `cells` by hops and cell; 'llm' has the one or the other.
+        The baselines, and the same scores of the model where the run was evaluated. The result is written to the run
+        folder as `baselines.json`, of a file as `baselines-NAME.json`, where the baselines of earlier calls stay.
+        'llm' has either questions or cells; without a file the others have both.
 
     Raises:
-        InputError: a name is none of `NAMES`, 'llm' has no endpoint or one that is for nothing, the run or the file
+        InputError: a name is none of `BASELINES`, 'llm' has no endpoint or one that is for nothing, the run or the file
             cannot be read, or see `Client.ask`.
     """
     _check(names, client, open_book)
     run = Run.read(path)
     groups, cells = _questions(run, file), {} if file else run.dataset.test
-    made: dict[str, Any] = {}
-    for name in names:
-        if name == "oracle":
-            made[name] = _oracle(run.plain_graph, groups, cells)
-        elif name == "majority":
-            made[name] = _majority(run.plain_graph, groups, cells)
-        elif client:
-            from grokhop.evaluation.llm_baseline import ask_endpoint
-
-            made[name] = ask_endpoint(run.plain_graph, groups, cells, client, open_book, limit, notice)
-    told = {"file": {"name": file.name, "sha256": sha256(file)}} if file else {}
-    target = f"{BASELINES}-{file.stem}.json" if file else f"{BASELINES}.json"
+    graph = run.plain_graph
+    exam = Exam(graph=graph, groups=groups, cells=cells, client=client, open_book=open_book, limit=limit, notice=notice)
+    made = {name: BASELINES.get(name)(exam) for name in names}
+    told = AskedFile(name=file.name, sha256=sha256(file)) if file else None
+    target = f"{RESULT}-{file.stem}.json" if file else f"{RESULT}.json"
     kept = {**_earlier(run, target, told), **made}
-    result = {
-        "baselines": {name: kept[name] for name in NAMES if name in kept},
-        "model": _model(run, f"questions-{file.stem}.json" if file else EVAL, told),
-        **told,
-        **conditions(),
-    }
-    write_json(run.path / target, result)
+    result = BaselinesResult(
+        baselines={name: kept[name] for name in BASELINES.names() if name in kept},
+        model=_model(run, f"questions-{file.stem}.json" if file else EVAL, told),
+        file=told,
+        conditions=Conditions.from_dict(conditions()),
+    )
+    write_json(run.path / target, result.to_dict())
     return result
 
 
 def _check(names: Sequence[str], client: "Client | None", open_book: bool) -> None:
-    unknown = [name for name in names if name not in NAMES]
+    known = BASELINES.names()
+    unknown = [name for name in names if name not in known]
     if unknown or not names:
-        raise InputError(f"--baseline takes one or more of {', '.join(NAMES)}, not '{', '.join(unknown)}'")
+        near = nearest(unknown[0], known) if unknown else ""
+        raise InputError(f"--baseline takes one or more of {', '.join(known)}, not '{', '.join(unknown)}'{near}")
     if "llm" in names and client is None:
         raise InputError("--baseline llm needs an endpoint: give --base-url and --model")
     if "llm" not in names and (client is not None or open_book):
         raise InputError("an endpoint and --open-book are for --baseline llm: add it, or leave them out")
 
 
-def _earlier(run: Run, name: str, told: dict[str, Any]) -> dict[str, Any]:
+def _earlier(run: Run, name: str, told: AskedFile | None) -> dict[str, BaselineResult]:
     """The baselines that the file `name` holds; none where it is about another file of questions."""
     if not (run.path / name).exists():
         return {}
-    kept = run.read_json(name, made_by="grokhop eval --baseline")
-    return dict(kept.get(BASELINES, {})) if kept.get("file") == told.get("file") else {}
+    kept = run.read_record(name, BaselinesResult.from_dict, made_by="grokhop eval --baseline")
+    return kept.baselines if kept.file == told else {}
 
 
-def _model(run: Run, name: str, told: dict[str, Any]) -> dict[str, Any] | None:
+def _model(run: Run, name: str, told: AskedFile | None) -> ModelScores | None:
     """The scores that the run's models have; None where they were not asked the same."""
     if not (run.path / name).exists():
         return None
-    found = run.read_json(name, made_by="grokhop eval")
-    if told and found.get("file", {}).get("sha256") != told["file"]["sha256"]:
+    found = run.read_record(name, _Answered.from_dict, made_by="grokhop eval")
+    if told and (found.file is None or found.file.sha256 != told.sha256):
         return None
     questions = {
-        kind: {cell: {k: v for k, v in scored.items() if k != "misses"} for cell, scored in by_cell.items()}
-        for kind, by_cell in found["questions"].items()
+        kind: {cell: replace(scored, misses=None) for cell, scored in by_cell.items()}
+        for kind, by_cell in found.questions.items()
     }
-    return {"seeds": found["seeds"], "questions": questions, "cells": found.get("cells", {})}
+    return ModelScores(seeds=found.seeds, questions=questions, cells=found.cells)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answered(ModelScores):
+    """As much as is read of `eval.json`, or of `questions-NAME.json`, which is about a file."""
+
+    file: AskedFile | None = None
 
 
 def _questions(run: Run, file: Path | None) -> dict[str, dict[str, list[Asked]]]:
@@ -145,36 +149,31 @@ def _questions(run: Run, file: Path | None) -> dict[str, dict[str, list[Asked]]]
     return dict(groups)
 
 
-def _oracle(graph: Graph, groups: Groups, cells: Cells) -> dict[str, Any]:
-    oracle = Oracle(graph)
-    return {
-        "questions": {
-            kind: {cell: oracle.scores(asked) for cell, asked in by_cell.items()} for kind, by_cell in groups.items()
+def oracle(exam: Exam) -> BaselineResult:
+    """Look the facts of the graph up, held-out ones too."""
+    known = Oracle(exam.graph)
+    return BaselineResult(
+        questions={
+            kind: {cell: known.scores(asked) for cell, asked in by_cell.items()}
+            for kind, by_cell in exam.groups.items()
         },
-        "cells": _cell_scores(cells, oracle.ends),
-    }
+        cells=cell_scores(exam.cells, known.ends),
+    )
 
 
-def _cell_scores(cells: Cells, answer: Callable[[Queries], Longs]) -> dict[str, dict[str, Any]]:
-    """Scores of what `answer` makes of the queries of each cell: (Q,) entities."""
-    return {
-        str(hops): {
-            cell: over_seeds([queries.are_right(answer(queries))]).to_dict() for cell, queries in by_cell.items()
-        }
-        for hops, by_cell in cells.items()
-    }
-
-
-def _majority(graph: Graph, groups: Groups, cells: Cells) -> dict[str, Any]:
-    commonest = commonest_objects(graph)
-    questions: dict[str, dict[str, Any]] = defaultdict(dict)
-    for kind, by_cell in groups.items():
-        for cell, asked in by_cell.items():
-            questions[kind][cell] = _blind(graph, asked) if kind in COMPARED else _guessed(graph, asked, commonest)
-    return {
-        "questions": dict(questions),
-        "cells": _cell_scores(cells, lambda queries: commonest[queries.relations[:, -1]]),
-    }
+def majority(exam: Exam) -> BaselineResult:
+    """Give the commonest object of the last relation, of comparisons the commonest place or word."""
+    graph, commonest = exam.graph, commonest_objects(exam.graph)
+    return BaselineResult(
+        questions={
+            kind: {
+                cell: _blind(graph, asked) if kind in COMPARED else _guessed(graph, asked, commonest)
+                for cell, asked in by_cell.items()
+            }
+            for kind, by_cell in exam.groups.items()
+        },
+        cells=cell_scores(exam.cells, lambda queries: commonest[queries.relations[:, -1]]),
+    )
 
 
 def commonest_objects(graph: Graph) -> Longs:
@@ -187,16 +186,16 @@ def commonest_objects(graph: Graph) -> Longs:
     return found
 
 
-def _blind(graph: Graph, asked: Sequence[Asked]) -> dict[str, Any]:
+def _blind(graph: Graph, asked: Sequence[Asked]) -> BlindScore:
     """The blind baseline of comparisons as a score: a share, which has no F1."""
     from grokhop.evaluation.questions import blind_share
 
     n = len(asked)
     share = blind_share(graph, [one.query for one in asked], [one.gold for one in asked])
-    return {**over_seeds([np.arange(n) < round(share * n)]).to_dict(), "f1": None, "evidence_f1": None}
+    return BlindScore(score=over_seeds([np.arange(n) < round(share * n)]))
 
 
-def _guessed(graph: Graph, asked: Sequence[Asked], commonest: Longs) -> dict[str, Any]:
+def _guessed(graph: Graph, asked: Sequence[Asked], commonest: Longs) -> QuestionScore:
     labels = [*(entity.label for entity in graph.entities), NO_ANSWER]
     guesses = [Prediction(answer=None if (r := _last(one)) is None else labels[commonest[r]]) for one in asked]
     return without_evidence(score([one.gold for one in asked], [guesses]))

@@ -5,13 +5,13 @@ Cells tell by which facts a query is answered: I for one trained in compositions
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from grokhop.core.artifacts import conditions, sha256, write_json
-from grokhop.core.statistics import over_seeds
+from grokhop.core.records import Conditions
+from grokhop.core.statistics import CellScore, over_seeds
 from grokhop.evaluation.predictions import PREDICTIONS, Answered, ask_queries, ask_rows, write_predictions
 from grokhop.evaluation.question_files import read_questions
 from grokhop.evaluation.questions import parsed_share, score_questions
@@ -19,12 +19,21 @@ from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import Mask, PathIndex, Queries
 from grokhop.inference.loading import load_model
 from grokhop.models.base import Model
+from grokhop.runs.evaluation import (
+    ComparisonScore,
+    EvalResult,
+    FileResult,
+    PairScore,
+    QuestionFile,
+    RelationScores,
+    RuleScore,
+)
 from grokhop.runs.run import EVAL, Run
 from grokhop.tasks.dataset import RuleTest, TaskDataset
 from grokhop.tasks.vocabulary import Vocabulary
 
 
-def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
+def evaluate(path: Path, *, threads: int | None = None) -> EvalResult:
     """Ask all finished seeds of the run folder `path` all test queries; write and return `eval.json`.
 
     Raises:
@@ -45,21 +54,22 @@ def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
     }
     rights = {k: {cell: answered.rights for cell, answered in by_cell.items()} for k, by_cell in chains.items()}
     rules = _rules(models, dataset)
-    summaries = [run.summary(seed).to_dict() for seed in seeds]
-    result = {
-        "seeds": len(seeds),
-        **_atomic_scores(graph, atomic),
-        "cells": {str(k): {c: over_seeds(r).to_dict() for c, r in by_cell.items()} for k, by_cell in rights.items()},
-        "comparison": {cell: _comparison_score(sets) for cell, sets in compared.items()},
-        "rules": [_rule_scores(graph, rule, by_cell) for rule, by_cell in rules],
-        "questions": questions,
-        "parsed": parsed_share(questions),
-        "per_relation": _per_relation(graph, cells[2], rights[2]),
-        "per_pair": _per_pair(graph, cells[2], rights[2]),
-        "grok": {name: [s["grok"][name] for s in summaries] for name in summaries[0]["grok"]},
-        "train_seconds": [s["train_seconds"] for s in summaries],
-        **conditions(),
-    }
+    summaries = [run.summary(seed) for seed in seeds]
+    result = EvalResult(
+        seeds=len(seeds),
+        atomic=over_seeds(atomic.rights),
+        atomic_held_out=_held_out_score(graph, atomic),
+        cells={str(k): {c: over_seeds(r) for c, r in by_cell.items()} for k, by_cell in rights.items()},
+        comparison={cell: _comparison_score(sets) for cell, sets in compared.items()},
+        rules=tuple(_rule_scores(graph, rule, by_cell) for rule, by_cell in rules),
+        questions=questions,
+        parsed=parsed_share(questions),
+        per_relation=_per_relation(graph, cells[2], rights[2]),
+        per_pair=_per_pair(graph, cells[2], rights[2]),
+        grok={name: tuple(s.grok[name] for s in summaries) for name in summaries[0].grok},
+        train_seconds=tuple(s.train_seconds for s in summaries),
+        conditions=Conditions.from_dict(conditions()),
+    )
     asked = [
         atomic,
         *(answered for by_cell in chains.values() for answered in by_cell.values()),
@@ -68,17 +78,15 @@ def evaluate(path: Path, *, threads: int | None = None) -> dict[str, Any]:
     ]
     for number, seed in enumerate(seeds):
         write_predictions(run.seed_folder(seed) / PREDICTIONS, dataset.labels, asked, number)
-    write_json(run.path / EVAL, result)
+    write_json(run.path / EVAL, result.to_dict())
     return result
 
 
-def evaluate_questions(path: Path, file: Path, *, threads: int | None = None) -> dict[str, Any]:
+def evaluate_questions(path: Path, file: Path, *, threads: int | None = None) -> FileResult:
     """Ask all finished seeds of the run folder `path` the questions of a file in 2WikiMultiHopQA's official format.
 
-    Returns:
-        `questions` by type and cell, 'unknown' for those whose facts are not all in the graph, `parsed`, and of the
-        `file` its name, sha256, and how many of its questions have their facts in the graph; also written to the run
-        folder, as `questions-NAME.json`.
+    Questions whose facts are not all in the graph are in the cell 'unknown'. The result is also written to the run
+    folder, as `questions-NAME.json`.
 
     Raises:
         InputError: the run or the file cannot be read, or no seed has finished.
@@ -90,19 +98,19 @@ def evaluate_questions(path: Path, file: Path, *, threads: int | None = None) ->
     models = [load_model(run, seed) for seed in seeds]
     questions, golds = [question for question, _ in asked], [gold for _, gold in asked]
     scores = score_questions(models, run.graph, seeds=seeds, words=run.plain_graph, questions=questions, golds=golds)
-    result = {
-        "seeds": len(seeds),
-        "questions": scores,
-        "parsed": parsed_share(scores),
-        "file": {
-            "name": file.name,
-            "sha256": sha256(file),
-            "questions": len(questions),
-            "in_graph": sum(bool(question.facts) for question in questions),
-        },
-        **conditions(),
-    }
-    write_json(run.path / f"questions-{file.stem}.json", result)
+    result = FileResult(
+        seeds=len(seeds),
+        questions=scores,
+        parsed=parsed_share(scores),
+        file=QuestionFile(
+            name=file.name,
+            sha256=sha256(file),
+            questions=len(questions),
+            in_graph=sum(bool(question.facts) for question in questions),
+        ),
+        conditions=Conditions.from_dict(conditions()),
+    )
+    write_json(run.path / f"questions-{file.stem}.json", result.to_dict())
     return result
 
 
@@ -112,14 +120,11 @@ def _atomic(models: list[Model], graph: Graph) -> Answered:
     return ask_queries("fact", models, Vocabulary.of(graph), facts)
 
 
-def _atomic_scores(graph: Graph, answered: Answered) -> dict[str, Any]:
-    """Scores of all facts, and of those that were held out of every composition."""
+def _held_out_score(graph: Graph, answered: Answered) -> CellScore:
+    """The score of the facts that were held out of every composition."""
     pairs = answered.rows.tokens[:, 0] * len(graph.relations) + answered.rows.tokens[:, 1] - len(graph.entities)
     held_out = np.isin(pairs, graph.pair[graph.part != Split.TRAIN])
-    return {
-        "atomic": over_seeds(answered.rights).to_dict(),
-        "atomic_held_out": over_seeds([right[held_out] for right in answered.rights]).to_dict(),
-    }
+    return over_seeds([right[held_out] for right in answered.rights])
 
 
 def _compared(models: list[Model], dataset: TaskDataset) -> dict[str, list[Answered]]:
@@ -133,12 +138,12 @@ def _compared(models: list[Model], dataset: TaskDataset) -> dict[str, list[Answe
     }
 
 
-def _comparison_score(sets: list[Answered]) -> dict[str, Any]:
+def _comparison_score(sets: list[Answered]) -> ComparisonScore:
     """The score of a cell, and how many are right by giving the commonest answer of each operator (`majority`)."""
     rights = [np.concatenate(of_seed) for of_seed in zip(*(answered.rights for answered in sets), strict=True)]
     commonest = sum(max(Counter(answered.answers.tolist()).values(), default=0) for answered in sets)
     n = sum(len(answered.rows) for answered in sets)
-    return {**over_seeds(rights).to_dict(), "majority": commonest / n if n else None}
+    return ComparisonScore(score=over_seeds(rights), majority=commonest / n if n else None)
 
 
 def _rules(models: list[Model], dataset: TaskDataset) -> list[tuple[RuleTest, dict[str, Answered]]]:
@@ -155,44 +160,47 @@ def _rules(models: list[Model], dataset: TaskDataset) -> list[tuple[RuleTest, di
     ]
 
 
-def _rule_scores(graph: Graph, rule: RuleTest, by_cell: dict[str, Answered]) -> dict[str, Any]:
+def _rule_scores(graph: Graph, rule: RuleTest, by_cell: dict[str, Answered]) -> RuleScore:
     """How many examples of a rule were trained, and its scores."""
-    return {
-        "rule": rule.word,
-        "path": [graph.relations[r] for r in rule.relations],
-        "examples": rule.examples,
-        **{cell: over_seeds(answered.rights).to_dict() for cell, answered in by_cell.items()},
-    }
+    return RuleScore(
+        rule=rule.word,
+        path=tuple(graph.relations[r] for r in rule.relations),
+        examples=rule.examples,
+        **{cell: over_seeds(answered.rights) for cell, answered in by_cell.items()},
+    )
 
 
-def _per_relation(graph: Graph, cells: dict[str, Queries], rights: dict[str, list[Mask]]) -> list[dict[str, Any]]:
+def _per_relation(graph: Graph, cells: dict[str, Queries], rights: dict[str, list[Mask]]) -> tuple[RelationScores, ...]:
     """Two-hop scores of each relation as first, as last and as any hop in each cell, hardest relation first."""
-    rows = []
-    for number, label in enumerate(graph.relations):
-        row: dict[str, Any] = {"relation": label}
-        for role, hops in (("first_hop", slice(0, 1)), ("last_hop", slice(-1, None)), ("any_hop", slice(None))):
-            row[role] = {
-                cell: over_seeds(
-                    [right[(queries.relations[:, hops] == number).any(axis=1)] for right in rights[cell]]
-                ).to_dict()
-                for cell, queries in cells.items()
-            }
-        rows.append(row)
-    return sorted(rows, key=_worst)
+
+    def scores(number: int, hops: slice) -> dict[str, CellScore]:
+        used = {cell: (queries.relations[:, hops] == number).any(axis=1) for cell, queries in cells.items()}
+        return {cell: over_seeds([right[chosen] for right in rights[cell]]) for cell, chosen in used.items()}
+
+    rows = [
+        RelationScores(
+            relation=label,
+            first_hop=scores(number, slice(0, 1)),
+            last_hop=scores(number, slice(-1, None)),
+            any_hop=scores(number, slice(None)),
+        )
+        for number, label in enumerate(graph.relations)
+    ]
+    return tuple(sorted(rows, key=_worst))
 
 
-def _worst(row: dict[str, Any]) -> float:
-    accuracies = [s["accuracy"] for role in ("first_hop", "last_hop") for s in row[role].values()]
+def _worst(row: RelationScores) -> float:
+    accuracies = [score.accuracy for role in (row.first_hop, row.last_hop) for score in role.values()]
     return min((a for a in accuracies if a is not None), default=1.0)
 
 
-def _per_pair(graph: Graph, cells: dict[str, Queries], rights: dict[str, list[Mask]]) -> list[dict[str, Any]]:
+def _per_pair(graph: Graph, cells: dict[str, Queries], rights: dict[str, list[Mask]]) -> tuple[PairScore, ...]:
     """Two-hop scores of each pair of relations over all cells, hardest pair first."""
     relations = np.concatenate([q.relations for q in cells.values()])
     per_seed = [np.concatenate(parts) for parts in zip(*rights.values(), strict=True)]
     rows = []
     for pair in np.unique(relations, axis=0):
         chosen = (relations == pair).all(axis=1)
-        score = over_seeds([right[chosen] for right in per_seed]).to_dict()
-        rows.append({"relations": [graph.relations[r] for r in pair], **score})
-    return sorted(rows, key=lambda row: (row["accuracy"], -row["n"]))
+        score = over_seeds([right[chosen] for right in per_seed])
+        rows.append(PairScore(relations=tuple(graph.relations[r] for r in pair), score=score))
+    return tuple(sorted(rows, key=lambda row: (row.score.accuracy or 0.0, -row.score.n)))

@@ -15,7 +15,7 @@ endpoint leaves without an answer is counted, and no score is about it; an answe
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,12 +33,14 @@ from grokhop.core.llm_client import (
     BudgetError,
     Client,
 )
-from grokhop.evaluation.baseline_types import Asked, Cells, Groups, Notice, without_evidence
+from grokhop.evaluation.baseline_types import Asked, Cells, Exam, Groups, without_evidence
 from grokhop.evaluation.lookup import Fact, Oracle
 from grokhop.evaluation.qa_metrics import Gold, Prediction, exact_match, score
 from grokhop.graph.graph import Graph
 from grokhop.graph.paths import Longs, PathIndex, Queries
 from grokhop.graph.queries import Branch, Query
+from grokhop.runs.baselines import BaselineResult, Endpoint
+from grokhop.runs.evaluation import Counts, Miss, QuestionScore
 
 try:
     from pydantic import BaseModel, ConfigDict
@@ -108,7 +110,7 @@ class _Replies:
 
     golds: list[Gold] = field(default_factory=list)
     guesses: list[Prediction] = field(default_factory=list)
-    misses: list[dict[str, Any]] = field(default_factory=list)
+    misses: list[Miss] = field(default_factory=list)
     states: Counter[str] = field(default_factory=Counter)
 
     def add(self, posed: Posed, state: str, answer: str | None) -> None:
@@ -118,55 +120,65 @@ class _Replies:
             self.guesses.append(Prediction(answer=answer))
             if answer is None or not exact_match(answer, posed.gold.answers):
                 shown = None if answer is None else answer[:MOST_KEPT]
-                self.misses.append({"question": posed.text, "expected": posed.gold.answers[0], "answer": shown})
+                self.misses.append(Miss(question=posed.text, expected=posed.gold.answers[0], answer=shown))
 
-    def scores(self) -> dict[str, Any]:
-        return {**without_evidence(score(self.golds, [self.guesses])), **_counts(self.states), "misses": self.misses}
+    def scores(self) -> QuestionScore:
+        scored = without_evidence(score(self.golds, [self.guesses]))
+        return replace(scored, counts=_counts(self.states), misses=tuple(self.misses))
 
 
-def ask_endpoint(
-    graph: Graph, groups: Groups, cells: Cells, client: Client, open_book: bool, limit: int, notice: Notice
-) -> dict[str, Any]:
-    """Ask the questions `groups` or, where there are none, at most `limit` queries of each of the `cells`.
+def ask_endpoint(exam: Exam) -> BaselineResult:
+    """Ask the questions or, where there are none, at most `limit` queries of each of the cells.
 
     One of each cell is asked in turn, in an order that a fixed seed draws, so that a budget that ends midway leaves
     all cells with as many answers, and another call goes on where it ended.
 
     Returns:
-        The endpoint's `model` and `base_url`, `open_book`, how many were `asked` (all that count in scores),
-        `unreadable` among them, `not_asked` for the budget's end, `failed` at the endpoint; `usage`, and what it
-        `cost` in words; scores of `questions` by type and cell, or of `cells` by hops and cell, with these counts.
+        The endpoint, and scores of questions or of cells, each with its counts.
 
     Raises:
-        InputError: see `Client.ask`; what was answered before is in the cache.
+        InputError: there is no endpoint, or see `Client.ask`; what was answered before is in the cache.
     """
-    kind = "questions" if groups else "cells"
-    posed = _of_questions(groups) if groups else _of_cells(graph, cells, limit)
-    prompts, turns = _Prompts(graph, open_book), [turn for rank in _ranks(posed) for turn in rank]
+    if exam.client is None:
+        raise InputError("--baseline llm needs an endpoint: give --base-url and --model")
+    client, groups = exam.client, exam.groups
+    posed = _of_questions(groups) if groups else _of_cells(exam.graph, exam.cells, exam.limit)
+    prompts, turns = _Prompts(exam.graph, exam.open_book), [turn for rank in _ranks(posed) for turn in rank]
     replies = {group: _Replies() for group in posed}
     for number, (group, one) in enumerate(turns, 1):
         state, answer = _ask(client, prompts.prompt(one))
         replies[group].add(one, state, answer)
         if (number % OFTEN == 0 and state != NOT_ASKED) or number == len(turns):
-            notice(f"{client.endpoint.model}: {number:,} of {len(turns):,}; {client.usage.cost_line()}")
-    scores: dict[str, dict[str, Any]] = defaultdict(dict)
+            exam.notice(f"{client.endpoint.model}: {number:,} of {len(turns):,}; {client.usage.cost_line()}")
+    endpoint = Endpoint(
+        model=client.endpoint.model,
+        base_url=client.endpoint.base_url,
+        open_book=exam.open_book,
+        counts=_counts(sum((got.states for got in replies.values()), Counter())),
+        limit=None if groups else exam.limit,
+        usage=client.usage.record(),
+        cost=client.usage.cost_line(),
+    )
+    if groups:
+        return BaselineResult(endpoint=endpoint, questions=_scores(replies))
+    return BaselineResult(endpoint=endpoint, cells=_scores(replies))
+
+
+def _scores(replies: Mapping[tuple[str, str], _Replies]) -> dict[str, dict[str, QuestionScore]]:
+    """The scores of each group by its two names."""
+    scores: dict[str, dict[str, QuestionScore]] = defaultdict(dict)
     for (outer, cell), got in replies.items():
         scores[outer][cell] = got.scores()
-    return {
-        "model": client.endpoint.model,
-        "base_url": client.endpoint.base_url,
-        "open_book": open_book,
-        **_counts(sum((got.states for got in replies.values()), Counter())),
-        "limit": None if groups else limit,
-        "usage": client.usage.record(),
-        "cost": client.usage.cost_line(),
-        kind: dict(scores),
-    }
+    return dict(scores)
 
 
-def _counts(states: Mapping[str, int]) -> dict[str, int]:
-    asked = states.get(ANSWERED, 0) + states.get(UNREADABLE, 0)
-    return {"asked": asked, **{state: states.get(state, 0) for state in (NOT_ASKED, UNREADABLE, FAILED)}}
+def _counts(states: Mapping[str, int]) -> Counts:
+    return Counts(
+        asked=states.get(ANSWERED, 0) + states.get(UNREADABLE, 0),
+        not_asked=states.get(NOT_ASKED, 0),
+        unreadable=states.get(UNREADABLE, 0),
+        failed=states.get(FAILED, 0),
+    )
 
 
 Posing = Mapping[tuple[str, str], Sequence[Posed]]

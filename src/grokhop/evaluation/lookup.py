@@ -6,8 +6,8 @@ reasoning, and it says whose fault it is: of the facts, of the reader, or of the
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from grokhop.evaluation.qa_metrics import Prediction, evidence_scores, exact_mat
 from grokhop.graph.graph import Graph
 from grokhop.graph.paths import Longs, PathIndex, Queries
 from grokhop.graph.queries import LESS, LIVED_LONGER, NO, SAME, YES, Query, Triple
+from grokhop.runs.evaluation import Miss, QuestionScore
 from grokhop.tasks.calendar import number_of, parts_of
 
 NO_ANSWER = "noanswer"
@@ -93,21 +94,21 @@ class Oracle:
         days = [day for date in dates if (day := days_since_zero(self.graph.entities[date].key)) is not None]
         return ((days[0] - days[1],), (days[2] - days[3],)) if len(days) == len(dates) else ((), ())
 
-    def scores(self, asked: Sequence[Asked]) -> dict[str, Any]:
+    def scores(self, asked: Sequence[Asked]) -> QuestionScore:
         """Scores of questions; how many the facts answer in several ways (`ambiguous`); misses, counted by `causes`."""
         found = [self.answers(one.query) if isinstance(one.query, Query) else [] for one in asked]
         best = [_best(one, answers) for one, answers in zip(asked, found, strict=True)]
-        misses = [
-            {**_told(one, guess), "cause": self._cause(one, answers)}
+        misses = tuple(
+            _miss(one, guess, self._cause(one, answers))
             for one, answers, guess in zip(asked, found, best, strict=True)
             if guess.answer is None or not exact_match(guess.answer, one.gold.answers)
-        ]
-        return {
-            **score([one.gold for one in asked], [best]),
-            "ambiguous": sum(len({normalize(a.answer or "") for a in answers}) > 1 for answers in found),
-            "causes": dict(Counter(miss["cause"] for miss in misses)),
-            "misses": misses,
-        }
+        )
+        return replace(
+            score([one.gold for one in asked], [best]),
+            ambiguous=sum(len({normalize(a.answer or "") for a in answers}) > 1 for answers in found),
+            causes=dict(Counter(miss.cause for miss in misses if miss.cause is not None)),
+            misses=misses,
+        )
 
     def _cause(self, one: Asked, found: Sequence[Prediction]) -> str:
         """Whose fault a miss is: of the graph, of the reader, or of the data."""
@@ -132,6 +133,6 @@ def _best(one: Asked, found: Sequence[Prediction]) -> Prediction:
     return max(found, key=worth, default=Prediction(answer=None if isinstance(one.query, str) else NO_ANSWER))
 
 
-def _told(one: Asked, guess: Prediction) -> dict[str, Any]:
+def _miss(one: Asked, guess: Prediction, cause: str) -> Miss:
     question = one.question
-    return {"id": question.id, "question": question.text, "expected": question.answer, "answer": guess.answer}
+    return Miss(id=question.id, question=question.text, expected=question.answer, answer=guess.answer, cause=cause)

@@ -27,13 +27,14 @@ from dataclasses import dataclass
 from itertools import product
 from statistics import mean
 from string import punctuation
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from grokhop.core.statistics import over_seeds, wilson
 from grokhop.graph.graph import Graph, Question
 from grokhop.graph.queries import Triple
+from grokhop.runs.evaluation import QuestionScore
 
 GoldTriple = tuple[Collection[str], str, Collection[str]]
 """All names of the subject, the relation, all names of the object."""
@@ -149,14 +150,14 @@ def _answer_names(question: Question, names: dict[int, tuple[str, ...]]) -> tupl
     return called_so[0] if len(called_so) == 1 else ()
 
 
-def score(golds: Sequence[Gold], predictions: Sequence[Sequence[Prediction]]) -> dict[str, Any]:
+def score(golds: Sequence[Gold], predictions: Sequence[Sequence[Prediction]]) -> QuestionScore:
     """EM and F1 of answers and of evidence over n questions, under one or several seeds.
 
-    `correct` to `spread` are the answers' EM (see `scores.over_seeds`); `f1` and the `evidence_...` are means over
-    questions and seeds. The interval of an F1 is Wilson's with the mean in place of a share: a number between 0 and 1
-    with that mean varies at most as much as a coin, so the interval is, if anything, too wide; it is that of EM when
-    every F1 is 0 or 1. As with EM, further seeds do not narrow it. `parsed` is the share of questions that were
-    understood; the others are wrong.
+    `score` is the answers' EM (see `over_seeds`); `f1` and the `evidence_...` are means over questions and seeds.
+    The interval of an F1 is Wilson's with the mean in place of a share: a number between 0 and 1 with that mean varies
+    at most as much as a coin, so the interval is, if anything, too wide; it is that of EM when every F1 is 0 or 1. As
+    with EM, further seeds do not narrow it. `parsed` is the share of questions that were understood; the others are
+    wrong.
 
     Args:
         predictions: for each seed, one for each question in the order of `golds`.
@@ -168,18 +169,24 @@ def score(golds: Sequence[Gold], predictions: Sequence[Sequence[Prediction]]) ->
         raise ValueError("expected the predictions of at least one seed, got none")
     pairs = [list(zip(golds, seed, strict=True)) for seed in predictions]
     evidence = [[_evidence(*pair) for pair in seed] for seed in pairs]
-    return {
-        **over_seeds([np.array([_is_exact(*pair) for pair in seed], dtype=bool) for seed in pairs]).to_dict(),
-        **_with_interval("f1", [[_answer_f1(*pair) for pair in seed] for seed in pairs]),
-        "evidence_em": _mean([[scores.em for scores in seed] for seed in evidence]),
-        **_with_interval("evidence_f1", [[scores.f1 for scores in seed] for seed in evidence]),
-        "evidence_precision": _mean([[scores.precision for scores in seed] for seed in evidence]),
-        "evidence_recall": _mean([[scores.recall for scores in seed] for seed in evidence]),
-        "parsed": _mean([[float(prediction.answer is not None) for prediction in seed] for seed in predictions]),
-    }
+    answers = _with_interval([[_answer_f1(*pair) for pair in seed] for seed in pairs])
+    found = _with_interval([[scores.f1 for scores in seed] for seed in evidence])
+    return QuestionScore(
+        score=over_seeds([np.array([_is_exact(*pair) for pair in seed], dtype=bool) for seed in pairs]),
+        f1=answers.mean,
+        f1_low=answers.low,
+        f1_high=answers.high,
+        evidence_em=_mean([[scores.em for scores in seed] for seed in evidence]),
+        evidence_f1=found.mean,
+        evidence_f1_low=found.low,
+        evidence_f1_high=found.high,
+        evidence_precision=_mean([[scores.precision for scores in seed] for seed in evidence]),
+        evidence_recall=_mean([[scores.recall for scores in seed] for seed in evidence]),
+        parsed=_mean([[float(prediction.answer is not None) for prediction in seed] for seed in predictions]),
+    )
 
 
-def score_by_type(golds: Sequence[Gold], predictions: Sequence[Sequence[Prediction]]) -> dict[str, dict[str, Any]]:
+def score_by_type(golds: Sequence[Gold], predictions: Sequence[Sequence[Prediction]]) -> dict[str, QuestionScore]:
     """The scores (see `score`) of each type of question, in the order of their names.
 
     Raises:
@@ -216,9 +223,16 @@ def _mean(per_seed: Sequence[Sequence[float]]) -> float | None:
     return mean(values) if values else None
 
 
-def _with_interval(name: str, per_seed: Sequence[Sequence[float]]) -> dict[str, float | None]:
+class _Mean(NamedTuple):
+    """A mean with its interval; None of no questions."""
+
+    mean: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+def _with_interval(per_seed: Sequence[Sequence[float]]) -> _Mean:
     average, n = _mean(per_seed), len(per_seed[0])
     if average is None:
-        return {name: None, f"{name}_low": None, f"{name}_high": None}
-    low, high = wilson(min(average, 1.0) * n, n)
-    return {name: average, f"{name}_low": low, f"{name}_high": high}
+        return _Mean(None)
+    return _Mean(average, *wilson(min(average, 1.0) * n, n))

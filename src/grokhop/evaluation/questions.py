@@ -6,7 +6,7 @@ that is not understood is wrong.
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from grokhop.inference.answering import QuestionAnswerer, Response
 from grokhop.inference.predict import are_right
 from grokhop.language.parser import QuestionParser
 from grokhop.models.base import Model
+from grokhop.runs.evaluation import Miss, Questions, QuestionScore
 from grokhop.tasks.comparison import COMPARED, is_comparable
 from grokhop.tasks.vocabulary import Vocabulary
 
@@ -31,7 +32,7 @@ def score_questions(
     words: Graph | None = None,
     questions: Sequence[Question] | None = None,
     golds: Sequence[Gold] | None = None,
-) -> dict[str, Any]:
+) -> Questions:
     """Scores of questions by type and cell (see `question_cell`), with their misses.
 
     Comparisons also have a `baseline`: the share that is answered by always naming the first, or always the second,
@@ -55,22 +56,21 @@ def score_questions(
         cells[question.type, question_cell(chaining, question)].append(i)
     responders = [QuestionAnswerer(graph, model) for model in models]
     answered = [_answered(responder, queries) for responder in responders]
-    result: dict[str, Any] = defaultdict(dict)
+    result: dict[str, dict[str, QuestionScore]] = defaultdict(dict)
     for (kind, cell), chosen in sorted(cells.items()):
         wanted = [golds[i] for i in chosen]
         predictions = [
             [_prediction(responder, queries[i], responses[i]) for i in chosen]
             for responder, responses in zip(responders, answered, strict=True)
         ]
-        misses = [
-            {"seed": seed, **_miss(responder, chaining, questions[i], queries[i], responses[i])}
+        misses = tuple(
+            replace(_miss(responder, chaining, questions[i], queries[i], responses[i]), seed=seed)
             for seed, responder, responses, predicted in zip(seeds, responders, answered, predictions, strict=True)
             for i, gold, guess in zip(chosen, wanted, predicted, strict=True)
             if guess.answer is None or not exact_match(guess.answer, gold.answers)
-        ]
-        result[kind][cell] = {**score(wanted, predictions), "misses": misses}
-        if kind in COMPARED:
-            result[kind][cell]["baseline"] = blind_share(graph, [queries[i] for i in chosen], wanted)
+        )
+        blind = blind_share(graph, [queries[i] for i in chosen], wanted) if kind in COMPARED else None
+        result[kind][cell] = replace(score(wanted, predictions), misses=misses, baseline=blind)
     return dict(result)
 
 
@@ -96,11 +96,11 @@ def blind_share(graph: Graph, queries: Sequence[Query | str], golds: Sequence[Go
     return sum(max(counted.values(), default=0) for counted in right.values()) / len(golds)
 
 
-def parsed_share(questions: dict[str, Any]) -> float | None:
+def parsed_share(questions: Questions) -> float | None:
     """The share of all questions that were understood and could be asked, from their scores by type and cell."""
-    scores = [score for cells in questions.values() for score in cells.values()]
-    asked = sum(score["n"] for score in scores)
-    return sum(score["parsed"] * score["n"] for score in scores) / asked if asked else None
+    scores = [found for cells in questions.values() for found in cells.values()]
+    asked = sum(found.score.n for found in scores)
+    return sum((found.parsed or 0.0) * found.score.n for found in scores) / asked if asked else None
 
 
 def understood(understander: QuestionParser, question: Question) -> Query | str:
@@ -140,18 +140,18 @@ def question_cell(chaining: PathIndex, question: Question) -> str:
 
 def _miss(
     responder: QuestionAnswerer, chaining: PathIndex, question: Question, query: Query | str, response: Response | None
-) -> dict[str, Any]:
+) -> Miss:
     """A question answered wrongly: what was read at each hop, and at which hop it went wrong and why."""
-    told = {"id": question.id, "question": question.text, "expected": question.answer}
+    miss = Miss(id=question.id, question=question.text, expected=question.answer, read=())
     if isinstance(query, str) or response is None:
         cause = f"not understood: {query}" if isinstance(query, str) else "the run was not trained on comparisons"
-        return {**told, "answer": None, "read": [], "cause": cause}
-    return {
-        **told,
-        "answer": response.answer,
-        "read": [responder.label(hop.token) for hop in response.hops],
-        "cause": _cause(responder, chaining, query, response),
-    }
+        return replace(miss, cause=cause)
+    return replace(
+        miss,
+        answer=response.answer,
+        read=tuple(responder.label(hop.token) for hop in response.hops),
+        cause=_cause(responder, chaining, query, response),
+    )
 
 
 def _cause(responder: QuestionAnswerer, chaining: PathIndex, query: Query, response: Response) -> str:

@@ -6,11 +6,11 @@ it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from grokhop.augmentation.augment import augment_folder
-from grokhop.config import Budget
 from grokhop.core.artifacts import new_folder, refuse_to_overwrite, write_json
 from grokhop.core.errors import InputError
 from grokhop.core.statistics import CellScore
@@ -23,7 +23,8 @@ from grokhop.experiments.recipes.pattern import verdict
 from grokhop.experiments.result import BlindScore, Ours, Reproduction
 from grokhop.graph.graph import Graph
 from grokhop.reporting import report
-from grokhop.runs.metrics import ENOUGH_OOD_QUERIES, GROKKED, Begun, Notice
+from grokhop.runs.callbacks import Callback
+from grokhop.runs.metrics import ENOUGH_OOD_QUERIES, GROKKED
 from grokhop.runs.run import Run
 from grokhop.training.train import train
 
@@ -69,11 +70,10 @@ def reproduce(
     published: bool = False,
     changes: Iterable[str] = (),
     seeds: int = 3,
-    budget: Budget | None = None,
+    budget: str | None = None,
     threads: int | None = None,
     force: bool = False,
-    begun: Begun = lambda _counts: None,
-    notice: Notice = lambda _seed, _look: None,
+    callbacks: Sequence[Callback] = (),
 ) -> Reproduction:
     """Run a recipe into the folder `out`, and return what was reported and what came.
 
@@ -93,18 +93,9 @@ def reproduce(
     if recipe.augment:
         graph = out / "augmented"
         augment_folder(out / "graph", graph, **recipe.augment)
-    trained = train(
-        graph,
-        run,
-        settings=plan.settings,
-        preset=plan.preset,
-        budget=plan.budget,
-        seeds=seeds,
-        threads=threads,
-        begun=begun,
-        notice=notice,
-    )
-    ours = _ours(recipe, plan, before, trained, evaluate(run, threads=threads))
+    resources = replace(plan.settings.resources, seeds=seeds, threads=threads)
+    trained = train(graph, run, replace(plan.settings, resources=resources), callbacks=callbacks)
+    ours = _ours(recipe, plan, before, trained, evaluate(run, threads=threads).to_dict())
     result = Reproduction(
         recipe=recipe,
         published=recipe.plan(published=True),
@@ -167,7 +158,7 @@ def _ours(recipe: Recipe, plan: Plan, before: Graph, run: Run, evaluation: Mappi
         id=_score(recipe, evaluation, "id"),
         ood=_score(recipe, evaluation, "ood"),
         marks=_marks(run),
-        look_every=run.settings.evaluate_every,
+        look_every=run.settings.train.evaluate_every,
         seeds=evaluation["seeds"],
         hardware=evaluation.get("hardware"),
     )

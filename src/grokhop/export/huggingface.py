@@ -16,6 +16,7 @@ from grokhop.graph.graph import Graph
 from grokhop.graph.queries import LESS, SAME
 from grokhop.inference.loading import load_model
 from grokhop.models.gpt2 import Gpt2
+from grokhop.runs.evaluation import EvalResult
 from grokhop.runs.run import EVAL, PHI, Run
 from grokhop.tasks.encoding import GIVEN, encode_paths
 from grokhop.tasks.vocabulary import Vocabulary, token_labels
@@ -80,7 +81,7 @@ def card(run: Run, tokens: Sequence[str], facts: dict[str, Any]) -> str:
         f"{plural(counts['relations'], 'relation')}, from {', '.join(counts['by_source'])}. "
         f"{plural(counts['held_out'], 'fact')} were trained on their own alone and held out of every composition. "
         f"It was trained by grokhop {metadata.version('grokhop')} ({', '.join(settings.model.words())}; preset "
-        f"{run.manifest['preset']}, seed {facts['seed']}).",
+        f"{settings.preset}, seed {facts['seed']}).",
         _phi(run),
         "## Asking it",
         "Each entity and each relation is one token, its label between '<' and '>', and nothing else is in the "
@@ -138,17 +139,13 @@ def _scores(run: Run) -> list[str]:
     """What `grokhop eval` found, if it was asked."""
     if not (run.path / EVAL).exists():
         return []
-    found = run.read_json(EVAL, made_by="grokhop eval")
-    scores = {f"{hops} hops, {cell}": score for hops, by in found["cells"].items() for cell, score in by.items()}
-    scores |= {f"{kind}, {cell}": s for kind, by in found["questions"].items() for cell, s in by.items()}
-    rows = [
-        (name.replace("_", " "), percent(s["accuracy"]), interval(s), f"{s['n']:,}")
-        for name, s in scores.items()
-        if s["n"]
-    ]
+    found = run.read_record(EVAL, EvalResult.from_dict, made_by="grokhop eval")
+    scores = {f"{hops} hops, {cell}": score for hops, by in found.cells.items() for cell, score in by.items()}
+    scores |= {f"{kind}, {cell}": s.score for kind, by in found.questions.items() for cell, s in by.items()}
+    rows = [(name.replace("_", " "), percent(s.accuracy), interval(s), f"{s.n:,}") for name, s in scores.items() if s.n]
     return [
         "## Test queries",
-        f"Mean of {plural(found['seeds'], 'seed')} of the run, with an interval of 95 %. Cells tell by which facts a "
+        f"Mean of {plural(found.seeds, 'seed')} of the run, with an interval of 95 %. Cells tell by which facts a "
         "query is answered: I for one trained in compositions, O for one held out of them.",
         _table(("queries", "accuracy", "interval", "n"), rows),
     ]

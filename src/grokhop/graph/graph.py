@@ -10,7 +10,7 @@ Sources fill a `GraphBuilder`. What may never be trained in a composition is fix
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from grokhop.core.artifacts import new_folder, read_manifest
 from grokhop.core.errors import InputError
+from grokhop.core.records import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,7 +73,7 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GraphCounts:
+class GraphCounts(Record):
     """The sizes of a graph; `held_out` are facts, `by_source` the facts of each source."""
 
     facts: int
@@ -83,10 +84,6 @@ class GraphCounts:
     held_out_validation: int
     held_out_test: int
     by_source: dict[str, int]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the counts for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,24 +5,35 @@ validation queries in distribution.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import numpy as np
 import torch
 
 from grokhop.core.artifacts import conditions, write_json
 from grokhop.core.errors import InputError
+from grokhop.core.records import Conditions
 from grokhop.graph.paths import PathIndex, Queries
 from grokhop.inference.loading import load_model
 from grokhop.interpretability.faithfulness import score
-from grokhop.interpretability.hooks import RESIDUAL, Place
+from grokhop.interpretability.hooks import Place
 from grokhop.interpretability.logit_lens import lens, mean_lens, members
+from grokhop.interpretability.measures import measured
 from grokhop.interpretability.patching import FEWEST_PAIRS, ablate, bridge_place, carried_over, trace
 from grokhop.interpretability.progress import formation, some_of
 from grokhop.language.parser import QuestionParser
 from grokhop.models.base import Model
+from grokhop.runs.explanation import (
+    BridgePlace,
+    Candidate,
+    CellCircuit,
+    Explanation,
+    PlaceReading,
+    QueryCircuit,
+    SeedCircuit,
+)
 from grokhop.runs.run import EXPLANATION, Run
 from grokhop.tasks.composition import cell_name
 from grokhop.tasks.encoding import encode_queries
@@ -32,17 +43,11 @@ TOP = 3
 """Tokens that are told of each place of a single query."""
 
 
-def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None) -> dict[str, Any]:
+def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None) -> Explanation:
     """Look into the finished models of the run folder `path`; write and return `explain.json`.
 
     Args:
         texts: questions or paths, of which all places are told too, and what patching shows of each.
-
-    Returns:
-        For each seed: `score`, the `lens`, causal tracing (`trace`), where the bridge is (`bridge`), what it carries
-        over and what falls without it, in and out of distribution, and the `formation`. In all: `bridge_named` and
-        `right_for_wrong_reason` out of distribution, `patching`, what each place of the residual stream restores of a
-        corrupted head, and `asked`, the set on which that was measured; `queries`, what was found of the texts.
 
     Raises:
         InputError: the run cannot be read, no seed has finished, its models have no places to look at, or a text is no
@@ -54,67 +59,63 @@ def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None
     cells = run.dataset.test[2]
     asked = {name: cells[cell_name([name == "ood"] * 2)] for name in ("id", "ood")}
     chains = [_chain(run, text) for text in texts]
-    seeds = [_of_seed(run, seed, chaining, asked) for seed in run.finished_seeds()]
-    result = {
-        **_in_all(seeds),
-        "formation": [row for found in seeds for row in found["formation"]],
-        "seeds": seeds,
-        "queries": [_of_query(run, chaining, text, chain) for text, chain in zip(texts, chains, strict=True)],
-        **conditions(),
-    }
-    write_json(run.path / EXPLANATION, result)
+    models = {seed: load_model(run, seed) for seed in run.finished_seeds()}
+    seeds = tuple(_of_seed(run, seed, model, chaining, asked) for seed, model in models.items())
+    sampled = {name: some_of(queries) for name, queries in asked.items()}
+    place = "ood" if all(found.ood.bridge for found in seeds) else "id"
+    result = Explanation(
+        bridge_named=_bridge_named(seeds),
+        right_for_wrong_reason=tuple(
+            replace(example, seed=found.seed) for found in seeds for example in found.ood.score.right_for_wrong_reason
+        ),
+        asked=place,
+        patching=_restored([found.of(place) for found in seeds]),
+        formation=tuple(row for found in seeds for row in found.formation),
+        seeds=seeds,
+        queries=tuple(_of_query(run, chaining, text, chain) for text, chain in zip(texts, chains, strict=True)),
+        measures=tuple(row for seed, model in models.items() for row in measured(model, chaining, sampled, seed=seed)),
+        conditions=Conditions.from_dict(conditions()),
+    )
+    write_json(run.path / EXPLANATION, result.to_dict())
     return result
 
 
-def _of_seed(run: Run, seed: int, chaining: PathIndex, asked: dict[str, Queries]) -> dict[str, Any]:
-    model = load_model(run, seed)
+def _of_seed(run: Run, seed: int, model: Model, chaining: PathIndex, asked: dict[str, Queries]) -> SeedCircuit:
     place = bridge_place(model, chaining, some_of(run.dataset.validation[2][cell_name([False] * 2)]))
     found = {name: _of_cell(model, chaining, queries, place) for name, queries in asked.items()}
-    rows = [{"seed": seed, **row} for row in formation(run, seed, model, place)]
-    return {"seed": seed, **found, "formation": rows}
+    return SeedCircuit(seed=seed, **found, formation=tuple(formation(run, seed, model, place)))
 
 
-def _of_cell(model: Model, chaining: PathIndex, queries: Queries, place: Place | None) -> dict[str, Any]:
+def _of_cell(model: Model, chaining: PathIndex, queries: Queries, place: Place | None) -> CellCircuit:
     some = some_of(queries)
     vocabulary = Vocabulary.of(chaining.graph)
     traced = trace(model, chaining, some)
     # From a handful of pairs nothing is concluded.
-    at = place if traced[0]["n"] >= FEWEST_PAIRS else None
+    at = place if traced[0].n >= FEWEST_PAIRS else None
     parts = [chaining.answers(some.head, some.relations[:, :hop]) for hop in range(1, some.hops + 1)]
     ends = [members(part, vocabulary.size) for part in parts]
-    return {
-        "score": score(model, chaining, queries),
-        "lens": mean_lens(lens(model, encode_queries(vocabulary, some)), ends) if len(some) else [],
-        "trace": traced,
-        "bridge": None if at is None else {"depth": at.depth, "position": at.position},
-        "carried_over": None if at is None else carried_over(model, chaining, some, at),
-        "ablation": None if at is None else ablate(model, chaining, some, at),
-    }
+    return CellCircuit(
+        score=score(model, chaining, queries),
+        lens=mean_lens(lens(model, encode_queries(vocabulary, some)), ends) if len(some) else (),
+        trace=traced,
+        bridge=None if at is None else BridgePlace(depth=at.depth, position=at.position),
+        carried_over=None if at is None else carried_over(model, chaining, some, at),
+        ablation=None if at is None else ablate(model, chaining, some, at),
+    )
 
 
-def _in_all(seeds: list[dict[str, Any]]) -> dict[str, Any]:
-    """The figures over all seeds."""
-    scores = [found["ood"]["score"] for found in seeds]
-    right = sum(s["right"] for s in scores)
-    name = "ood" if all(found["ood"]["bridge"] for found in seeds) else "id"
-    maps = [found[name]["trace"][0][RESIDUAL] for found in seeds if found[name]["bridge"]]
-    places = {(row["depth"], row["position"]) for rows in maps for row in rows}
-    restored = {
-        f"depth {depth}, position {position}": mean(
-            row["restored"] for rows in maps for row in rows if (row["depth"], row["position"]) == (depth, position)
-        )
-        for depth, position in sorted(places)
-    }
-    return {
-        "bridge_named": sum(s["right_and_named"] for s in scores) / right if right else None,
-        "right_for_wrong_reason": [
-            {"seed": found["seed"], **example}
-            for found in seeds
-            for example in found["ood"]["score"]["right_for_wrong_reason"]
-        ],
-        "asked": name,
-        "patching": restored,
-    }
+def _bridge_named(seeds: Sequence[SeedCircuit]) -> float | None:
+    """The share of all right answers out of distribution that have the right reason."""
+    right = sum(found.ood.score.right for found in seeds)
+    return sum(found.ood.score.right_and_named for found in seeds) / right if right else None
+
+
+def _restored(cells: Sequence[CellCircuit]) -> dict[str, float]:
+    """The mean, over seeds with a bridge, of what each place of the residual stream brings back of a corrupted head."""
+    shares: dict[tuple[int, int], list[float]] = {}
+    for place in (place for cell in cells if cell.bridge for place in cell.trace[0].residual):
+        shares.setdefault((place.depth, place.position), []).append(place.restored)
+    return {f"depth {depth}, position {position}": mean(shares[depth, position]) for depth, position in sorted(shares)}
 
 
 def _chain(run: Run, text: str) -> Queries:
@@ -130,29 +131,29 @@ def _chain(run: Run, text: str) -> Queries:
     return PathIndex(run.graph).answers(np.array([branch.head]), np.array([branch.relations]))
 
 
-def _of_query(run: Run, chaining: PathIndex, text: str, chain: Queries) -> dict[str, Any]:
+def _of_query(run: Run, chaining: PathIndex, text: str, chain: Queries) -> QueryCircuit:
     """What each place of one query says, in the model of the first seed, and what patching shows of it."""
     seed = run.finished_seeds()[0]
     model, graph = load_model(run, seed), run.graph
     names = token_labels(graph)
     asked = [int(chain.head[0]), *Vocabulary.of(graph).relation_token(chain.relations[0])]
     rows = encode_queries(Vocabulary.of(graph), chain)
-    return {
-        "text": text,
-        "seed": seed,
-        "query": [names[token] for token in asked],
-        "expected": [names[entity] for entity in chain.answers.tolist()],
-        "places": [
-            {
-                "depth": depth,
-                "position": position,
-                "token": names[asked[position]],
-                "top": [
-                    {"entity": names[token], "probability": share}
+    return QueryCircuit(
+        text=text,
+        seed=seed,
+        query=tuple(names[token] for token in asked),
+        expected=tuple(names[entity] for entity in chain.answers.tolist()),
+        places=tuple(
+            PlaceReading(
+                depth=depth,
+                position=position,
+                token=names[asked[position]],
+                top=tuple(
+                    Candidate(entity=names[token], probability=share)
                     for share, token in zip(*(x.tolist() for x in p[0].topk(TOP)), strict=True)
-                ],
-            }
+                ),
+            )
             for (depth, position), p in lens(model, rows).items()
-        ],
-        "trace": trace(model, chaining, chain) if len(chain.answers) else [],
-    }
+        ),
+        trace=trace(model, chaining, chain) if len(chain.answers) else (),
+    )

@@ -10,7 +10,6 @@ Shapes: Q queries of k hops.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from grokhop.graph.paths import Longs, Mask, PathIndex, Queries
 from grokhop.interpretability.hooks import ActivationCache, last_logits, watch
 from grokhop.interpretability.logit_lens import lens_of, named
 from grokhop.models.base import Model
+from grokhop.runs.explanation import Faithfulness, OddAnswer
 from grokhop.tasks.encoding import encode_queries
 from grokhop.tasks.vocabulary import Vocabulary, token_labels
 
@@ -26,14 +26,8 @@ _BATCH = 256
 """Queries that are watched at once: of each, all places are kept."""
 
 
-def score(model: Model, chaining: PathIndex, queries: Queries) -> dict[str, Any]:
-    """How often an answer is right, and how often for the right reason.
-
-    Returns:
-        `n`, `right`, `right_and_named` (answers that are right for the right reason), `named_and_wrong` (all bridges
-        named, and yet another answer), `bridge_named` (of the right answers, the share with the right reason; None
-        where there are none, or nothing can be said) and `right_for_wrong_reason`, up to twenty of the others.
-    """
+def score(model: Model, chaining: PathIndex, queries: Queries) -> Faithfulness:
+    """How often an answer is right, and how often for the right reason, with up to twenty that are not."""
     graph, vocabulary = chaining.graph, Vocabulary.of(chaining.graph)
     answered, names = np.empty(0, np.int64), list[list[Longs]]()
     for start in range(0, len(queries), _BATCH):
@@ -52,21 +46,21 @@ def score(model: Model, chaining: PathIndex, queries: Queries) -> dict[str, Any]
     named_all = _reasons(chaining, queries, names, None)[0] if tells else none
     labels = token_labels(graph)
     odd = np.flatnonzero(right & ~reason & tells)[:MOST_EXAMPLES]
-    return {
-        "n": len(queries),
-        "right": int(right.sum()),
-        "right_and_named": int((right & reason).sum()),
-        "named_and_wrong": int((~right & named_all).sum()),
-        "bridge_named": float(reason[right].mean()) if tells and right.any() else None,
-        "right_for_wrong_reason": [
-            {
-                "query": [labels[queries.head[i]], *(graph.relations[r] for r in queries.relations[i])],
-                "named": [labels[named_there[i]] for named_there in bridges],
-                "answer": labels[answered[i]],
-            }
+    return Faithfulness(
+        n=len(queries),
+        right=int(right.sum()),
+        right_and_named=int((right & reason).sum()),
+        named_and_wrong=int((~right & named_all).sum()),
+        bridge_named=float(reason[right].mean()) if tells and right.any() else None,
+        right_for_wrong_reason=tuple(
+            OddAnswer(
+                query=(labels[queries.head[i]], *(graph.relations[r] for r in queries.relations[i])),
+                named=tuple(labels[named_there[i]] for named_there in bridges),
+                answer=labels[answered[i]],
+            )
             for i in odd
-        ],
-    }
+        ),
+    )
 
 
 def _none(names: Sequence[Sequence[Longs]]) -> list[list[Longs]]:

@@ -10,7 +10,6 @@ Shapes: B rows, T positions, k hops, V tokens; depths 0 (embeddings) to the numb
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor
 from grokhop.graph.paths import Longs, Queries
 from grokhop.interpretability.hooks import RESIDUAL, ActivationCache, watch
 from grokhop.models.base import Model
+from grokhop.runs.explanation import LensRow
 from grokhop.tasks.encoding import TokenBatch
 
 Lens = dict[tuple[int, int], Tensor]
@@ -64,7 +64,7 @@ def seen(probability_BV: Tensor, wanted_BV: Tensor) -> tuple[Tensor, Tensor]:
     return together, 1 + (probability_BV > best).sum(-1)
 
 
-def mean_lens(found: Lens, wanted: Sequence[Tensor]) -> list[dict[str, Any]]:
+def mean_lens(found: Lens, wanted: Sequence[Tensor]) -> tuple[LensRow, ...]:
     """A row for each place: the mean probability and the median rank of what each hop ends in.
 
     Args:
@@ -74,14 +74,14 @@ def mean_lens(found: Lens, wanted: Sequence[Tensor]) -> list[dict[str, Any]]:
     for (depth, position), probability in found.items():
         ends = [seen(probability, mask) for mask in wanted]
         rows.append(
-            {
-                "depth": depth,
-                "position": position,
-                "probability": [float(together.mean()) for together, _ in ends],
-                "rank": [float(rank.double().median()) for _, rank in ends],
-            }
+            LensRow(
+                depth=depth,
+                position=position,
+                probability=tuple(float(together.mean()) for together, _ in ends),
+                rank=tuple(float(rank.double().median()) for _, rank in ends),
+            )
         )
-    return rows
+    return tuple(rows)
 
 
 def named(found: Lens, position: int) -> dict[int, Longs]:

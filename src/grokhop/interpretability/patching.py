@@ -8,6 +8,8 @@ Only pairs are asked of which the model answers both queries rightly.
 Shapes: P pairs, T positions, V tokens.
 """
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from grokhop.interpretability.hooks import (
 )
 from grokhop.interpretability.logit_lens import lens_of
 from grokhop.models.base import Model
+from grokhop.runs.explanation import Ablation, CarriedOver, Patched, Patching
 from grokhop.tasks.encoding import TokenBatch, encode_queries
 from grokhop.tasks.vocabulary import Vocabulary
 
@@ -68,44 +71,47 @@ class Contrast:
         Args:
             source: the run whose values are put in place; that on the clean queries if left out.
         """
-        if not len(self):
-            return None
-        patched = last_logits(patch(self.model, self.rows, source or self.clean, places))
+        return self._share(places, source or self.clean) if len(self) else None
+
+    def _share(self, places: Sequence[Place], source: ActivationCache) -> float:
+        patched = last_logits(patch(self.model, self.rows, source, places))
         low, high = (self.difference(run.last_logits()).sum() for run in (self.corrupted, self.clean))
         return float((self.difference(patched).sum() - low) / (high - low))
 
-    def heat(self, part: str) -> list[dict[str, Any]]:
+    def heat(self, part: str) -> tuple[Patched, ...]:
         """What each place of a part brings back by itself; of heads, each head at each place."""
-        found = []
+        return tuple(
+            Patched(
+                depth=place.depth, position=place.position, head=place.head, restored=self._share([place], self.clean)
+            )
+            for place in self._places(part)
+        )
+
+    def _places(self, part: str) -> Iterator[Place]:
         for place in self.clean.places(part):
-            row = {"depth": place.depth, "position": place.position}
             if part != HEADS:
-                found.append({**row, "restored": self.restored(place)})
-                continue
-            heads = range(self.clean.values[HEADS, place.depth].shape[2])
-            found += [
-                {**row, "head": head, "restored": self.restored(Place(HEADS, place.depth, place.position, head))}
-                for head in heads
-            ]
-        return found
+                yield place
+            else:
+                heads = self.clean.values[HEADS, place.depth].shape[2]
+                yield from (replace(place, head=head) for head in range(heads))
 
 
-def residual(contrast: Contrast) -> list[dict[str, Any]]:
+def residual(contrast: Contrast) -> tuple[Patched, ...]:
     """Causal tracing of the residual stream: where, between layers, is what tells the answers apart?"""
     return contrast.heat(RESIDUAL)
 
 
-def attention(contrast: Contrast) -> list[dict[str, Any]]:
+def attention(contrast: Contrast) -> tuple[Patched, ...]:
     """The same of what attention adds: where is it fetched from another position?"""
     return contrast.heat(ATTENTION)
 
 
-def mlp(contrast: Contrast) -> list[dict[str, Any]]:
+def mlp(contrast: Contrast) -> tuple[Patched, ...]:
     """The same of what the MLP adds: where is it looked up?"""
     return contrast.heat(MLP)
 
 
-def heads(contrast: Contrast) -> list[dict[str, Any]]:
+def heads(contrast: Contrast) -> tuple[Patched, ...]:
     """The same of single attention heads, before their outputs are mixed."""
     return contrast.heat(HEADS)
 
@@ -115,19 +121,15 @@ FEWEST_PAIRS = 10
 MEASURES = {RESIDUAL: residual, ATTENTION: attention, MLP: mlp, HEADS: heads}
 
 
-def trace(model: Model, chaining: PathIndex, queries: Queries, *, seed: int = 0) -> list[dict[str, Any]]:
-    """Causal tracing with each token of the queries corrupted in turn.
-
-    Returns:
-        For each position: `corrupted` (the position), `n` pairs, and for each part its heat map.
-    """
+def trace(model: Model, chaining: PathIndex, queries: Queries, *, seed: int = 0) -> tuple[Patching, ...]:
+    """Causal tracing with each token of the queries corrupted in turn."""
     vocabulary, found = Vocabulary.of(chaining.graph), []
     for position in range(queries.hops + 1):
         pairs = corrupt(chaining, queries, position, np.random.default_rng(seed))
         contrast = Contrast(model, vocabulary, pairs) if len(pairs) else None
-        maps = {part: MEASURES[part](contrast) if contrast else [] for part in PARTS}
-        found.append({"corrupted": position, "n": len(contrast or ()), **maps})
-    return found
+        maps = {part: MEASURES[part](contrast) if contrast else () for part in PARTS}
+        found.append(Patching(corrupted=position, n=len(contrast or ()), **maps))
+    return tuple(found)
 
 
 def bridge_place(model: Model, chaining: PathIndex, queries: Queries) -> Place | None:
@@ -141,42 +143,39 @@ def bridge_place(model: Model, chaining: PathIndex, queries: Queries) -> Place |
         return None
     depths = watch(model, encode_queries(Vocabulary.of(chaining.graph), queries)).depths
     found = {depth: carried_over(model, chaining, queries, Place(RESIDUAL, depth, 1)) for depth in range(1, depths)}
-    told = {depth: carried["restored"] for depth, carried in found.items() if carried["n"] >= FEWEST_PAIRS}
+    told = {depth: carried.restored or 0.0 for depth, carried in found.items() if carried.n >= FEWEST_PAIRS}
     best = max(told, key=lambda depth: told[depth], default=None)
     return None if best is None else Place(RESIDUAL, best, 1)
 
 
-def carried_over(model: Model, chaining: PathIndex, queries: Queries, place: Place, *, seed: int = 0) -> dict[str, Any]:
+def carried_over(model: Model, chaining: PathIndex, queries: Queries, place: Place, *, seed: int = 0) -> CarriedOver:
     """Cross-query patching: the bridge state of a query that shares the bridge and no token, put into a corrupted one.
 
-    If the place holds the bridge and nothing else, it brings the answer of the clean query with it, whatever query it
-    was taken from (after Geiger et al. 2021, arXiv 2106.02997).
-
-    Returns:
-        `n` triples, `restored`, the share of the logit difference, and `answered`, the share whose answer it becomes.
+    If the place holds the bridge and nothing else, it brings the answer of the clean query with it. The query that it
+    was taken from makes no difference (after Geiger et al. 2021, arXiv 2106.02997).
     """
     rng = np.random.default_rng(seed)
-    vocabulary, none = Vocabulary.of(chaining.graph), {"n": 0, "restored": None, "answered": None}
+    vocabulary = Vocabulary.of(chaining.graph)
     pairs = corrupt(chaining, queries, 0, rng)
     places, others = donors(chaining, pairs.clean, rng)
     if not len(places):
-        return none
+        return CarriedOver()
     source = watch(model, encode_queries(vocabulary, others))
     right = others.are_right(source.last_logits().argmax(-1).numpy())
     pairs = Pairs(pairs.clean.where(places[right]), pairs.corrupted.where(places[right]))
     contrast = Contrast(model, vocabulary, pairs) if right.any() else None
     if not contrast:
-        return none
+        return CarriedOver()
     source = source.where(torch.from_numpy(np.flatnonzero(right))).where(contrast.kept)
     answered = last_logits(patch(model, contrast.rows, source, [place])).argmax(-1).numpy()
-    return {
-        "n": len(contrast),
-        "restored": contrast.restored(place, source=source),
-        "answered": float(contrast.queries.are_right(answered).mean()),
-    }
+    return CarriedOver(
+        n=len(contrast),
+        restored=contrast.restored(place, source=source),
+        answered=float(contrast.queries.are_right(answered).mean()),
+    )
 
 
-def ablate(model: Model, chaining: PathIndex, queries: Queries, place: Place) -> dict[str, Any]:
+def ablate(model: Model, chaining: PathIndex, queries: Queries, place: Place) -> Ablation:
     """Remove the bridge from what the model goes on with, or the entity that is second there: only the former may harm.
 
     In the loop the entity is struck from the read-out after the first hop before it is re-embedded; in a plain decoder
@@ -187,24 +186,19 @@ def ablate(model: Model, chaining: PathIndex, queries: Queries, place: Place) ->
 
     Args:
         place: where the bridge is, and where the second is read.
-
-    Returns:
-        `n`; the share still answered rightly without the `bridge` and without the `second`; `second_leads_there`, the
-        share of queries of which a fact leads from the second to a right answer as well.
     """
     graph, vocabulary = chaining.graph, Vocabulary.of(chaining.graph)
     bridges = chaining.answers(queries.head.astype(np.int64), queries.relations[:, :1])
     single = np.diff(bridges.offsets) == 1
     queries, bridges = queries.where(single), bridges.where(single)
-    none = {"n": 0, "bridge": None, "second": None, "second_leads_there": None}
     if not len(queries):
-        return none
+        return Ablation()
     run = watch(model, encode_queries(vocabulary, queries))
     right = queries.are_right(run.last_logits().argmax(-1).numpy())
     read = lens_of(model, run, positions=[place.position])[place.depth, place.position][torch.from_numpy(right)]
     queries, bridge = queries.where(right), bridges.answers[right]
     if not len(queries):
-        return none
+        return Ablation()
     read[torch.arange(len(bridge)), torch.from_numpy(bridge).long()] = -1.0
     second = read[:, : len(graph.entities)].argmax(-1).numpy()
     rows = encode_queries(vocabulary, queries)
@@ -216,7 +210,7 @@ def ablate(model: Model, chaining: PathIndex, queries: Queries, place: Place) ->
     row = np.repeat(np.arange(len(queries)), np.diff(onward.offsets))
     leads = np.zeros(len(queries), bool)
     leads[row[queries.where(row).are_right(onward.answers)]] = True
-    return {"n": len(queries), **kept, "second_leads_there": float(leads.mean())}
+    return Ablation(n=len(queries), **kept, second_leads_there=float(leads.mean()))
 
 
 @torch.no_grad()

@@ -7,7 +7,6 @@ arXiv 2301.05217). No test query is among them, nor a fact that is held out for 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from grokhop.interpretability.logit_lens import lens_of, members, seen
 from grokhop.interpretability.patching import FEWEST_PAIRS, Contrast
 from grokhop.models.base import Model
 from grokhop.models.weights import load_weights
+from grokhop.runs.explanation import BridgeReading, Formation, Formed
 from grokhop.runs.metrics import ENOUGH_OOD_QUERIES
 from grokhop.runs.run import Run
 from grokhop.tasks.composition import Compositions, cell_name
@@ -30,7 +30,7 @@ MOST_QUERIES = 200
 """Of each set, and of each cell that is patched."""
 
 
-class Formation:
+class Snapshots:
     """What is asked at each snapshot: training queries, and two-hop validation queries in and out of distribution.
 
     Where fewer than thirty of the latter are of held-out facts alone, those with any held-out fact are asked.
@@ -64,25 +64,23 @@ class Formation:
             for name, queries in self.sets.items()
         }
 
-    def measure(self, model: Model, place: Place | None) -> dict[str, Any]:
-        """For each set of queries: `accuracy`, and by depth the bridge's `probability` and median `rank`, and what the
-        bridge's place brings back of the answer (`restored`; None where too few pairs are answered rightly).
-        """
+    def measure(self, model: Model, place: Place | None) -> dict[str, Formed]:
+        """How far a model is with each set of queries that has any."""
         return {name: self._of(name, model, place) for name, queries in self.sets.items() if len(queries)}
 
-    def _of(self, name: str, model: Model, place: Place | None) -> dict[str, Any]:
+    def _of(self, name: str, model: Model, place: Place | None) -> Formed:
         queries, mask = self.sets[name], self._bridges[name]
         watched = watch(model, encode_queries(self.vocabulary, queries))
         found = lens_of(model, watched, positions=[1])
         at_bridge = {depth: seen(p, mask) for (depth, _), p in found.items() if depth}
-        return {
-            "accuracy": Score.of(queries.are_right(watched.last_logits().argmax(-1).numpy())).accuracy,
-            "bridge": [
-                {"depth": depth, "probability": float(p.mean()), "rank": float(rank.double().median())}
+        return Formed(
+            accuracy=Score.of(queries.are_right(watched.last_logits().argmax(-1).numpy())).accuracy,
+            bridge=tuple(
+                BridgeReading(depth=depth, probability=float(p.mean()), rank=float(rank.double().median()))
                 for depth, (p, rank) in at_bridge.items()
-            ],
-            "restored": self._restored(model, self.pairs[name], place),
-        }
+            ),
+            restored=self._restored(model, self.pairs[name], place),
+        )
 
     def _restored(self, model: Model, pairs: Pairs, place: Place | None) -> float | None:
         if place is None or len(pairs) < FEWEST_PAIRS:
@@ -91,7 +89,7 @@ class Formation:
         return contrast.restored(place) if len(contrast) >= FEWEST_PAIRS else None
 
 
-def formation(run: Run, seed: int, model: Model, place: Place | None) -> Iterator[dict[str, Any]]:
+def formation(run: Run, seed: int, model: Model, place: Place | None) -> Iterator[Formation]:
     """A row for each snapshot of a seed, the earliest first; none where no snapshots were kept.
 
     Args:
@@ -101,10 +99,10 @@ def formation(run: Run, seed: int, model: Model, place: Place | None) -> Iterato
     snapshots = run.snapshots(seed)
     if not snapshots:
         return
-    asked = Formation(PathIndex(run.graph), run.dataset.compositions)
+    asked = Snapshots(PathIndex(run.graph), run.dataset.compositions)
     for step, path in snapshots.items():
         load_weights(path, model)
-        yield {"step": step, **asked.measure(model.eval(), place)}
+        yield Formation(seed=seed, step=step, **asked.measure(model.eval(), place))
 
 
 def some_of(queries: Queries, *, seed: int = 0) -> Queries:

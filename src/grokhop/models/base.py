@@ -4,10 +4,14 @@ Shapes: B rows, T positions, N read-outs, D width, H heads, K = D / H, V tokens.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from grokhop.config import ModelConfig
 
 
 class ReadOut(NamedTuple):
@@ -48,11 +52,31 @@ def attend(q_NHK: Tensor, k_NTHK: Tensor, v_NTHK: Tensor, position: Tensor) -> T
 
 
 class Model(nn.Module):
-    """A network of `layers` over the `embedding` of each token, with which it also reads out."""
+    """A network of `layers` over the `embedding` of each token, with which it also reads out.
 
+    A subclass becomes an architecture by its name in `grokhop.config.models.MODELS`. It takes what `__init__` takes
+    here, names its own section of settings as `Config`, and answers in `forward`.
+    """
+
+    Config: ClassVar[type[ModelConfig]] = ModelConfig
     embedding: nn.Embedding
     layers: nn.ModuleList
     final_norm: nn.Module
+
+    def __init__(self, settings: ModelConfig, *, vocabulary: int, labels: Sequence[str] = ()) -> None:
+        """Make the network for `vocabulary` tokens; `labels` name them for models that know words."""
+        super().__init__()
+        self.settings = settings
+
+    @classmethod
+    def check(cls, settings: Any) -> Any:
+        """Check that the model can be made, and return what of its shape a run must keep, if anything."""
+        return None
+
+    @classmethod
+    def finished(cls, settings: Any, shape: Path) -> Any:
+        """Return the settings with which finished weights are put in place; `shape` is what a run kept."""
+        return settings
 
     @property
     def device(self) -> torch.device:
@@ -64,7 +88,7 @@ class Model(nn.Module):
 
         Args:
             tokens: (B, T) token ids.
-            due: (B, T) the loop after which each position is read out (`grokhop.tasks.encoding.TokenBatch`).
+            read_at: (B, T) the loop after which each position is read out (`grokhop.tasks.encoding.TokenBatch`).
 
         Returns:
             One `ReadOut` for each loop in which a position is due, in order.

@@ -10,13 +10,14 @@ is a tree of prefixes, and each of its nodes is computed once. On a graph's chai
 Shapes: B rows, T positions, M nodes, N read-outs, D width, H heads, K = D / H, V tokens.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from grokhop.config import ModelSettings
+from grokhop.config import GPT2Config
 from grokhop.models.base import HookPoint, Model, ReadOut, attend
 from grokhop.tasks.encoding import GIVEN
 
@@ -68,7 +69,7 @@ class Nodes(NamedTuple):
 class Layer(nn.Module):
     """Causal self-attention and a two-layer perceptron, each behind a LayerNorm and added to the residual stream."""
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: GPT2Config) -> None:
         super().__init__()
         D = settings.d_model
         self.heads = settings.n_heads
@@ -105,9 +106,11 @@ class Layer(nn.Module):
 class Gpt2(Model):
     """A decoder that is asked at the due positions, all after its last layer."""
 
-    def __init__(self, settings: ModelSettings, *, vocabulary: int) -> None:
-        super().__init__()
-        self.settings = settings
+    Config = GPT2Config
+
+    def __init__(self, settings: GPT2Config, *, vocabulary: int, labels: Sequence[str] = ()) -> None:
+        super().__init__(settings, vocabulary=vocabulary)
+        self.repeats = settings.repeats
         self.embedding = nn.Embedding(vocabulary, settings.d_model)
         self.position = nn.Embedding(POSITIONS, settings.d_model)
         self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.n_layers))
@@ -126,7 +129,7 @@ class Gpt2(Model):
     def forward(self, tokens: Tensor, read_at: Tensor) -> list[ReadOut]:
         # Where kernels are launched from afar, finding out what rows share takes longer than it saves.
         nodes = Nodes.of(tokens, read_at, shared=self.training and tokens.device.type == "cpu")
-        *layers, last = [*self.layers] * self.settings.repeats
+        *layers, last = [*self.layers] * self.repeats
         x_MD = self.embedding(tokens[nodes.row, nodes.position]) + self.position.weight[nodes.position]
         for layer in layers:
             x_MD = layer(x_MD, nodes)

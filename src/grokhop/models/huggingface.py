@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
-from grokhop.config import ModelSettings
+from grokhop.config import GPT2Config
 from grokhop.core.errors import InputError
 from grokhop.models.gpt2 import POSITIONS, Gpt2
 
@@ -44,7 +45,7 @@ def to_hf(model: Gpt2) -> "GPT2LMHeadModel":
         vocab_size=model.embedding.num_embeddings,
         n_positions=POSITIONS,
         n_embd=settings.d_model,
-        n_layer=len(model.layers) * settings.repeats,
+        n_layer=len(model.layers) * model.repeats,
         n_head=settings.n_heads,
         n_inner=settings.mlp_ratio * settings.d_model,
         activation_function="gelu_new",
@@ -58,7 +59,7 @@ def to_hf(model: Gpt2) -> "GPT2LMHeadModel":
         pad_token_id=None,
     )
     hf, weights = transformers.GPT2LMHeadModel(config), model.state_dict()
-    names = _names(len(model.layers), settings.repeats)
+    names = _names(len(model.layers), model.repeats)
     hf.transformer.load_state_dict({theirs: _turned(theirs, weights[ours]) for ours, theirs in names})
     return hf.eval()
 
@@ -72,15 +73,14 @@ def from_hf(hf: "GPT2LMHeadModel") -> Gpt2:
     config = hf.config
     _refuse(hf)
     try:
-        settings = ModelSettings(
-            architecture="gpt2",
+        settings = GPT2Config(
             d_model=config.n_embd,
             n_heads=config.n_head,
             n_layers=config.n_layer,
             mlp_ratio=(config.n_inner or 4 * config.n_embd) // config.n_embd,
         )
-    except ValueError as error:
-        raise InputError(f"this GPT-2 cannot be held: {error}") from error
+    except ValidationError as error:
+        raise InputError(f"this GPT-2 cannot be held: {error.errors()[0]['msg']}") from error
     model, weights = Gpt2(settings, vocabulary=config.vocab_size), hf.transformer.state_dict()
     weights["wpe.weight"] = weights["wpe.weight"][:POSITIONS]
     model.load_state_dict({ours: _turned(theirs, weights[theirs]).float() for ours, theirs in _names(config.n_layer)})

@@ -16,13 +16,14 @@ rotary positions: Su et al. 2021).
 Shapes: B rows, T positions, N read-outs, D width, H heads, K = D / H, V tokens. A tensor's suffix names its axes.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from grokhop.config import ModelSettings
+from grokhop.config import LoopConfig
 from grokhop.models.base import HookPoint, Model, ReadOut, attend
 from grokhop.tasks.encoding import NEVER_DUE
 
@@ -32,7 +33,7 @@ class Attention(nn.Module):
 
     frequency: Tensor
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: LoopConfig) -> None:
         super().__init__()
         self.heads = settings.n_heads
         self.query, self.key, self.value, self.output = (_linear(settings.d_model, settings.d_model) for _ in range(4))
@@ -60,7 +61,7 @@ class Attention(nn.Module):
 class Mlp(nn.Module):
     """Two linear maps with a GELU between: where the facts are kept."""
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: LoopConfig) -> None:
         super().__init__()
         self.up = _linear(settings.d_model, settings.mlp_ratio * settings.d_model)
         self.down = _linear(settings.mlp_ratio * settings.d_model, settings.d_model)
@@ -72,7 +73,7 @@ class Mlp(nn.Module):
 class Layer(nn.Module):
     """A pre-norm decoder layer that updates chosen positions only."""
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: LoopConfig) -> None:
         super().__init__()
         self.attention_norm = nn.RMSNorm(settings.d_model)
         self.attention = Attention(settings)
@@ -90,9 +91,10 @@ class Layer(nn.Module):
 class LoopTransformer(Model):
     """A block of layers applied once for each hop, with a read-out and a re-embedding between."""
 
-    def __init__(self, settings: ModelSettings, *, vocabulary: int) -> None:
-        super().__init__()
-        self.settings = settings
+    Config = LoopConfig
+
+    def __init__(self, settings: LoopConfig, *, vocabulary: int, labels: Sequence[str] = ()) -> None:
+        super().__init__(settings, vocabulary=vocabulary)
         self.embedding = nn.Embedding(vocabulary, settings.d_model)
         nn.init.normal_(self.embedding.weight, std=0.02)
         self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.n_layers))

@@ -13,13 +13,14 @@ Shapes: B rows, T positions, N read-outs, D width, V tokens.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from grokhop.config import ModelSettings
+from grokhop.config import PretrainedConfig
 from grokhop.core.errors import InputError
 from grokhop.core.optional import library
 from grokhop.models.base import Model, ReadOut
@@ -33,7 +34,9 @@ _TOLERANCE = 1e-3
 class Pretrained(Model):
     """A decoder that somebody else has trained, asked at the due positions after its last layer."""
 
-    def __init__(self, settings: ModelSettings, *, vocabulary: int, labels: Sequence[str] = ()) -> None:
+    Config = PretrainedConfig
+
+    def __init__(self, settings: PretrainedConfig, *, vocabulary: int, labels: Sequence[str] = ()) -> None:
         """Read the model that the settings name.
 
         Args:
@@ -42,8 +45,7 @@ class Pretrained(Model):
         Raises:
             InputError: it cannot be read, or is no decoder that can be given another vocabulary.
         """
-        super().__init__()
-        self.settings = settings
+        super().__init__(settings, vocabulary=vocabulary)
         config = read_shape(settings)
         begins = bool(labels) and not settings.random_init
         causal = _read_weights(settings, config) if begins else _random_weights(settings, config, vocabulary)
@@ -53,6 +55,28 @@ class Pretrained(Model):
         self.decoder.set_input_embeddings(self.embedding)
         _fit(self.decoder.config, vocabulary)
         self.layers = layers_of(self.decoder)
+
+    @classmethod
+    def check(cls, settings: PretrainedConfig) -> Any:
+        """Return the shape of a model that can be begun with: `read_shape`, and a look at what else is needed.
+
+        Raises:
+            InputError: as `read_shape`, or there are no weights or no tokenizer beside it.
+        """
+        config, folder = read_shape(settings), Path(settings.pretrained)
+        if settings.random_init or folder.suffix == ".gguf":  # which holds all three
+            return config
+        if folder.is_dir() and not any(found for pattern in _WEIGHT_FILES for found in folder.glob(pattern)):
+            raise InputError(
+                f"{folder} holds no weights: --set model.random_init=true begins with random ones of its shape"
+            )
+        _tokenizer(settings)
+        return config
+
+    @classmethod
+    def finished(cls, settings: PretrainedConfig, shape: Path) -> PretrainedConfig:
+        """Return the settings that read the shape which a run kept, wherever the model came from."""
+        return replace(settings, pretrained=str(shape.resolve()))
 
     def forward(self, tokens: Tensor, read_at: Tensor) -> list[ReadOut]:
         row, position = torch.nonzero(read_at > GIVEN, as_tuple=True)
@@ -76,7 +100,7 @@ class Pretrained(Model):
         return made.eval()
 
 
-def read_shape(settings: ModelSettings) -> Any:
+def read_shape(settings: PretrainedConfig) -> Any:
     """The configuration of the model that the settings name, with the layers that are kept and no dropout.
 
     Raises:
@@ -95,24 +119,6 @@ def read_shape(settings: ModelSettings) -> Any:
     if positions < POSITIONS:
         raise InputError(f"{name} has {positions} positions, and rows can be {POSITIONS} long: name another model")
     return _cut(config, layers, settings.n_layers or layers)
-
-
-def check(settings: ModelSettings) -> Any:
-    """The shape of a model that can be begun with, before anything is made: `read_shape` and a look at what else is
-    needed.
-
-    Raises:
-        InputError: as `read_shape`, or there are no weights or no tokenizer beside it.
-    """
-    config, folder = read_shape(settings), Path(settings.pretrained)
-    if settings.random_init or folder.suffix == ".gguf":  # which holds all three
-        return config
-    if folder.is_dir() and not any(found for pattern in _WEIGHT_FILES for found in folder.glob(pattern)):
-        raise InputError(
-            f"{folder} holds no weights: --set model.random_init=true begins with random ones of its shape"
-        )
-    _tokenizer(settings)
-    return config
 
 
 def layers_of(decoder: Any) -> nn.ModuleList:
@@ -146,7 +152,7 @@ def _fit(config: Any, vocabulary: int) -> None:
     config.bos_token_id = config.eos_token_id = config.pad_token_id = None
 
 
-def _read_weights(settings: ModelSettings, config: Any) -> Any:
+def _read_weights(settings: PretrainedConfig, config: Any) -> Any:
     name = settings.pretrained
     with _one_line(name):
         causal, found = library().AutoModelForCausalLM.from_pretrained(
@@ -158,7 +164,7 @@ def _read_weights(settings: ModelSettings, config: Any) -> Any:
     return causal
 
 
-def _random_weights(settings: ModelSettings, config: Any, vocabulary: int) -> Any:
+def _random_weights(settings: PretrainedConfig, config: Any, vocabulary: int) -> Any:
     _fit(config, vocabulary)
     with _one_line(settings.pretrained):
         return library().AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -175,12 +181,12 @@ def _embedding(causal: Any, vocabulary: int, pieces: list[list[int]]) -> nn.Embe
     return made
 
 
-def _pieces(settings: ModelSettings, labels: Sequence[str]) -> list[list[int]]:
+def _pieces(settings: PretrainedConfig, labels: Sequence[str]) -> list[list[int]]:
     """The pieces of each label, as the model's own tokenizer makes them."""
     return _tokenizer(settings)(list(labels), add_special_tokens=False)["input_ids"]
 
 
-def _tokenizer(settings: ModelSettings) -> Any:
+def _tokenizer(settings: PretrainedConfig) -> Any:
     with _one_line(settings.pretrained, "tokenizer"):
         tokenizer = library().AutoTokenizer.from_pretrained(**_place(settings.pretrained))
     # Where there is none, transformers makes one that knows no word.

@@ -1,13 +1,14 @@
 """The section on the test: accuracy in each cell, cells being told apart by which facts were held out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import floor
-from typing import Any
 
 from grokhop.core.formatting import count, percent, plural
-from grokhop.reporting.evidence import Evidence, Row
+from grokhop.core.statistics import CellScore
+from grokhop.reporting.evidence import Evidence
 from grokhop.reporting.plot import ID, MIXED, OOD, Figure, labelled_axis, safe
-from grokhop.runs.summary import pooled
+from grokhop.runs.evaluation import EvalResult
 
 _MEANING = {
     "II": "both facts occur in training chains, this chain does not",
@@ -15,74 +16,127 @@ _MEANING = {
     "OI": "the first fact occurs in no training chain",
     "OO": "neither fact occurs in any training chain",
 }
+_COMPARED = {
+    "id": "two trainable facts, compared with others in training but not with each other",
+    "ood": "two held-out facts, compared with nothing in training",
+}
 
 
-def cells_section(evidence: Evidence) -> dict[str, Any] | None:
-    if evidence.evaluation is None:
+@dataclass(frozen=True, kw_only=True)
+class ScoreRow:
+    """The score of a set of queries, and what they ask."""
+
+    label: str
+    meaning: str
+    score: CellScore
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRow(ScoreRow):
+    """The score of a cell; `untrained` says that no chain of so many hops was trained."""
+
+    cell: str
+    hops: int
+    untrained: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRow(ScoreRow):
+    """The score of comparisons; `majority` is the share that the commonest answers would get right."""
+
+    majority: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellsSection:
+    """The section on the test; `empty` says why no query is in cell OO, where that is so."""
+
+    heading: str
+    empty: str | None
+    rows: list[CellRow]
+    comparisons: list[ComparisonRow]
+    atomic: list[ScoreRow]
+    figure: Figure | None
+
+
+def cells_section(evidence: Evidence) -> CellsSection | None:
+    found = evidence.evaluation
+    if found is None:
         return None
-    trained = evidence.run.settings.hops
-    rows: list[Row] = []
-    for hops, cells in sorted((int(hops), cells) for hops, cells in evidence.evaluation["cells"].items()):
-        for cell, score in cells.items():
-            meaning = _MEANING.get(cell) or f"{cell} of {hops} facts held out"
-            label = f"{hops} hops, {cell}" + ("" if cell in _MEANING else " held out")
-            rows.append(
-                {**score, "cell": cell, "label": label, "meaning": meaning, "untrained": hops > trained, "hops": hops}
+    trained = evidence.run.settings.task.hops
+    rows = list(_rows(found, trained))
+    return CellsSection(
+        heading=_cells_heading(rows, trained),
+        empty=_empty(evidence),
+        rows=rows,
+        comparisons=[
+            ComparisonRow(
+                label=f"{cell.upper()} comparison",
+                meaning=_COMPARED[cell],
+                score=compared.score,
+                majority=compared.majority,
             )
-    extra = {
-        "atomic": ("facts on their own", "every fact is trained as an atomic fact"),
-        "atomic_held_out": ("held-out facts on their own", "trained as atomic facts only"),
-    }
-    atomic = [
-        {**evidence.evaluation[k], "label": a, "meaning": m} for k, (a, m) in extra.items() if k in evidence.evaluation
-    ]
-    compared = {
-        "id": "two trainable facts, compared with others in training but not with each other",
-        "ood": "two held-out facts, compared with nothing in training",
-    }
-    comparisons = [
-        {**score, "label": f"{cell.upper()} comparison", "meaning": compared[cell]}
-        for cell, score in evidence.evaluation.get("comparison", {}).items()
-        if score["n"]
-    ]
-    return {
-        "heading": _cells_heading(rows, trained),
-        "comparisons": comparisons,
-        "empty": _empty(evidence),
-        "rows": rows,
-        "atomic": atomic,
-        "figure": cell_dots(rows) if any(row["n"] for row in rows) else None,
-    }
+            for cell, compared in found.comparison.items()
+            if compared.score.n
+        ],
+        atomic=[
+            ScoreRow(label="facts on their own", meaning="every fact is trained as an atomic fact", score=found.atomic),
+            ScoreRow(
+                label="held-out facts on their own", meaning="trained as atomic facts only", score=found.atomic_held_out
+            ),
+        ],
+        figure=cell_dots(rows) if any(row.score.n for row in rows) else None,
+    )
+
+
+def _rows(found: EvalResult, trained: int) -> Iterator[CellRow]:
+    """The cells of all lengths, the shortest first."""
+    for hops, cells in sorted((int(hops), cells) for hops, cells in found.cells.items()):
+        for cell, score in cells.items():
+            yield CellRow(
+                label=f"{hops} hops, {cell}" + ("" if cell in _MEANING else " held out"),
+                meaning=_MEANING.get(cell) or f"{cell} of {hops} facts held out",
+                score=score,
+                cell=cell,
+                hops=hops,
+                untrained=hops > trained,
+            )
 
 
 def _empty(evidence: Evidence) -> str | None:
     """Why no query is in cell OO, where the graph's questions ask for chains of held-out facts."""
-    asked = pooled(evidence.questions("ood"))
-    if evidence.cells(2)["OO"]["n"] or not asked["n"]:
+    asked = evidence.questions("ood")
+    if evidence.cells(2)["OO"].n or not asked.n:
         return None
     return (
         "No query is in cell OO: what a question of the graph asks is not asked again as a query. Out of distribution, "
-        f"the test is the {plural(asked['n'], 'question')} over held-out facts alone, further down: "
-        f"{percent(asked['accuracy'])}."
+        f"the test is the {plural(asked.n, 'question')} over held-out facts alone, further down: "
+        f"{percent(asked.accuracy)}."
     )
 
 
-def _cells_heading(rows: list[Row], trained: int) -> str:
-    known = [row for row in rows if row["n"] and row["hops"] <= trained]
+def _accuracy(row: ScoreRow) -> float:
+    """The accuracy of a row that has queries."""
+    return row.score.accuracy or 0.0
+
+
+def _cells_heading(rows: list[CellRow], trained: int) -> str:
+    known = [row for row in rows if row.score.n and not row.untrained]
     if not known:
         return "No test query fell in any cell"
-    worst = min(known, key=lambda row: row["accuracy"])
+    worst = min(map(_accuracy, known))
     sizes = "two-hop" if trained == 2 else f"2- to {trained}-hop"
-    if worst["accuracy"] == 1:
-        start = f"Every {sizes} test query was answered by every seed (n = {count(sum(row['n'] for row in known))})"
+    if worst == 1:
+        start = f"Every {sizes} test query was answered by every seed (n = {count(sum(row.score.n for row in known))})"
     else:
-        empty = any(row["hops"] <= trained and not row["n"] for row in rows)
-        start = f"{percent(worst['accuracy'])} or more in every {sizes} cell{' that has queries' if empty else ''}"
-    longer = [row for row in rows if row["n"] and row["hops"] > trained]
+        empty = any(not row.untrained and not row.score.n for row in rows)
+        start = f"{percent(worst)} or more in every {sizes} cell{' that has queries' if empty else ''}"
+    longer = [row for row in rows if row.score.n and row.untrained]
     if not longer:
         return start
-    low = min(longer, key=lambda row: row["accuracy"])
-    return f"{start}; {low['hops']} hops, never trained, {percent(low['accuracy'])}{' or more' * (low['accuracy'] < 1)}"
+    low = min(longer, key=_accuracy)
+    share = _accuracy(low)
+    return f"{start}; {low.hops} hops, never trained, {percent(share)}{' or more' * (share < 1)}"
 
 
 def cell_colour(cell: str, hops: int) -> str:
@@ -91,27 +145,23 @@ def cell_colour(cell: str, hops: int) -> str:
     return ID if held_out == 0 else OOD if held_out == hops else MIXED
 
 
-def cell_dots(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Accuracy with its interval for each cell, and a small dot for each seed.
-
-    Args:
-        rows: `label`, `cell`, `hops` and the score of each; those without queries are left out.
-    """
-    rows = [row for row in rows if row["n"]]
+def cell_dots(rows: Sequence[CellRow]) -> Figure:
+    """Accuracy with its interval for each cell that has queries, and a small dot for each seed."""
+    rows = [row for row in rows if row.score.n]
     ys = list(range(len(rows), 0, -1))
-    colours = [cell_colour(row["cell"], row["hops"]) for row in rows]
+    colours = [cell_colour(row.cell, row.hops) for row in rows]
     seeds = [
         (accuracy, y, colour)
         for row, y, colour in zip(rows, ys, colours, strict=True)
-        if len(row["per_seed"]) > 1
-        for accuracy in row["per_seed"]
+        if len(row.score.per_seed) > 1
+        for accuracy in row.score.per_seed
     ]
-    low = min((row["low"] for row in rows), default=0.0)
+    low = min((row.score.low or 0.0 for row in rows), default=0.0)
     intervals = [
         {
             "type": "scatter",
             "mode": "lines",
-            "x": [row["low"], row["high"]],
+            "x": [row.score.low, row.score.high],
             "y": [y, y],
             "line": {"color": c, "width": 3},
             "opacity": 0.55,
@@ -123,10 +173,10 @@ def cell_dots(rows: Sequence[dict[str, Any]]) -> Figure:
     means = {
         "type": "scatter",
         "mode": "markers",
-        "x": [row["accuracy"] for row in rows],
+        "x": [row.score.accuracy for row in rows],
         "y": ys,
         "marker": {"color": colours, "size": 11},
-        "customdata": [[safe(row["label"]), row["n"]] for row in rows],
+        "customdata": [[safe(row.label), row.score.n] for row in rows],
         "hovertemplate": "%{customdata[0]}: %{x:.2%} of %{customdata[1]}<extra></extra>",
         "showlegend": False,
     }
@@ -150,6 +200,6 @@ def cell_dots(rows: Sequence[dict[str, Any]]) -> Figure:
                 "range": [left, 1 + (1 - left) * 0.02],
                 "title": {"text": "accuracy on test queries"},
             },
-            "yaxis": labelled_axis([row["label"] for row in rows], ys) if rows else {"visible": False},
+            "yaxis": labelled_axis([row.label for row in rows], ys) if rows else {"visible": False},
         },
     }

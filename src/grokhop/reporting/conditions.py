@@ -2,8 +2,8 @@
 
 from math import prod
 
-from grokhop.config import TrainSettings
-from grokhop.core.formatting import budget_text, percent, plural
+from grokhop.config import OptimizerConfig
+from grokhop.core.formatting import percent, plural
 from grokhop.reporting.evidence import Evidence
 from grokhop.runs.run import WEIGHTS, Run
 
@@ -14,25 +14,24 @@ def conditions(evidence: Evidence) -> list[tuple[str, str]]:
     counts, hardware = run.graph_manifest["counts"], run.manifest["hardware"]
     parameters = _parameters(run, [s for s in range(evidence.seeds) if s not in evidence.unfinished])
     size = f"{parameters:,} parameters; " if parameters else ""
-    preset_, threads = run.manifest["preset"], run.manifest.get("threads", hardware["cores"])
+    preset_, threads = settings.preset, run.manifest.get("threads", hardware["cores"])
     versions = [f"{name} {version}" for name, version in run.manifest["versions"].items()]
     sizes = [
         plural(counts["facts"], "fact"),
         f"{counts['entities']:,} entities",
         plural(counts["relations"], "relation"),
     ]
-    budget = budget_text(run.manifest["budget"])
     training = [
         f"preset {preset_}",
         plural(evidence.seeds, "seed"),
-        f"budget {budget} each" if budget else "no budget",
-        f"batches of {settings.batch_size} rows",
-        _rates(settings),
+        f"budget {settings.resources.budget} each",
+        f"batches of {settings.train.batch_size} rows",
+        _rates(settings.optimizer),
     ]
     return [
         ("Graph", ", ".join(sizes)),
         ("Hold-out", _holdout(evidence)),
-        ("Model", f"{size}{', '.join(model.words())}; trained on chains of up to {settings.hops} hops"),
+        ("Model", f"{size}{', '.join(model.words())}; trained on chains of up to {settings.task.hops} hops"),
         ("Training", ", ".join(training)),
         ("Hardware", f"{hardware['processor']}, {plural(threads, 'thread')}; {hardware['system']}"),
         ("Date", run.manifest["created"].replace("T", " ").replace("+00:00", " UTC")),
@@ -40,10 +39,10 @@ def conditions(evidence: Evidence) -> list[tuple[str, str]]:
     ]
 
 
-def _rates(settings: TrainSettings) -> str:
-    if settings.optimizer == "muon":
+def _rates(settings: OptimizerConfig) -> str:
+    if settings.name == "muon":
         return f"learning rates {settings.muon_lr:g} (Muon) and {settings.adam_lr:g} (AdamW)"
-    return f"{settings.optimizer} at learning rate {settings.adam_lr:g} with weight decay {settings.adam_decay:g}"
+    return f"{settings.name} at learning rate {settings.adam_lr:g} with weight decay {settings.adam_decay:g}"
 
 
 def _holdout(evidence: Evidence) -> str:

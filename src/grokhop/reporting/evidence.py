@@ -6,8 +6,11 @@ from functools import cached_property
 from statistics import mean
 from typing import Any
 
+from grokhop.core.statistics import CellScore
 from grokhop.graph.graph import Split
 from grokhop.phi.report import PhiReport
+from grokhop.runs.evaluation import EvalResult
+from grokhop.runs.explanation import Explanation
 from grokhop.runs.metrics import EvalRecord, GrokTime, TrainSummary, read_looks, summary
 from grokhop.runs.run import EVAL, EXPLANATION, PHI, SUMMARY, Run
 
@@ -25,18 +28,18 @@ class Evidence:
         return self.run.read_record(PHI, PhiReport.from_dict, made_by="grokhop train")
 
     @cached_property
-    def evaluation(self) -> dict[str, Any] | None:
+    def evaluation(self) -> EvalResult | None:
         """What `grokhop eval` found, or None before it has been run."""
         if not (self.run.path / EVAL).exists():
             return None
-        return self.run.read_json(EVAL, made_by="grokhop eval")
+        return self.run.read_record(EVAL, EvalResult.from_dict, made_by="grokhop eval")
 
     @cached_property
-    def explanation(self) -> dict[str, Any] | None:
+    def explanation(self) -> Explanation | None:
         """What `grokhop explain` found, or None before it has been run."""
         if not (self.run.path / EXPLANATION).exists():
             return None
-        return self.run.read_json(EXPLANATION, made_by="grokhop explain")
+        return self.run.read_record(EXPLANATION, Explanation.from_dict, made_by="grokhop explain")
 
     @cached_property
     def looks(self) -> dict[int, list[EvalRecord]]:
@@ -59,7 +62,7 @@ class Evidence:
     @property
     def seeds(self) -> int:
         """How many were asked for, or begun since."""
-        return max(int(self.run.manifest["seeds"]), *(seed + 1 for seed in self.looks), 1)
+        return max(self.run.settings.resources.seeds, *(seed + 1 for seed in self.looks), 1)
 
     @property
     def unfinished(self) -> list[int]:
@@ -69,13 +72,13 @@ class Evidence:
     def held_out(self) -> int:
         return int((self.run.graph.part != Split.TRAIN).sum())
 
-    def cells(self, hops: int) -> dict[str, dict[str, Any]]:
-        return dict((self.evaluation or {}).get("cells", {}).get(str(hops), {}))
+    def cells(self, hops: int) -> dict[str, CellScore]:
+        return self.evaluation.cells.get(str(hops), {}) if self.evaluation else {}
 
-    def questions(self, cell: str) -> list[Row]:
-        """The scores of the graph's questions in a cell ('id', 'ood', ...), one for each type that has any."""
-        found = (self.evaluation or {}).get("questions") or {}
-        return [by_cell[cell] for by_cell in found.values() if cell in by_cell]
+    def questions(self, cell: str) -> CellScore:
+        """The score of the graph's questions in a cell ('id', 'ood', ...), all types together."""
+        found = self.evaluation.questions if self.evaluation else {}
+        return CellScore.pooled(by_cell[cell].score for by_cell in found.values() if cell in by_cell)
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:

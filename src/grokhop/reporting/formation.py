@@ -1,13 +1,13 @@
 """How the circuit came about: accuracy, the bridge and what its place brings back, at each snapshot of the weights."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import mean
-from typing import Any
 
 from grokhop.core.formatting import count
 from grokhop.reporting.plot import ID, MIXED, OOD, TRAIN, Figure
+from grokhop.runs.explanation import Formation, Formed
 
-Row = dict[str, Any]
 Series = dict[int, dict[int, float]]
 """By seed and step."""
 _SETS = (("train", "training", TRAIN), ("id", "in distribution (ID)", ID), ("ood", "out of distribution (OOD)", OOD))
@@ -15,7 +15,25 @@ _DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 _HALF, _GROKKED = 0.5, 0.95
 
 
-def formation_section(rows: Sequence[Row], last: int) -> dict[str, Any] | None:
+@dataclass(frozen=True, kw_only=True)
+class FormationSection:
+    """The part on how the circuit came about.
+
+    Attributes:
+        asked: the set that `reading` is about, 'id' or 'ood'. names_last: whether the last depth is drawn though it
+            names the bridge in any case.
+    """
+
+    heading: str
+    reading: str
+    asked: str
+    snapshots: int
+    seeds: int
+    names_last: bool
+    figure: Figure
+
+
+def formation_section(rows: Sequence[Formation], last: int) -> FormationSection | None:
     """The figure and what can be read from it; None where no snapshots were kept.
 
     Args:
@@ -24,20 +42,20 @@ def formation_section(rows: Sequence[Row], last: int) -> dict[str, Any] | None:
     """
     if not rows:
         return None
-    asked = "ood" if any("ood" in row for row in rows) else "id"
+    asked = "ood" if any(row.ood for row in rows) else "id"
     bridges = {depth: _bridge(rows, asked, depth) for depth in _depths(rows, asked)}
     useful = {depth: series for depth, series in bridges.items() if depth < last} or bridges
     named = _first_named(useful)
     reached = [_first(_mean(_accuracy(rows, asked)), share) for share in (_HALF, _GROKKED)]
-    return {
-        "heading": _heading(named, reached[0]),
-        "reading": _reading(named, reached, asked),
-        "asked": asked,
-        "snapshots": len({row["step"] for row in rows}),
-        "seeds": len({row["seed"] for row in rows}),
-        "names_last": last in bridges and last not in useful,
-        "figure": _figure(rows, asked, bridges, last if last not in useful else None),
-    }
+    return FormationSection(
+        heading=_heading(named, reached[0]),
+        reading=_reading(named, reached, asked),
+        asked=asked,
+        snapshots=len({row.step for row in rows}),
+        seeds=len({row.seed for row in rows}),
+        names_last=last in bridges and last not in useful,
+        figure=_figure(rows, asked, bridges, last if last not in useful else None),
+    )
 
 
 def _first_named(bridges: dict[int, Series]) -> tuple[int, int] | None:
@@ -76,32 +94,33 @@ def _reading(named: tuple[int, int] | None, reached: Sequence[int | None], asked
     return f"{bridge}; accuracy {where} is {times}."
 
 
-def _depths(rows: Sequence[Row], asked: str) -> list[int]:
-    return sorted({found["depth"] for row in rows if asked in row for found in row[asked]["bridge"]})
+def _depths(rows: Sequence[Formation], asked: str) -> list[int]:
+    return sorted({reading.depth for row in rows if (formed := row.of(asked)) for reading in formed.bridge})
 
 
-def _accuracy(rows: Sequence[Row], name: str) -> Series:
-    return _series(rows, lambda row: row[name]["accuracy"] if name in row else None)
+def _accuracy(rows: Sequence[Formation], name: str) -> Series:
+    return _series(rows, name, lambda formed: formed.accuracy)
 
 
-def _restored(rows: Sequence[Row], name: str) -> Series:
-    return _series(rows, lambda row: row[name]["restored"] if name in row else None)
+def _restored(rows: Sequence[Formation], name: str) -> Series:
+    return _series(rows, name, lambda formed: formed.restored)
 
 
-def _bridge(rows: Sequence[Row], name: str, depth: int) -> Series:
-    def probability(row: Row) -> float | None:
-        found = row[name]["bridge"] if name in row else []
-        return next((at["probability"] for at in found if at["depth"] == depth), None)
+def _bridge(rows: Sequence[Formation], name: str, depth: int) -> Series:
+    def probability(formed: Formed) -> float | None:
+        return next((reading.probability for reading in formed.bridge if reading.depth == depth), None)
 
-    return _series(rows, probability)
+    return _series(rows, name, probability)
 
 
-def _series(rows: Sequence[Row], value: Callable[[Row], float | None]) -> Series:
+def _series(rows: Sequence[Formation], name: str, value: Callable[[Formed], float | None]) -> Series:
+    """A value of one set of queries, where it is known."""
     found: Series = {}
-    for row in sorted(rows, key=lambda row: row["step"]):
-        known = value(row)
+    for row in sorted(rows, key=lambda row: row.step):
+        formed = row.of(name)
+        known = None if formed is None else value(formed)
         if known is not None:
-            found.setdefault(row["seed"], {})[row["step"]] = known
+            found.setdefault(row.seed, {})[row.step] = known
     return found
 
 
@@ -116,7 +135,7 @@ def _mean(series: Series) -> dict[int, float]:
     return means
 
 
-def _figure(rows: Sequence[Row], asked: str, bridges: dict[int, Series], last: int | None) -> Figure:
+def _figure(rows: Sequence[Formation], asked: str, bridges: dict[int, Series], last: int | None) -> Figure:
     traces = [
         trace
         for name, label, colour in _SETS

@@ -1,6 +1,7 @@
 """The section on the graph: its sources, its relations with examples, and a chain to picture."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,30 +11,61 @@ from grokhop.reporting.evidence import Evidence
 from grokhop.reporting.plot import MOST_RELATIONS
 
 
-def graph_section(evidence: Evidence) -> dict[str, Any]:
+class Source(NamedTuple):
+    """Where facts come from; `observed` says that nobody made them up."""
+
+    name: str
+    facts: int
+    observed: bool
+
+
+class RelationRow(NamedTuple):
+    """A relation with a few of its facts, as subject and object."""
+
+    relation: str
+    facts: int
+    examples: list[tuple[str, str]]
+
+
+class Chain(NamedTuple):
+    """Two facts in a row: entity, relation, entity, relation, entity."""
+
+    kind: str
+    text: str
+    steps: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphSection:
+    """The section on the graph; `more` relations are not shown."""
+
+    sources: list[Source]
+    counts: dict[str, Any]
+    relations: list[RelationRow]
+    more: int
+    chains: list[Chain]
+
+
+def graph_section(evidence: Evidence) -> GraphSection:
     graph, counts = evidence.run.graph, evidence.run.graph_manifest["counts"]
     observed = {s["name"]: s["observed"] for s in evidence.run.graph_manifest["sources"]}
     facts = np.bincount(graph.relation, minlength=len(graph.relations))
     order = np.argsort(-facts, kind="stable")[:MOST_RELATIONS]
-    relations = [
-        {"relation": graph.relations[r], "facts": int(facts[r]), "examples": _examples(graph, int(r))}
-        for r in order
-        if facts[r]
-    ]
-    return {
-        "sources": [{"name": n, "facts": f, "observed": observed.get(n, True)} for n, f in counts["by_source"].items()],
-        "counts": counts,
-        "relations": relations,
-        "more": max(0, int((facts > 0).sum()) - len(relations)),
-        "chains": [
-            {"kind": kind, "text": text, "steps": steps}
+    relations = [RelationRow(graph.relations[r], int(facts[r]), _examples(graph, int(r))) for r in order if facts[r]]
+    return GraphSection(
+        sources=[Source(name, n, observed.get(name, True)) for name, n in counts["by_source"].items()],
+        counts=counts,
+        relations=relations,
+        more=max(0, int((facts > 0).sum()) - len(relations)),
+        chains=[
+            Chain(kind, text, steps)
             for kind, text, mask in (
                 ("id", "Two facts that training may put together", graph.part == Split.TRAIN),
                 ("ood", "Two held-out facts, put together only in the test", graph.part == Split.TEST),
             )
             if (steps := _chain(graph, mask))
         ],
-    }
+    )
 
 
 def _examples(graph: Graph, relation: int) -> list[tuple[str, str]]:

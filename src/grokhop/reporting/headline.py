@@ -1,16 +1,56 @@
 """The answer at a glance: the verdict, the notes on what is missing, and the tiles."""
 
 import shlex
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from grokhop.core.formatting import count, duration, percent, plural, with_n
-from grokhop.reporting.evidence import Evidence, Row, mean_of
+from grokhop.core.statistics import CellScore
+from grokhop.reporting.evidence import Evidence, mean_of
 from grokhop.runs.metrics import ENOUGH_OOD_QUERIES
 from grokhop.runs.run import EVAL
-from grokhop.runs.summary import pooled
 
 ENOUGH = 0.95
 """Accuracy in and out of distribution from which on a run has grokked; the grokking times use the same."""
 QUERIES, QUESTIONS = "two-hop test queries", "questions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """An accuracy in or out of distribution.
+
+    Attributes:
+        on: what was asked; `which` narrows it. score: None of validation, of which only the accuracy is kept.
+    """
+
+    accuracy: float | None
+    on: str
+    which: str = ""
+    score: CellScore | None = None
+
+    @staticmethod
+    def of(score: CellScore, on: str, which: str) -> "Measured":
+        """Take a score of the test."""
+        return Measured(accuracy=score.accuracy, on=on, which=which, score=score)
+
+    @property
+    def n(self) -> int:
+        return self.score.n if self.score else 0
+
+    @property
+    def note(self) -> str:
+        if self.score is None:
+            return self.on
+        return "; ".join(filter(None, (with_n(self.score), self.which)))
+
+
+class Tile(NamedTuple):
+    """One number at the top of the page."""
+
+    name: str
+    value: str
+    kind: str
+    note: str
 
 
 def verdict(evidence: Evidence) -> str:
@@ -18,9 +58,9 @@ def verdict(evidence: Evidence) -> str:
     if not evidence.looks:
         return "Not trained yet: no seed has taken a look at its validation queries."
     in_, out = _headline(evidence)
-    score_id, score_ood = in_["accuracy"], out["accuracy"]
+    score_id, score_ood = in_.accuracy, out.accuracy
     if score_id is None and score_ood is None:
-        return f"Trained for {_trained(evidence)}; there are no {in_['on']} to measure generalisation with."
+        return f"Trained for {_trained(evidence)}; there are no {in_.on} to measure generalisation with."
     numbers = f"{_numbers(in_, out)}{_over_seeds(evidence)}"
     if score_ood is None:
         return f"{numbers}, after {_trained(evidence)}; no query over held-out facts measures out of distribution."
@@ -32,43 +72,45 @@ def verdict(evidence: Evidence) -> str:
     return f"Grokked in {duration(mean_of(reached) or 0)}: {numbers}."
 
 
-def _headline(evidence: Evidence) -> tuple[Row, Row]:
+def _headline(evidence: Evidence) -> tuple[Measured, Measured]:
     """The score in and that out of distribution: of the test if it was asked, else of validation.
 
-    `on` says what was asked and `which` narrows it. Chains of held-out facts that a question of the graph asks are
-    in no cell, so where a cell has too few queries the questions with the same facts take its place.
+    No cell holds the chains of held-out facts that a question of the graph asks. Where a cell has too few queries, the
+    questions with the same facts therefore take its place.
     """
     if evidence.evaluation is None:
         last = [found.validation for found in evidence.summaries.values()]
-        in_, out = ({"accuracy": mean_of(v[name] for v in last), "on": "validation queries"} for name in ("id", "ood"))
+        in_, out = (
+            Measured(accuracy=mean_of(v[name] for v in last), on="validation queries") for name in ("id", "ood")
+        )
         return in_, out
     cells = evidence.cells(2)
-    any_held_out = pooled([cells[cell] for cell in ("IO", "OI", "OO")])
+    any_held_out = CellScore.pooled(cells[cell] for cell in ("IO", "OI", "OO"))
     in_ = _first_with_enough(
-        {**cells["II"], "on": QUERIES, "which": ""},
-        {**pooled(evidence.questions("id")), "on": QUESTIONS, "which": "questions"},
+        Measured.of(cells["II"], QUERIES, ""),
+        Measured.of(evidence.questions("id"), QUESTIONS, "questions"),
     )
-    questions = pooled(evidence.questions("ood") if evidence.held_out else [])
+    questions = evidence.questions("ood") if evidence.held_out else CellScore()
     out = _first_with_enough(
-        {**cells["OO"], "on": QUERIES, "which": "both facts held out"},
-        {**questions, "on": QUESTIONS, "which": "questions over held-out facts alone"},
-        {**any_held_out, "on": QUERIES, "which": "any fact held out"},
+        Measured.of(cells["OO"], QUERIES, "both facts held out"),
+        Measured.of(questions, QUESTIONS, "questions over held-out facts alone"),
+        Measured.of(any_held_out, QUERIES, "any fact held out"),
     )
     return in_, out
 
 
-def _first_with_enough(*scores: Row) -> Row:
+def _first_with_enough(*measured: Measured) -> Measured:
     """The first score of enough queries, or where none has enough the one of most."""
-    enough = (score for score in scores if score["n"] >= ENOUGH_OOD_QUERIES)
-    return next(enough, max(scores, key=lambda score: score["n"]))
+    enough = (one for one in measured if one.n >= ENOUGH_OOD_QUERIES)
+    return next(enough, max(measured, key=lambda one: one.n))
 
 
-def _numbers(in_: Row, out: Row) -> str:
-    named = [(s, name) for s, name in ((in_, "in"), (out, "out of")) if s["accuracy"] is not None]
-    texts = [f"{percent(score['accuracy'])} {name} distribution" for score, name in named]
-    if len({score["on"] for score, _ in named}) == 1 and named[0][0]["on"] != QUESTIONS:
-        return f"{' and '.join(texts)} on {named[0][0]['on']}"
-    asked = [f"{text} on {count(score['n'])} {score['on']}" for text, (score, _) in zip(texts, named, strict=True)]
+def _numbers(in_: Measured, out: Measured) -> str:
+    named = [(found, name) for found, name in ((in_, "in"), (out, "out of")) if found.accuracy is not None]
+    texts = [f"{percent(found.accuracy)} {name} distribution" for found, name in named]
+    if len({found.on for found, _ in named}) == 1 and named[0][0].on != QUESTIONS:
+        return f"{' and '.join(texts)} on {named[0][0].on}"
+    asked = [f"{text} on {count(found.n)} {found.on}" for text, (found, _) in zip(texts, named, strict=True)]
     return " and ".join(asked)
 
 
@@ -81,7 +123,7 @@ def _grok_seconds(evidence: Evidence) -> list[float]:
 
 
 def _over_seeds(evidence: Evidence) -> str:
-    seeds = evidence.evaluation["seeds"] if evidence.evaluation else len(evidence.looks)
+    seeds = evidence.evaluation.seeds if evidence.evaluation else len(evidence.looks)
     return f" (mean of {seeds} seeds)" if seeds > 1 else " (one seed)"
 
 
@@ -100,8 +142,8 @@ def notes(evidence: Evidence) -> list[str]:
         )
     if evidence.evaluation is None:
         found.append(f"No test query has been asked: 'grokhop eval {name}' asks them and makes {EVAL}.")
-    elif evidence.evaluation["seeds"] < evidence.seeds - len(evidence.unfinished):
-        found.append(f"{EVAL} is of {plural(evidence.evaluation['seeds'], 'seed')}: 'grokhop eval {name}' asks all.")
+    elif evidence.evaluation.seeds < evidence.seeds - len(evidence.unfinished):
+        found.append(f"{EVAL} is of {plural(evidence.evaluation.seeds, 'seed')}: 'grokhop eval {name}' asks all.")
     if not evidence.held_out:
         found.append(
             "No fact was held out of the training chains, so nothing here tells reasoning out of distribution from "
@@ -110,26 +152,18 @@ def notes(evidence: Evidence) -> list[str]:
     return found
 
 
-def tiles(evidence: Evidence) -> list[Row]:
+def tiles(evidence: Evidence) -> list[Tile]:
     tiles = [
-        {
-            "name": f"{name} distribution",
-            "value": percent(score["accuracy"]),
-            "kind": kind,
-            "note": "; ".join(filter(None, (with_n(score), score["which"]))) if "n" in score else score["on"],
-        }
-        for score, name, kind in zip(_headline(evidence), ("in", "out of"), ("id", "ood"), strict=True)
+        Tile(f"{name} distribution", percent(found.accuracy), kind, found.note)
+        for found, name, kind in zip(_headline(evidence), ("in", "out of"), ("id", "ood"), strict=True)
     ]
-    untrained = evidence.run.settings.hops + 1
+    untrained = evidence.run.settings.task.hops + 1
     long = evidence.cells(untrained).get("0")
-    if long and long["n"]:
-        name = f"{untrained} hops, never trained"
-        tiles.append({"name": name, "value": percent(long["accuracy"]), "kind": "untrained", "note": with_n(long)})
+    if long and long.n:
+        tiles.append(Tile(f"{untrained} hops, never trained", percent(long.accuracy), "untrained", with_n(long)))
     reached = _grok_seconds(evidence)
     if reached:
         between = f" ({duration(min(reached))} to {duration(max(reached))})" if len(set(reached)) > 1 else ""
         note = f"on validation queries{between}; whole training {_trained(evidence)}"
-        tiles.append(
-            {"name": "to 95 % ID and OOD", "value": duration(mean_of(reached) or 0), "kind": "time", "note": note}
-        )
+        tiles.append(Tile("to 95 % ID and OOD", duration(mean_of(reached) or 0), "time", note))
     return tiles

@@ -3,16 +3,24 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
-from typing import Any
+from typing import NamedTuple
 
 from grokhop.reporting.plot import Figure, safe
 
-Row = dict[str, Any]
 Shares = dict[tuple[int, int], float]
 """By column and depth."""
 POSITIONS = ("head", "relation 1", "relation 2")
 _SCALE = [[0, "#e6ebf1"], [0.5, "#74b1dc"], [1, "#145a93"]]
 _GAP = 0.035
+
+
+class Spot(NamedTuple):
+    """A share at one place in a model, of one attention head where there are several."""
+
+    depth: int
+    position: int
+    share: float
+    head: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,16 +41,16 @@ class Panel:
     empty: str = ""
 
 
-def by_position(title: str, maps: Sequence[Iterable[Row]], key: str = "restored", *, empty: str = "") -> Panel:
-    """The mean over seeds at each position and depth, from the rows of each seed."""
+def by_position(title: str, maps: Sequence[Iterable[Spot]], *, empty: str = "") -> Panel:
+    """The mean over seeds at each position and depth, from the spots of each seed."""
     names = dict(enumerate(POSITIONS))
-    return Panel(title, _mean_shares(maps, key, 1, 0), {float(x): name for x, name in names.items()}, names, empty)
+    return Panel(title, _mean_shares(maps, 1, 0), {float(x): name for x, name in names.items()}, names, empty)
 
 
-def by_head(title: str, maps: Sequence[Iterable[Row]], *, empty: str = "") -> Panel:
+def by_head(title: str, maps: Sequence[Iterable[Spot]], *, empty: str = "") -> Panel:
     """The same of each attention head, those of a position together."""
-    maps = [list(rows) for rows in maps]
-    heads = 1 + max((int(row["head"]) for rows in maps for row in rows), default=0)
+    maps = [list(spots) for spots in maps]
+    heads = 1 + max((spot.head for spots in maps for spot in spots), default=0)
     ticks: dict[float, str] = {}
     names: dict[int, str] = {}
     for position, name in enumerate(POSITIONS):
@@ -51,14 +59,14 @@ def by_head(title: str, maps: Sequence[Iterable[Row]], *, empty: str = "") -> Pa
         middle = start + (heads - 1) / 2
         ticks[middle] = f"{ticks.get(middle, '')}<br>{name}"
         names |= {start + head: f"attention head {head} at {name}" for head in range(heads)}
-    return Panel(title, _mean_shares(maps, "restored", heads + 1, 1), ticks, names, empty)
+    return Panel(title, _mean_shares(maps, heads + 1, 1), ticks, names, empty)
 
 
-def _mean_shares(maps: Sequence[Iterable[Row]], key: str, width: int, per_head: int) -> Shares:
+def _mean_shares(maps: Sequence[Iterable[Spot]], width: int, per_head: int) -> Shares:
     found: dict[tuple[int, int], list[float]] = {}
-    for row in (row for rows in maps for row in rows):
-        column = row["position"] * width + per_head * row.get("head", 0)
-        found.setdefault((column, row["depth"]), []).append(row[key])
+    for spot in (spot for spots in maps for spot in spots):
+        column = spot.position * width + per_head * spot.head
+        found.setdefault((column, spot.depth), []).append(spot.share)
     return {place: mean(shares) for place, shares in sorted(found.items())}
 
 

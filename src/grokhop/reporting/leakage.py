@@ -1,11 +1,19 @@
 """The section on leakage: what was composed, and what the check compared."""
 
-from typing import Any
+from dataclasses import dataclass
 
 from grokhop.reporting.evidence import Evidence
 
 
-def leakage_section(evidence: Evidence) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class LeakageSection:
+    """The section on leakage; `rows` are counts with their names."""
+
+    heading: str
+    rows: list[tuple[str, int]]
+
+
+def leakage_section(evidence: Evidence) -> LeakageSection:
     made = evidence.run.manifest["composed"]
     names = {
         "paths": "paths found over trainable facts",
@@ -20,7 +28,7 @@ def leakage_section(evidence: Evidence) -> dict[str, Any]:
     }
     leaks = made.get("leaked_facts", 0) + made.get("leaked_queries", 0)
     heading = f"{leaks:,} leaks" if leaks else "Nothing held out leaked into training"
-    return {
-        "heading": heading if "leak_checked_pieces" in made else "Leaks were not checked",
-        "rows": [(names.get(name, name.replace("_", " ")), number) for name, number in made.items()],
-    }
+    return LeakageSection(
+        heading=heading if "leak_checked_pieces" in made else "Leaks were not checked",
+        rows=[(names.get(name, name.replace("_", " ")), number) for name, number in made.items()],
+    )

@@ -36,7 +36,7 @@ class LearningSection:
 def learning_section(evidence: Evidence) -> LearningSection | None:
     if not evidence.looks:
         return None
-    untrained = str(evidence.run.settings.hops + 1)
+    untrained = str(evidence.run.settings.task.hops + 1)
     return LearningSection(
         heading=_learning_heading(evidence),
         seeds=len(evidence.looks),

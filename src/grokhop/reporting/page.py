@@ -13,6 +13,7 @@ from grokhop.reporting.headline import notes, tiles, verdict
 from grokhop.reporting.leakage import leakage_section
 from grokhop.reporting.learning import learning_section
 from grokhop.reporting.phi import phi_section
+from grokhop.reporting.plot import Figure
 from grokhop.reporting.questions import questions_section
 from grokhop.reporting.relations import relations_section
 from grokhop.reporting.reproduce import commands, inputs
@@ -34,20 +35,18 @@ def report(path: Path) -> Path:
 
 
 def _render(evidence: Evidence) -> str:
-    phi, learning = phi_section(evidence), learning_section(evidence)
     plotted: dict[str, Any] = {
+        "phi": phi_section(evidence),
+        "learning": learning_section(evidence),
         "cells": cells_section(evidence),
         "hardest": relations_section(evidence),
     }
     circuit = circuit_section(evidence)
-    figures = {name: part["figure"] for name, part in plotted.items() if part and part.get("figure")}
-    figures |= {name: part.figure for name, part in (("phi", phi), ("learning", learning)) if part and part.figure}
+    figures = {name: figure for name, part in plotted.items() if (figure := _figure(part))}
     return render(
         "report.html.j2",
-        {**figures, **(circuit["figures"] if circuit else {})},
+        {**figures, **(circuit.figures if circuit else {})},
         title=title_of(evidence),
-        phi=phi,
-        learning=learning,
         verdict=verdict(evidence),
         notes=notes(evidence),
         tiles=tiles(evidence),
@@ -60,6 +59,12 @@ def _render(evidence: Evidence) -> str:
         inputs=inputs(evidence.run),
         **plotted,
     )
+
+
+def _figure(section: Any) -> Figure | None:
+    """The figure of a section, if it has one."""
+    found: Figure | None = section.get("figure") if isinstance(section, dict) else getattr(section, "figure", None)
+    return found
 
 
 def title_of(evidence: Evidence) -> str:

@@ -1,14 +1,13 @@
 """The commands that make a run again, from what its manifests recorded."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from grokhop.config import PRESETS, changes, preset
-from grokhop.core.formatting import budget_text
-from grokhop.runs.run import Run
+from grokhop.runs.run import CONFIG, Run
 
-ENDLESS = f"{10**9} steps"
 """What `--budget` is given for a run without a limit: left out, it would be the command's own default."""
 _FILE_OPTIONS = ("labels", "ood_questions")
 """Settings of an ingest that are files; the manifest lists such a file behind those that hold the facts."""
@@ -46,22 +45,22 @@ def _files(manifest: dict[str, Any]) -> list[InputFile]:
 
 
 def _train_commands(run: Run) -> list[str]:
-    manifest, budget = run.manifest, run.manifest["budget"]
-    train = ["grokhop", "train", graph_name(run.graph_manifest), "--preset", manifest["preset"]]
-    if run.settings.hops != PRESETS.get(manifest["preset"], run.settings).hops:
-        train += ["--hops", str(run.settings.hops)]
-    train += [] if run.settings.compare else ["--no-compare"]
-    if manifest["preset"] in PRESETS:
-        base = preset(manifest["preset"], hops=run.settings.hops, compare=run.settings.compare)
-        train += [word for change in changes(run.settings, base) for word in ("--set", change)]
-    train += ["--budget", budget_text(budget) or ENDLESS, "--seeds", str(manifest["seeds"])]
-    train += ["--threads", str(manifest["threads"])] if "threads" in manifest else []
-    lines = [shlex.join([*train, "-o", run.path.name])]
-    if "seconds" in budget and budget_text({**budget, "seconds": float("inf")}):
-        lines.append(f"# a seed also ended after {budget['steps']:.0f} steps, which --budget cannot say besides")
-    if manifest["preset"] not in PRESETS:
-        lines.append(f"# manifest.json has settings that preset {manifest['preset']} of this release has not")
-    return lines
+    settings, name = run.settings, run.settings.preset
+    train = ["grokhop", "train", graph_name(run.graph_manifest), "--preset", name]
+    if name not in PRESETS:
+        lines = [f"# this release has no preset {name}: --config takes all settings from the run's own file"]
+        train = [*train[:3], "--config", f"{run.path.name}/{CONFIG}"]
+    else:
+        base = preset(name)
+        train += [] if settings.task.hops == base.task.hops else ["--hops", str(settings.task.hops)]
+        train += [] if settings.task.compare else ["--no-compare"]
+        base = preset(name, hops=settings.task.hops, compare=settings.task.compare)
+        resources = replace(base, resources=settings.resources)
+        train += [word for change in changes(settings, resources) for word in ("--set", change)]
+        lines = []
+    train += ["--budget", settings.resources.budget, "--seeds", str(settings.resources.seeds)]
+    train += ["--threads", str(run.manifest["threads"])] if "threads" in run.manifest else []
+    return [shlex.join([*train, "-o", run.path.name]), *lines]
 
 
 def graph_name(graph: dict[str, Any]) -> str:

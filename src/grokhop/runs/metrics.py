@@ -4,13 +4,14 @@ Read by the report, so nothing here needs torch.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from grokhop.core.artifacts import write_bytes
 from grokhop.core.errors import InputError
+from grokhop.core.records import OMITTED, Record
 from grokhop.core.statistics import Score
 from grokhop.tasks.composition import cell_name
 
@@ -40,12 +41,6 @@ class EvalRecord:
     """At most; None where the budget sets no end."""
 
 
-Begun = Callable[[dict[str, int]], None]
-"""Told once, before the first step, what was composed and what the check for leakage compared."""
-Notice = Callable[[int, EvalRecord], None]
-"""Told of each look at the validation queries, with the seed it belongs to."""
-
-
 def append_look(folder: Path, look: EvalRecord) -> None:
     """Add a line to a seed's metrics."""
     with (folder / METRICS).open("a") as file:
@@ -73,7 +68,7 @@ def read_looks(folder: Path) -> list[EvalRecord]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrokTime:
+class GrokTime(Record):
     """When a seed was first seen at a threshold."""
 
     seconds: float
@@ -82,7 +77,7 @@ class GrokTime:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSummary:
+class TrainSummary(Record):
     """The outcome of the training of a seed, as its `summary.json` holds it.
 
     Attributes:
@@ -97,22 +92,7 @@ class TrainSummary:
     rows_per_second: float
     validation: dict[str, float | None]
     grok: dict[str, GrokTime | None]
-    packed_rows_checked: int | None = None
-
-    @staticmethod
-    def from_dict(record: Mapping[str, Any]) -> "TrainSummary":
-        """Read the summary out of a JSON object."""
-        known = {f.name: record[f.name] for f in fields(TrainSummary) if f.name in record}
-        return TrainSummary(
-            **known | {"grok": {name: when and GrokTime(**when) for name, when in record["grok"].items()}}
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the summary for JSON, without the number of checked rows where there is none."""
-        record = asdict(self)
-        if self.packed_rows_checked is None:
-            del record["packed_rows_checked"]
-        return record
+    packed_rows_checked: int | None = field(default=None, metadata=OMITTED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """A run folder: the graph that was trained, its phi, and for each seed metrics, weights and a summary.
 
-    RUN/manifest.json      settings, preset, budget, what was composed, versions, hardware
+    RUN/manifest.json      what was composed, on how many threads, versions, hardware
+    RUN/config.yaml        all settings (`grokhop.config`), which --config takes back
     RUN/graph/             the graph folder as it was when training began
     RUN/dataset/           what is trained and asked, made once (`grokhop.tasks.storage`)
     RUN/phi.json           phi before and after hold-out
@@ -22,8 +23,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from grokhop.config import TrainSettings
-from grokhop.core.artifacts import MANIFEST, read_manifest
+from grokhop.config import RunConfig, config_of, read_config, yaml_text
+from grokhop.core.artifacts import MANIFEST, read_manifest, write_bytes
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph
 from grokhop.runs.metrics import TrainSummary
@@ -31,6 +32,7 @@ from grokhop.tasks.dataset import TaskDataset, worded
 from grokhop.tasks.storage import read_dataset
 
 GRAPH, PHI, EVAL, EXPLANATION, REPORT = "graph", "phi.json", "eval.json", "explain.json", "report.html"
+CONFIG = "config.yaml"
 DATASET, PRETRAINED, SNAPSHOTS = "dataset", "pretrained", "snapshots"
 CHECKPOINT, WEIGHTS, SUMMARY = "checkpoint.safetensors", "model.safetensors", "summary.json"
 
@@ -53,16 +55,17 @@ class Run:
         """
         run = Run(Path(path), read_manifest(path, kind="run"))
         try:
-            int(run.manifest["seeds"])
             run.settings  # noqa: B018 - read once, so that damage is found here
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}/{MANIFEST} is damaged ({error}): train again with --force") from error
+        except InputError as error:
+            raise InputError(
+                f"{path}/{CONFIG} is damaged, or of another release ({error}): train again with --force"
+            ) from error
         return run
 
     @cached_property
-    def settings(self) -> TrainSettings:
+    def settings(self) -> RunConfig:
         """How its models are trained."""
-        return TrainSettings.from_record(self.manifest["settings"])
+        return config_of(read_config(self.path / CONFIG), where=str(self.path / CONFIG))
 
     @cached_property
     def plain_graph(self) -> Graph:
@@ -72,7 +75,7 @@ class Run:
     @cached_property
     def graph(self) -> Graph:
         """The graph that was trained, with the words of its questions: calendar, operators and rules."""
-        return worded(self.plain_graph, compare=self.settings.compare)
+        return worded(self.plain_graph, compare=self.settings.task.compare)
 
     @cached_property
     def dataset(self) -> TaskDataset:
@@ -115,7 +118,7 @@ class Run:
         return self.read_record(f"seed-{seed}/{SUMMARY}", TrainSummary.from_dict, made_by="grokhop train")
 
     def read_record(self, name: str, read: Callable[[dict[str, Any]], Record], *, made_by: str) -> Record:
-        """Read a JSON file of the run by a function such as `TrainSummary.from_dict`.
+        """Read a JSON file of the run by a function such as `EvalResult.from_dict`.
 
         Raises:
             InputError: it is missing or damaged.
@@ -139,3 +142,8 @@ class Run:
             raise InputError(f"{self.path} has no {name}: '{made_by}' makes it (there are: {there})") from error
         except (OSError, ValueError) as error:
             raise InputError(f"{self.path / name} is damaged ({error}): make it again with '{made_by}'") from error
+
+
+def write_settings(folder: Path, settings: RunConfig) -> None:
+    """Write all settings into a run folder, where `Run.settings` reads them."""
+    write_bytes(folder / CONFIG, yaml_text(settings).encode())

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from grokhop.config import TrainSettings
+from grokhop.config import RunConfig, config_of
 from grokhop.core.artifacts import MANIFEST, read_manifest
 from grokhop.core.errors import InputError
 from grokhop.runs.metrics import METRICS, EvalRecord
@@ -62,7 +62,7 @@ def _plain(phi: float) -> str:
 
 
 def limit(level: str) -> float:
-    """The level as `TrainSettings.phi` knows it."""
+    """The level as `task.phi` knows it."""
     return 0.0 if level == ALL else float(level)
 
 
@@ -71,7 +71,7 @@ class Place:
     """One run of a sweep."""
 
     contender: str
-    """'loop', or with what is varied of it 'loop hops=3'."""
+    """'loop', or with what is varied of it 'loop task.hops=3'."""
     level: str
 
     def __str__(self) -> str:
@@ -142,9 +142,12 @@ class Sweep:
         return [Place(contender, level) for contender in self.contenders for level in self.levels]
 
     @cached_property
-    def settings(self) -> dict[str, TrainSettings]:
+    def settings(self) -> dict[str, RunConfig]:
         """Of each contender, at no level."""
-        return {name: TrainSettings.from_record(self.manifest["settings"][name]) for name in self.contenders}
+        return {
+            name: config_of(self.manifest["settings"][name], where=f"{self.path}/{MANIFEST}")
+            for name in self.contenders
+        }
 
     def words(self) -> list[str]:
         """The options that say of which levels and contenders it is."""

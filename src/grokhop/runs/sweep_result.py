@@ -4,19 +4,19 @@ Reading it needs no torch.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field
 from typing import Any
 
+from grokhop.core.records import INLINED, Conditions, Record
 from grokhop.core.statistics import CellScore
 from grokhop.runs.metrics import GrokTime
 
 Cells = dict[str, dict[str, CellScore]]
 """Scores by the number of hops and the cell."""
-_CONDITIONS = ("created", "versions", "hardware")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RelationScores:
+class RelationScores(Record):
     """One relation at one level: its own phi, and the two-hop queries that use it at any hop.
 
     Attributes:
@@ -35,15 +35,9 @@ class RelationScores:
         """Return the score 'id' or 'ood'."""
         return self.id if name == "id" else self.ood
 
-    @staticmethod
-    def from_dict(record: Mapping[str, Any]) -> "RelationScores":
-        """Read the scores out of a JSON object."""
-        known = {f.name: record[f.name] for f in fields(RelationScores)}
-        return RelationScores(**{**known, **{name: CellScore.from_dict(record[name]) for name in ("id", "ood")}})
-
 
 @dataclass(frozen=True, kw_only=True)
-class SweepRow:
+class SweepRow(Record):
     """The outcome of one contender at one level.
 
     Attributes:
@@ -73,17 +67,6 @@ class SweepRow:
     steps: list[int]
     per_relation: list[RelationScores]
 
-    @staticmethod
-    def from_dict(record: Mapping[str, Any]) -> "SweepRow":
-        """Read the row out of a JSON object."""
-        read = {
-            **{name: CellScore.from_dict(record[name]) for name in ("id", "ood")},
-            **{name: cells_of(record[name]) for name in ("cells", "untrained")},
-            "grok": {name: [when and GrokTime(**when) for when in times] for name, times in record["grok"].items()},
-            "per_relation": [RelationScores.from_dict(row) for row in record["per_relation"]],
-        }
-        return SweepRow(**{f.name: record[f.name] for f in fields(SweepRow)} | read)
-
     def score(self, name: str) -> CellScore:
         """Return the score 'id' or 'ood'."""
         return self.id if name == "id" else self.ood
@@ -102,7 +85,7 @@ def cells_of(record: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Cells:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failure:
+class Failure(Record):
     """A seed that failed, or the test queries of a run where `seed` is None."""
 
     contender: str
@@ -117,7 +100,7 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepResult:
+class SweepResult(Record):
     """The content of `sweep.json`.
 
     Attributes:
@@ -135,23 +118,4 @@ class SweepResult:
     contenders: dict[str, list[SweepRow]]
     thresholds: dict[str, dict[str, float | None]]
     failed: list[Failure]
-    conditions: Mapping[str, Any]
-
-    @staticmethod
-    def from_dict(record: Mapping[str, Any]) -> "SweepResult":
-        """Read the result out of a JSON object."""
-        rows = {name: [SweepRow.from_dict(row) for row in rows] for name, rows in record["contenders"].items()}
-        return SweepResult(
-            graph=record["graph"],
-            hops=record["hops"],
-            budget=record["budget"],
-            contenders=rows,
-            thresholds=record["thresholds"],
-            failed=[Failure(**failure) for failure in record["failed"]],
-            conditions={name: record[name] for name in _CONDITIONS},
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result for JSON."""
-        record = asdict(self)
-        return record | record.pop("conditions")
+    conditions: Conditions = field(metadata=INLINED)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokhop.core.artifacts import conditions
+from grokhop.core.records import Conditions
 from grokhop.core.statistics import CellScore
 from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import NO_FACT, Longs
@@ -30,14 +31,14 @@ def row_of(run: Run, level: str, evaluation: Mapping[str, Any]) -> SweepRow:
     """
     dataset, trainable = run.dataset, run.manifest["composed"]["trainable_facts"]
     trained = dataset.trained(comparable=is_comparable(run.graph))
-    longest = run.settings.hops
+    longest = run.settings.task.hops
     every = cells_of(evaluation["cells"])
     cells = {hops: by_cell for hops, by_cell in every.items() if int(hops) <= longest}
     asked = {name: _asked(evaluation, cells, name) for name in ("id", "ood")}
     summaries = [run.summary(seed) for seed in run.finished_seeds()]
     return SweepRow(
         level=level,
-        phi=run.settings.phi or (trained["2"] or trained.get(COMPARISONS, 0)) / trainable,
+        phi=run.settings.task.phi or (trained["2"] or trained.get(COMPARISONS, 0)) / trainable,
         trained=trained,
         trainable_facts=trainable,
         seeds=run.finished_seeds(),
@@ -78,7 +79,7 @@ def _asked(evaluation: Mapping[str, Any], cells: Cells, name: str) -> tuple[str,
 def _per_relation(run: Run, made: Compositions, evaluation: Mapping[str, Any]) -> list[RelationScores]:
     """Of each relation its own phi of two hops, and the scores of two-hop queries that use it at any hop."""
     graph = run.plain_graph
-    uses = uses_of_relations(graph, two_hops(made, prefixes=run.settings.prefixes))
+    uses = uses_of_relations(graph, two_hops(made, prefixes=run.settings.task.supervision == "every_hop"))
     facts = np.bincount(graph.relation[graph.part == Split.TRAIN], minlength=len(graph.relations))
     scored = {row["relation"]: row["any_hop"] for row in evaluation["per_relation"]}
     return [
@@ -128,12 +129,12 @@ def result_of(sweep: Sweep, rows: dict[Place, SweepRow], failed: list[Failure]) 
     }
     return SweepResult(
         graph=sweep.manifest["graph"],
-        hops={name: settings.hops for name, settings in sweep.settings.items()},
+        hops={name: settings.task.hops for name, settings in sweep.settings.items()},
         budget=sweep.manifest["budget"],
         contenders=contenders,
         thresholds={name: thresholds(of_contender) for name, of_contender in contenders.items()},
         failed=sorted(failed, key=lambda f: _order(sweep, f)),
-        conditions=conditions(),
+        conditions=Conditions.from_dict(conditions()),
     )
 
 

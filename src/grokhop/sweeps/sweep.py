@@ -13,7 +13,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from grokhop.config import Budget, TrainSettings
+from grokhop.config import Budget, ResourceConfig, RunConfig
 from grokhop.core.artifacts import MANIFEST, hardware, new_folder, refuse_inside, refuse_to_overwrite, write_json
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph
@@ -23,7 +23,7 @@ from grokhop.runs.sweep_result import SweepResult
 from grokhop.sweeps.results import result_of
 from grokhop.sweeps.variants import Contender, contenders
 from grokhop.sweeps.workers import Work
-from grokhop.training.train import begin, refuse_another_run, run_record
+from grokhop.training.train import add_seeds, begin, refuse_another_run
 
 
 def sweep(
@@ -36,7 +36,7 @@ def sweep(
     seeds: int = 3,
     hops: int | None = None,
     changes: Iterable[str] = (),
-    budget: Budget,
+    budget: str = "5m",
     jobs: int | None = None,
     resume: bool = False,
     force: bool = False,
@@ -70,14 +70,15 @@ def sweep(
         "changes": changes,
         "grid": grid,
         "settings": {contender.name: asdict(contender.settings) for contender in found},
-        "budget": budget.record(),
+        "budget": Budget.parse(budget).record(),
+        "per_seed": budget,
         "jobs": jobs or hardware()["cores"],
     }
     if resume and out.exists():
-        made = _extended(Sweep.read(out), graph_path, manifest, budget)
+        made = _extended(Sweep.read(out), graph_path, manifest)
     else:
-        made = _begun(graph_path, out, manifest, budget, force=force)
-    work = Work(made, budget, slots=manifest["jobs"], notice=notice)
+        made = _begun(graph_path, out, manifest, force=force)
+    work = Work(made, slots=manifest["jobs"], notice=notice)
     work.run()
     result = result_of(made, work.rows, work.failures)
     write_json(out / RESULT, result.to_dict())
@@ -86,12 +87,12 @@ def sweep(
 
 def _contenders(presets: Sequence[str], grid: list[str], hops: int | None, changes: list[str]) -> list[Contender]:
     for change in changes:
-        if change.partition("=")[0].strip() == "phi":
+        if change.partition("=")[0].strip() == "task.phi":
             raise InputError(f"--set {change!r}: phi is what a sweep varies, name its levels with --phi")
     return contenders(presets, grid, hops=hops, changes=changes)
 
 
-def _begun(graph_path: Path, out: Path, manifest: dict[str, Any], budget: Budget, *, force: bool) -> Sweep:
+def _begun(graph_path: Path, out: Path, manifest: dict[str, Any], *, force: bool) -> Sweep:
     """Make the sweep folder with all its run folders, before any training."""
     refuse_to_overwrite(out, kind="sweep", force=force)
     graph = Graph.read(graph_path)
@@ -99,32 +100,32 @@ def _begun(graph_path: Path, out: Path, manifest: dict[str, Any], budget: Budget
     sweep = Sweep(out, manifest)
     with new_folder(out, kind="sweep", manifest=manifest, force=force) as scratch:
         for place in sweep.places:
-            _begin(graph_path, scratch / place.path, sweep, place, budget)
+            _begin(graph_path, scratch / place.path, sweep, place)
     return Sweep.read(out)
 
 
-def _begin(graph_path: Path, path: Path, sweep: Sweep, place: Place, budget: Budget) -> None:
+def _begin(graph_path: Path, path: Path, sweep: Sweep, place: Place) -> None:
     """Make the run folder of a place, so that none fails when others have been trained for hours.
 
     Raises:
         InputError: the graph does not offer the level, or nothing would be trained at it.
     """
     settings = at_level(sweep.settings[place.contender], place.level)
-    record = {**run_record(settings, sweep.presets[place.contender], budget, len(sweep.seeds)), "threads": 1}
+    one = ResourceConfig(seeds=len(sweep.seeds), budget=sweep.manifest["per_seed"], threads=1)
     try:
-        dataset = begin(graph_path, path, settings=settings, record=record, force=True)
+        dataset = begin(graph_path, path, replace(settings, resources=one), threads=1, force=True)
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
     if not any(dataset.trained(comparable=True).values()):
         raise InputError(f"{place}: this is less than one inferred fact, so that nothing would be composed")
 
 
-def at_level(settings: TrainSettings, level: str) -> TrainSettings:
+def at_level(settings: RunConfig, level: str) -> RunConfig:
     """The settings of a contender, with a level of phi."""
-    return replace(settings, phi=limit(level))
+    return replace(settings, task=replace(settings.task, phi=limit(level)))
 
 
-def _extended(sweep: Sweep, graph_path: Path, wanted: dict[str, Any], budget: Budget) -> Sweep:
+def _extended(sweep: Sweep, graph_path: Path, wanted: dict[str, Any]) -> Sweep:
     """The sweep with the runs and seeds that it did not have.
 
     Raises:
@@ -140,14 +141,13 @@ def _extended(sweep: Sweep, graph_path: Path, wanted: dict[str, Any], budget: Bu
     try:
         for place in added:
             begun.append(grown.run_path(place))
-            _begin(graph_path, begun[-1], grown, place, budget)
+            _begin(graph_path, begun[-1], grown, place)
     except BaseException:
         for path in begun:
             rmtree(path, ignore_errors=True)
         raise
     for place in sweep.places:
-        run = Run.read(sweep.run_path(place))
-        write_json(run.path / MANIFEST, {**run.manifest, "seeds": wanted["seeds"]})
+        add_seeds(Run.read(sweep.run_path(place)), wanted["seeds"])
     write_json(grown.path / MANIFEST, grown.manifest)
     return Sweep.read(grown.path)
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from grokhop.config import TrainSettings, preset, setting_names
+from grokhop.config import RunConfig, preset, setting_names
 from grokhop.core.errors import InputError
+from grokhop.core.registry import nearest
 
 _JOINED = re.compile(r"\+(?=\s*[\w.]+\s*=)")
 """A plus joins where another NAME=VALUE follows, so that a value such as 1e+3 stays whole."""
@@ -19,11 +20,11 @@ class Contender:
     preset: str
     varied: tuple[str, ...]
     """Each as `NAME=VALUE`."""
-    settings: TrainSettings
+    settings: RunConfig
 
     @property
     def name(self) -> str:
-        """'loop', or 'loop hops=3'."""
+        """'loop', or 'loop task.hops=3'."""
         return _named(self.preset, self.varied)
 
 
@@ -50,7 +51,7 @@ def contenders(
 
 
 def alternatives(text: str) -> list[tuple[str, ...]]:
-    """'hops=2,3' as hops=2 and hops=3; 'optimizer=adamw+adam_lr=0.001' as one alternative that sets two.
+    """'task.hops=2,3' as two alternatives; 'optimizer.name=adamw+optimizer.adam_lr=0.001' as one that sets two.
 
     Raises:
         InputError: an alternative sets nothing, or what a sweep sets otherwise.
@@ -72,11 +73,11 @@ def _only_name(before: tuple[str, ...], item: str, text: str) -> str:
 def _assignment(part: str, text: str) -> str:
     """`NAME=VALUE` without blanks around either."""
     name, _, value = (word.strip() for word in part.partition("="))
-    if name == "phi":
+    if name == "task.phi":
         raise InputError(f"--grid {text!r}: phi is what every sweep varies, name its levels with --phi")
-    if not value or name not in setting_names().split(", "):
+    if not value or name not in setting_names():
         raise InputError(
-            f"--grid {text!r}: {part.strip()!r} sets nothing: write NAME=VALUE, where NAME is one of {setting_names()}"
+            f"--grid {text!r}: {part.strip()!r} sets nothing: write SECTION.NAME=VALUE{nearest(name, setting_names())}"
         )
     return f"{name}={value}"
 
@@ -105,7 +106,7 @@ def _named(name: str, varied: tuple[str, ...]) -> str:
 
 def _refuse_same(found: Sequence[Contender]) -> None:
     """However a value is written, as 0.001 or 1e-3: trained twice, it would stand as two that differ."""
-    seen: dict[tuple[str, TrainSettings], Contender] = {}
+    seen: dict[tuple[str, RunConfig], Contender] = {}
     for contender in found:
         same = seen.setdefault((contender.preset, contender.settings), contender)
         if same is not contender:

@@ -13,13 +13,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from grokhop.config import Budget
 from grokhop.core.errors import InputError
 from grokhop.evaluation.evaluate import evaluate
+from grokhop.runs.callbacks import Callback
+from grokhop.runs.evaluation import EvalResult
 from grokhop.runs.run import EVAL, Run
 from grokhop.runs.sweep import Place, Sweep, SweepNotice
 from grokhop.runs.sweep_result import Failure, SweepRow
@@ -37,8 +37,8 @@ class Work:
     A run is asked the test queries when the last of its seeds has ended or failed.
     """
 
-    def __init__(self, sweep: Sweep, budget: Budget, *, slots: int, notice: SweepNotice) -> None:
-        self.sweep, self.budget, self.notice = sweep, budget, notice
+    def __init__(self, sweep: Sweep, *, slots: int, notice: SweepNotice) -> None:
+        self.sweep, self.notice = sweep, notice
         self.rows: dict[Place, SweepRow] = {}
         self.failures: list[Failure] = []
         unfinished = [(p, seed) for seed in sweep.seeds for p in sweep.places if not sweep.is_finished(p, seed)]
@@ -74,7 +74,7 @@ class Work:
         if seed is None:
             future: Future[SweepRow | None] = executor.submit(ask_run, path, place.level)
         else:
-            future = executor.submit(train_one, path, seed, self.budget)
+            future = executor.submit(train_one, path, seed)
         self._running[future] = job, executor
 
     def _end(self, future: "Future[SweepRow | None]") -> None:
@@ -124,23 +124,23 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def train_one(path: Path, seed: int, budget: Budget) -> None:
+def train_one(path: Path, seed: int) -> None:
     """Train one seed of the run folder `path`; done in a process of its own."""
     run = Run.read(path)
-    train_seed(run, run.dataset, seed, budget, lambda _look: None)
+    train_seed(run, run.dataset, seed, run.settings, Callback())
 
 
 def ask_run(path: Path, level: str) -> SweepRow:
     """Ask the finished seeds of the run folder `path` the test queries, and return its row of `sweep.json`."""
     run = Run.read(path)
-    evaluation = _evaluation(run)
-    return row_of(run, level, evaluation or evaluate(path, threads=1))
+    evaluation = _evaluation(run) or evaluate(path, threads=1)
+    return row_of(run, level, evaluation.to_dict())
 
 
-def _evaluation(run: Run) -> dict[str, Any] | None:
+def _evaluation(run: Run) -> EvalResult | None:
     """What `eval.json` says, unless there is none or it knows fewer seeds, or less of them."""
-    with suppress(InputError, LookupError):
-        found = run.read_json(EVAL, made_by="grokhop eval")
-        if found["seeds"] == len(run.finished_seeds()) and all("any_hop" in row for row in found["per_relation"]):
+    with suppress(InputError):
+        found = run.read_record(EVAL, EvalResult.from_dict, made_by="grokhop eval")
+        if found.seeds == len(run.finished_seeds()) and all(row.any_hop for row in found.per_relation):
             return found
     return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grokhop.config import TrainSettings
+from grokhop.config import TaskConfig
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import NO_FACT, Longs, PathIndex, Queries
@@ -72,7 +72,6 @@ class TaskDataset:
         compared: comparisons for validation: "id" of trainable facts whose pairs are held out, "ood" of held-out facts.
         tested_comparisons: the same for test, by cell and operator.
         tested_rules: the tests of each rule.
-        mixed: whether batches are mixed by kind; if not, each row is one query with one answer, as frequent as any.
     """
 
     vocabulary: Vocabulary
@@ -90,7 +89,6 @@ class TaskDataset:
     compared: dict[str, TokenBatch]
     tested_comparisons: dict[str, dict[str, TokenBatch]]
     tested_rules: list[RuleTest]
-    mixed: bool = True
 
     @property
     def validation(self) -> dict[int, dict[str, Queries]]:
@@ -162,13 +160,16 @@ class TaskDataset:
         return dataset if prefixes else dataset.of_single_answers()
 
     def of_single_answers(self) -> "TaskDataset":
-        """Return the same as one kind of row, each with one answer at its end; no operands, which no fact tells."""
-        rows = stack([self.rows, self.comparisons, self.rules]).ends()
-        none = stack([])
-        return replace(self, rows=rows, comparisons=none, operands=none, rules=none, mixed=False)
+        """Return the same with one answer at the end of each row, and without operands, which no fact tells."""
+        ends = {name: getattr(self, name).ends() for name in ("rows", "comparisons", "rules")}
+        return replace(self, **ends, operands=stack([]))
+
+    def all_rows(self) -> TokenBatch:
+        """Return the rows that state or compose facts, of all kinds together."""
+        return stack([self.rows, self.comparisons, self.rules])
 
 
-def build_dataset(graph: Graph, settings: TrainSettings) -> TaskDataset:
+def build_dataset(graph: Graph, settings: TaskConfig) -> TaskDataset:
     """Build what the settings train of a graph as it was given, and what is asked.
 
     Raises:
@@ -177,10 +178,10 @@ def build_dataset(graph: Graph, settings: TrainSettings) -> TaskDataset:
     """
     words = worded(graph, compare=settings.compare)
     made = compose_as(graph, settings)
-    return TaskDataset.of(words, made, prefixes=settings.prefixes, phi=settings.phi)
+    return TaskDataset.of(words, made, prefixes=settings.supervision == "every_hop", phi=settings.phi)
 
 
-def compose_as(graph: Graph, settings: TrainSettings) -> Compositions:
+def compose_as(graph: Graph, settings: TaskConfig) -> Compositions:
     """Compose what the settings train of a graph as it was given, and what is asked.
 
     Raises:
@@ -191,7 +192,7 @@ def compose_as(graph: Graph, settings: TrainSettings) -> Compositions:
         hops=settings.hops,
         extra_hops=settings.extra_hops,
         phi=settings.phi,
-        prefixes=settings.prefixes,
+        prefixes=settings.supervision == "every_hop",
         required=not is_comparable(worded(graph, compare=settings.compare)),
     )
 

@@ -54,7 +54,6 @@ def save_dataset(folder: Path, dataset: TaskDataset) -> str:
             "labels": list(dataset.labels),
             "chains": dataset.chains,
             "atomic_share": dataset.atomic_share,
-            "mixed": dataset.mixed,
             "composed_facts": dataset.compositions.facts,
             "counts": dataset.counts,
             "facts": {name: list(array.shape) for name, array in facts.items()},
@@ -207,7 +206,6 @@ def _read(folder: Path) -> tuple[TaskDataset, str]:
             )
             for i, rule in enumerate(index["rules"])
         ],
-        mixed=index["mixed"],
     )
     return dataset, index["sha256"]
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from grokhop.config import TrainConfig
 from grokhop.graph.paths import Longs
 from grokhop.tasks.dataset import TaskDataset
 from grokhop.tasks.encoding import NEVER_DUE, NO_TARGET, TokenBatch
@@ -70,9 +71,11 @@ class Batches(Protocol):
         """How often each chain was seen after so many steps, or each row where there is no chain."""
 
 
-def batches(dataset: TaskDataset, rows: int, seed: int) -> Batches:
-    """Batches of `rows` rows, as the dataset wants them."""
-    return (Mixed if dataset.mixed else Uniform)(dataset, rows, seed)
+def batches(dataset: TaskDataset, settings: TrainConfig, seed: int) -> Batches:
+    """Make the batches that the settings ask for."""
+    if settings.mixing == "by_row":
+        return Uniform(dataset, settings.batch_size, seed)
+    return Mixed(dataset, settings.batch_size, seed, packing=settings.packing)
 
 
 def check_batches(made: Batches, dataset: TaskDataset) -> int:
@@ -93,8 +96,9 @@ class Uniform:
     """Every row as often as any other, in an order that is drawn anew each epoch."""
 
     def __init__(self, dataset: TaskDataset, rows: int, seed: int) -> None:
-        self._stream = Stream(dataset.rows, rows, 1.0, seed)
-        self._rows, self._in_all = rows, len(dataset.rows)
+        together = dataset.all_rows()
+        self._stream = Stream(together, rows, 1.0, seed)
+        self._rows, self._in_all = rows, len(together)
 
     def of_step(self, step: int) -> list[list[Tensor]]:
         return [self._stream.of_step(step)]
@@ -114,14 +118,14 @@ class Mixed:
     ends before the later of the two: not even side by side are they shown.
     """
 
-    def __init__(self, dataset: TaskDataset, rows: int, seed: int) -> None:
+    def __init__(self, dataset: TaskDataset, rows: int, seed: int, *, packing: bool = True) -> None:
         alone = len(dataset.rows) - dataset.chains
         self._compared = Stream(dataset.comparisons, rows, COMPARISON_SHARE, seed)
         self._operands = Stream(dataset.operands, rows, OPERAND_SHARE, seed)
         self._rules = Stream(dataset.rules, rows, RULE_SHARE, seed)
         rows -= self._compared.count + self._operands.count + self._rules.count
         share = dataset.atomic_share if dataset.chains else 1.0  # a graph may have comparisons and no chains
-        self.together = ceil((1 + max(dataset.validation)) / FACT_TOKENS)
+        self.together = ceil((1 + max(dataset.validation)) / FACT_TOKENS) if packing else 1
         packs = min(max(1, round(rows * share / self.together)), rows // self.together)
         self.facts = packs * self.together if alone else 0
         self.chain_rows = rows - self.facts if dataset.chains else 0

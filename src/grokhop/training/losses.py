@@ -1,14 +1,22 @@
 """Losses: what a step of training makes smaller."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from grokhop.core.registry import Registry
 from grokhop.models.base import ReadOut
 from grokhop.tasks.encoding import NO_TARGET
+
+LOSSES: Registry[Callable[[Tensor], Tensor]] = Registry(
+    "loss",
+    {"softmax": "grokhop.training.losses:log_softmax", "stablemax": "grokhop.training.losses:log_stablemax"},
+    option="train.loss",
+)
+"""Each makes (N, V) logarithms of probabilities from (N, V) logits, of which the cross-entropy is taken."""
 
 
 def loss(
@@ -18,14 +26,13 @@ def loss(
 
     Args:
         targets: (B, T) entities, `NO_TARGET` where none is.
-        kind: `softmax`, or `stablemax` for the same of another distribution.
+        kind: name of a registered loss.
         counts: as `targets_by_loop` of all rows of which these are a share; the losses of the shares sum up to theirs.
     """
     counts = targets_by_loop(read_outs, targets) if counts is None else counts
-    terms = []
+    log_probabilities, terms = LOSSES.get(kind), []
     for read in read_outs:
-        log_shares = log_stablemax(read.logits) if kind == "stablemax" else read.logits.float().log_softmax(-1)
-        missed = F.nll_loss(log_shares, targets[read.row, read.position], reduction="sum")
+        missed = F.nll_loss(log_probabilities(read.logits), targets[read.row, read.position], reduction="sum")
         terms.append(missed / max(1, counts[read.loop]))
     return torch.stack(terms).sum()
 
@@ -36,6 +43,11 @@ def targets_by_loop(read_outs: list[ReadOut], targets: Tensor) -> Counter[int]:
     for read in read_outs:
         counted[read.loop] += int((targets[read.row, read.position] != NO_TARGET).sum())
     return counted
+
+
+def log_softmax(logits_NV: Tensor) -> Tensor:
+    """(N, V) logarithms of the softmax, in float32."""
+    return logits_NV.float().log_softmax(-1)
 
 
 def log_stablemax(logits_NV: Tensor) -> Tensor:

@@ -8,14 +8,14 @@ model answers whose weights are still moved at the full rate.
 from dataclasses import dataclass
 from math import log10
 
-from grokhop.config import TrainSettings
+from grokhop.config import ScheduleConfig
 
 
 @dataclass(kw_only=True)
 class Schedule:
     """The rate of each step as a share of its height, and when to stop."""
 
-    settings: TrainSettings
+    settings: ScheduleConfig
     cooldown_from: int | None = None
     cooldown_steps: int = 0
 

@@ -1,4 +1,4 @@
-"""The optimizers that settings name: what is published to make grokking faster, beside what is usual.
+"""Optimizers by name: what is published to make grokking faster, beside what is usual.
 
 `muon`: Muon for the matrices inside the block (`grokhop.training.muon`), AdamW for all else. `adamw`: AdamW alone
 (Loshchilov and Hutter 2019). `grokfast`: AdamW on gradients whose slow part is amplified (Lee et al. 2024, arXiv
@@ -7,13 +7,14 @@
 pytorch_optimizer.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
-from grokhop.config import TrainSettings
+from grokhop.config import OptimizerConfig
 from grokhop.core.errors import InputError
+from grokhop.core.registry import Registry
 from grokhop.models.base import Model
 from grokhop.training.muon import Muon
 
@@ -21,45 +22,73 @@ GROKFAST_ALPHA, GROKFAST_LAMBDA = 0.98, 2.0
 """How slow the part is that is amplified, and by how much: the published defaults."""
 
 
-def make_optimizers(model: Model, settings: TrainSettings, *, threads: int = 1) -> list[Optimizer]:
-    """The optimizers of all weights of a model, whose steps are shared out among threads where that pays.
+class MakeOptimizers(Protocol):
+    """Makes the optimizers of all weights of a model; none may be left out, and none be in two."""
+
+    def __call__(self, model: Model, settings: OptimizerConfig, *, threads: int) -> list[Optimizer]: ...
+
+
+_HERE = "grokhop.training.optimizers"
+OPTIMIZERS: Registry[MakeOptimizers] = Registry(
+    "optimizer",
+    {name: f"{_HERE}:{name}" for name in ("muon", "adamw", "grokfast", "orthograd")},
+    option="optimizer.name",
+)
+
+
+def make_optimizers(model: Model, settings: OptimizerConfig, *, threads: int = 1) -> list[Optimizer]:
+    """Make the optimizers of all weights of a model, whose steps are shared out among threads where that pays.
 
     Raises:
-        InputError: pytorch_optimizer is needed and is not installed.
+        InputError: there is no such optimizer, or pytorch_optimizer is needed and is not installed.
     """
-    if settings.optimizer == "muon":
-        matrices = [p for p in model.layers.parameters() if p.ndim == 2]
-        others = [p for p in model.parameters() if not any(p is m for m in matrices)]
-        muon = Muon(matrices, lr=settings.muon_lr, weight_decay=settings.muon_decay, threads=threads)
-        return [muon, _adamw(others, settings)]
-    weights = list(model.parameters())
-    if settings.optimizer == "adamw":
-        return [_adamw(weights, settings)]
+    return OPTIMIZERS.get(settings.name)(model, settings, threads=threads)
+
+
+def muon(model: Model, settings: OptimizerConfig, *, threads: int) -> list[Optimizer]:
+    """Make Muon for the matrices inside the block, and AdamW for all else."""
+    matrices = [p for p in model.layers.parameters() if p.ndim == 2]
+    others = [p for p in model.parameters() if not any(p is m for m in matrices)]
+    inside = Muon(matrices, lr=settings.muon_lr, weight_decay=settings.muon_decay, threads=threads)
+    return [inside, _adamw(others, settings)]
+
+
+def adamw(model: Model, settings: OptimizerConfig, *, threads: int) -> list[Optimizer]:
+    """Make AdamW for all weights."""
+    return [_adamw(list(model.parameters()), settings)]
+
+
+def orthograd(model: Model, settings: OptimizerConfig, *, threads: int) -> list[Optimizer]:
+    """Make AdamW on gradients that are orthogonal to the weights."""
+    return [_library("orthograd").OrthoGrad(_adamw(list(model.parameters()), settings))]
+
+
+def grokfast(model: Model, settings: OptimizerConfig, *, threads: int) -> list[Optimizer]:
+    """Make AdamW on gradients whose slow part is amplified."""
+    made: Optimizer = _library("grokfast").GrokFastAdamW(
+        _groups(list(model.parameters()), settings),
+        lr=settings.adam_lr,
+        betas=(0.9, settings.adam_beta2),
+        grokfast_alpha=GROKFAST_ALPHA,
+        grokfast_lamb=GROKFAST_LAMBDA,
+        normalize_lr=False,  # or the rate would be divided by the amplification, and the decay with it
+    )
+    return [made]
+
+
+def _library(name: str) -> Any:
     try:
-        from pytorch_optimizer import GrokFastAdamW, OrthoGrad
+        import pytorch_optimizer
     except ImportError as error:
-        raise InputError(
-            f"the optimizer {settings.optimizer!r} needs a library: pip install 'grokhop[accelerators]'"
-        ) from error
-    if settings.optimizer == "orthograd":
-        return [OrthoGrad(_adamw(weights, settings))]
-    return [
-        GrokFastAdamW(
-            _groups(weights, settings),
-            lr=settings.adam_lr,
-            betas=(0.9, settings.adam_beta2),
-            grokfast_alpha=GROKFAST_ALPHA,
-            grokfast_lamb=GROKFAST_LAMBDA,
-            normalize_lr=False,  # or the rate would be divided by the amplification, and the decay with it
-        )
-    ]
+        raise InputError(f"the optimizer {name!r} needs a library: pip install 'grokhop[accelerators]'") from error
+    return pytorch_optimizer
 
 
-def _adamw(weights: list[nn.Parameter], settings: TrainSettings) -> AdamW:
+def _adamw(weights: list[nn.Parameter], settings: OptimizerConfig) -> AdamW:
     return AdamW(_groups(weights, settings), lr=settings.adam_lr, betas=(0.9, settings.adam_beta2), fused=True)
 
 
-def _groups(weights: list[nn.Parameter], settings: TrainSettings) -> list[dict[str, Any]]:
+def _groups(weights: list[nn.Parameter], settings: OptimizerConfig) -> list[dict[str, Any]]:
     """Matrices and embeddings, which decay, and gains and biases, which do not, as published."""
     decaying = [w for w in weights if w.ndim > 1]
     others = [w for w in weights if w.ndim <= 1]

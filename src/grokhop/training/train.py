@@ -8,9 +8,8 @@ Everything that happens at a step follows from the seed and the number of the st
 goes on exactly as it would have gone; on as many threads a run is reproduced to the last digit.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -18,91 +17,98 @@ from typing import Any
 import numpy as np
 import torch
 
-from grokhop.config import Budget, TrainSettings
-from grokhop.core.artifacts import new_folder, refuse_inside, refuse_to_overwrite, write_json
+from grokhop.config import AugmentConfig, RunConfig
+from grokhop.config.models import MODELS
+from grokhop.core.artifacts import new_folder, read_manifest, refuse_inside, refuse_to_overwrite, write_json
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph
+from grokhop.models.device import device_of
 from grokhop.models.registry import check_model
 from grokhop.phi.report import measure
-from grokhop.runs.metrics import Begun, EvalRecord, Notice
-from grokhop.runs.run import DATASET, GRAPH, PHI, PRETRAINED, SUMMARY, Run
+from grokhop.runs.callbacks import Callback, Callbacks
+from grokhop.runs.run import DATASET, GRAPH, PHI, PRETRAINED, SUMMARY, Run, write_settings
 from grokhop.tasks.dataset import TaskDataset, build_dataset
 from grokhop.tasks.storage import save_dataset
+from grokhop.training.losses import LOSSES
+from grokhop.training.optimizers import OPTIMIZERS
 from grokhop.training.trainer import Trainer
 
 
 def train(
     graph_path: Path,
     out: Path,
+    settings: RunConfig,
     *,
-    settings: TrainSettings,
-    preset: str,
-    budget: Budget,
-    seeds: int = 1,
-    threads: int | None = None,
     resume: bool = False,
     force: bool = False,
-    begun: Begun = lambda _counts: None,
-    notice: Notice = lambda _seed, _look: None,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
-    """Train `seeds` models on the graph folder `graph_path` and return their run folder `out`.
+    """Train as many models as the settings say on the graph folder `graph_path` and return their run folder `out`.
+
+    On as many threads a run is reproduced to the last digit.
 
     Args:
-        budget: of each seed.
-        threads: among which the rows of a step are shared out; all cores when None. With as many threads a run is
-            reproduced to the last digit.
-        resume: go on with the run folder `out`, which must have been begun with the same graph and settings. The
-            budget counts what was spent before.
+        resume: go on with the run folder `out`, which must have been begun with the same graph and settings; seeds
+            may be added. The budget counts what was spent before.
 
     Raises:
-        InputError: the graph cannot be read or has no compositions, or `out` exists and neither is to be resumed
-            nor replaced.
+        InputError: the graph cannot be read or has no compositions, a setting names nothing that there is, or `out`
+            exists and neither is to be resumed nor replaced.
     """
-    torch.set_num_threads(threads or torch.get_num_threads())
+    torch.set_num_threads(settings.resources.threads or torch.get_num_threads())
     refuse_inside(out, graph_path)
     if resume and out.exists():
         run = Run.read(out)
         refuse_another_run(run, graph_path, settings)
+        run = add_seeds(run, settings.resources.seeds)
         dataset = run.dataset
     else:
-        record = {**run_record(settings, preset, budget, seeds), "threads": torch.get_num_threads()}
-        dataset = begin(graph_path, out, settings=settings, record=record, force=force)
+        dataset = begin(graph_path, out, settings, threads=torch.get_num_threads(), force=force)
         run = Run.read(out)
-    begun(dataset.counts)
-    for seed in range(max(seeds, run.manifest["seeds"])):
-        train_seed(run, dataset, seed, budget, partial(notice, seed))
+    told = Callbacks(callbacks)
+    told.on_start(settings, dataset.counts)
+    spending = replace(settings, resources=replace(settings.resources, seeds=run.settings.resources.seeds))
+    for seed in range(spending.resources.seeds):
+        train_seed(run, dataset, seed, spending, told)
     return run
 
 
-def run_record(settings: TrainSettings, preset: str, budget: Budget, seeds: int) -> dict[str, Any]:
-    """What a run's manifest says of how it is trained."""
-    return {"settings": asdict(settings), "preset": preset, "budget": budget.record(), "seeds": seeds}
-
-
-def train_seed(run: Run, dataset: TaskDataset, seed: int, budget: Budget, notice: Callable[[EvalRecord], None]) -> None:
+def train_seed(run: Run, dataset: TaskDataset, seed: int, settings: RunConfig, callback: Callback) -> None:
     """Train one seed of a run, on from its checkpoint if there is one; one that has ended stays as it is.
+
+    Args:
+        settings: those of the run, but for the resources, which may be other ones now.
 
     Raises:
         InputError: the checkpoint is damaged or of another model.
     """
     folder = run.seed_folder(seed)
     if not (folder / SUMMARY).exists():
-        trainer = Trainer(dataset, run.settings, seed=seed, folder=folder)
+        trainer = Trainer(dataset, settings, seed=seed, folder=folder)
         trainer.resume()
-        trainer.run(budget, notice)
+        trainer.run(settings.budget, callback)
 
 
-def refuse_another_run(run: Run, graph_path: Path, settings: TrainSettings) -> None:
+def add_seeds(run: Run, seeds: int) -> Run:
+    """Let a run have at least so many seeds."""
+    if seeds <= run.settings.resources.seeds:
+        return run
+    write_settings(run.path, replace(run.settings, resources=replace(run.settings.resources, seeds=seeds)))
+    return Run.read(run.path)
+
+
+def refuse_another_run(run: Run, graph_path: Path, settings: RunConfig) -> None:
     """Let no run go on as another one.
 
     Raises:
         InputError: it was begun with other settings or another graph.
     """
-    if settings != run.settings:
+    if not settings.trains_as(run.settings):
         raise InputError(
-            f"{run.path} was begun with preset {run.manifest['preset']}, chains of {run.settings.hops}, "
-            f"{'' if run.settings.compare else 'no '}comparisons and settings of its own: resume it with the same "
-            "--preset, --hops, --compare and --set, or choose another name with -o"
+            f"{run.path} was begun with preset {run.settings.preset}, chains of {run.settings.task.hops}, "
+            f"{'' if run.settings.task.compare else 'no '}comparisons and settings of its own: resume it with the same "
+            f"--preset, --hops, --compare and --set, with --config {run.path}/config.yaml, or choose another name "
+            "with -o"
         )
     ours, theirs = (Graph.read(path) for path in (run.path / GRAPH, graph_path))
     if ours.entities != theirs.entities or not all(
@@ -111,20 +117,47 @@ def refuse_another_run(run: Run, graph_path: Path, settings: TrainSettings) -> N
         raise InputError(f"{run.path} was begun with another graph than {graph_path}: give that one, or another -o")
 
 
-def begin(graph_path: Path, out: Path, *, settings: TrainSettings, record: dict[str, Any], force: bool) -> TaskDataset:
-    """Make a run folder with its graph, phi and data set, before any training, and return the data set.
+def begin(graph_path: Path, out: Path, settings: RunConfig, *, threads: int, force: bool) -> TaskDataset:
+    """Make a run folder with its settings, graph, phi and data set, before any training, and return the data set.
 
     Raises:
-        InputError: the graph cannot be read or has nothing to train, a row would leak, or `out` may not be replaced.
+        InputError: the graph cannot be read or has nothing to train, a setting names nothing that there is, a row
+            would leak, or `out` may not be replaced.
     """
     refuse_to_overwrite(out, kind="run", force=force)
-    shape = check_model(settings.model)
+    shape = check_parts(settings)
     graph = Graph.read(graph_path)
-    dataset = build_dataset(graph, settings)
-    with new_folder(out, kind="run", manifest={**record, "composed": dataset.counts}, force=force) as folder:
+    dataset = build_dataset(graph, settings.task)
+    whole = replace(settings, augment=_augmented_as(read_manifest(graph_path, kind="graph")))
+    manifest = {"threads": threads, "composed": dataset.counts}
+    with new_folder(out, kind="run", manifest=manifest, force=force) as folder:
         copytree(graph_path, folder / GRAPH)
+        write_settings(folder, whole)
         save_dataset(folder / DATASET, dataset)
         write_json(folder / PHI, measure(graph).to_dict())
         if shape is not None:
             shape.save_pretrained(folder / PRETRAINED)
     return dataset
+
+
+def check_parts(settings: RunConfig) -> Any:
+    """Check, before any work, that all parts that the settings name are there; return the shape that a run must keep.
+
+    Raises:
+        InputError: one is not there.
+    """
+    MODELS.check(settings.model.architecture)
+    OPTIMIZERS.check(settings.optimizer.name)
+    LOSSES.check(settings.train.loss)
+    device_of(settings.resources.device)
+    return check_model(settings.model)
+
+
+def _augmented_as(manifest: Mapping[str, Any]) -> AugmentConfig | None:
+    """How the graph was augmented, as its manifest tells."""
+    if manifest.get("stage") != "augment":
+        return None
+    made = manifest["settings"]
+    names = ("target_phi", "corrupt_fraction", "seed", "max_degree", "new_cities")
+    known = {name: made[name] for name in names if made.get(name) is not None}
+    return AugmentConfig(**known, source=",".join(made["sources"]))

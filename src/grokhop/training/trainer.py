@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -12,13 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokhop.config import Budget, TrainSettings
+from grokhop.config import Budget, RunConfig
 from grokhop.core.artifacts import write_json
 from grokhop.core.parallel import one_thread_each, spread, threads_on
 from grokhop.models.base import Model, ReadOut
+from grokhop.models.device import device_of
 from grokhop.models.registry import finished_model, make_model
 from grokhop.models.weights import save_weights
-from grokhop.runs.metrics import EvalRecord, append_look, keep_looks, read_looks, summary
+from grokhop.runs.callbacks import Callback
+from grokhop.runs.metrics import EvalRecord, TrainSummary, append_look, keep_looks, read_looks, summary
 from grokhop.runs.run import CHECKPOINT, PRETRAINED, SNAPSHOTS, SUMMARY, WEIGHTS
 from grokhop.tasks.dataset import TaskDataset
 from grokhop.training.batching import batches, check_batches
@@ -48,20 +50,21 @@ class Share(NamedTuple):
 class Trainer:
     """One model on its way, with what a checkpoint must hold to go on exactly."""
 
-    def __init__(self, dataset: TaskDataset, settings: TrainSettings, *, seed: int, folder: Path) -> None:
+    def __init__(self, dataset: TaskDataset, settings: RunConfig, *, seed: int, folder: Path) -> None:
         torch.manual_seed(seed)
         folder.mkdir(exist_ok=True)
         self.dataset, self.settings, self.folder = dataset, settings, folder
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device_of(settings.resources.device)
         self.threads = threads_on(self.device)
         self.model = self.make_model().to(self.device)
-        self.average = Average(self.model, settings.ema_steps)
+        self.average = Average(self.model, settings.train.ema_steps)
         # Compiling pays where kernels are launched from afar; on a processor it takes longer than a small run.
         self._answer = torch.compile(self.model) if self.device.type == "cuda" else self.model
-        self.batches = batches(dataset, settings.batch_size, seed)
+        self.seed = seed
+        self.batches = batches(dataset, settings.train, seed)
         self._packed_rows_checked = check_batches(self.batches, dataset)
-        self.schedule = Schedule(settings=settings)
-        self.optimizers = make_optimizers(self.model, settings, threads=self.threads)
+        self.schedule = Schedule(settings=settings.schedule)
+        self.optimizers = make_optimizers(self.model, settings.optimizer, threads=self.threads)
         self._heights = [o.param_groups[0]["lr"] for o in self.optimizers]
         self.step, self.seconds = 0, 0.0
         self.looks: list[EvalRecord] = []
@@ -73,32 +76,34 @@ class Trainer:
             return finished_model(model, vocabulary=vocabulary.size, shape=self.folder.parent / PRETRAINED)
         return make_model(model, vocabulary=vocabulary.size, labels=self.dataset.labels)
 
-    def run(self, budget: Budget, notice: Callable[[EvalRecord], None] = lambda _: None) -> None:
-        """Train until the schedule is over; `notice` is called at each look at the validation queries."""
+    def run(self, budget: Budget, callback: Callback | None = None) -> None:
+        """Train until the schedule is over or the budget is spent, and tell `callback`."""
+        told = callback or Callback()
         began = time.perf_counter() - self.seconds
         losses: list[float] = []
         while not self._is_over(budget):
             losses.append(self.take_step())
-            if is_snapshot(self.step, self.settings.checkpoints_per_decade):
+            told.on_step(self.seed, self.step, losses[-1])
+            if is_snapshot(self.step, self.settings.train.checkpoints_per_decade):
                 self._keep_snapshot()
             self.seconds = time.perf_counter() - began
             if self._budget_presses(budget):
                 self.schedule.cool_down(self.step)
-            if self._is_over(budget) or self.step % self.settings.evaluate_every == 0:
-                found = Validation.of(self.average.model, self.dataset, hops=self.settings.hops)
+            if self._is_over(budget) or self.step % self.settings.train.evaluate_every == 0:
+                found = Validation.of(self.average.model, self.dataset, hops=self.settings.task.hops)
                 look = self._look(found, float(np.mean(losses)), budget)
                 losses = []
                 self.seconds = time.perf_counter() - began
                 self._steer(found, budget)
                 self._keep(look)
-                notice(look)
-        self._finish()
+                told.on_eval(self.seed, look)
+        told.on_end(self.seed, self._finish())
 
     def _steer(self, found: Validation, budget: Budget) -> None:
         """Cool down near the targets; warm up again where they were not reached at rest and the budget allows it."""
         settings, enough = self.settings, found.is_enough(self.settings)
         if self.schedule.cooldown_from is None:
-            if enough or (settings.cooldown and found.is_near(settings)):
+            if enough or (settings.schedule.cooldown and found.is_near(settings)):
                 self.schedule.cool_down(self.step)
         elif self.schedule.is_over(self.step) and not (enough or self._budget_presses(budget)):
             self.schedule.warm_again()
@@ -141,14 +146,14 @@ class Trainer:
     def _answered(self, share: Share) -> tuple[Share, list[ReadOut]]:
         """What the model reads out of a share."""
         share = share.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.train.precision == "bfloat16"):
             return share, self._answer(share.tokens, share.read_at)
 
     def _missed(
         self, share: Share, read_outs: list[ReadOut], counts: Mapping[int, int]
     ) -> tuple[float, Sequence[Tensor | None]]:
         """The loss of a share, of which its group has `counts`, and the gradient of each weight."""
-        value = loss(read_outs, share.targets, kind=self.settings.loss, counts=counts)
+        value = loss(read_outs, share.targets, kind=self.settings.train.loss, counts=counts)
         return float(value.detach()), torch.autograd.grad(value, list(self.model.parameters()), allow_unused=True)
 
     def _budget_presses(self, budget: Budget) -> bool:
@@ -164,7 +169,7 @@ class Trainer:
             seconds=round(self.seconds, 2),
             epochs=round(self.batches.epochs(self.step), 2),
             loss=mean_loss,
-            rows_per_second=round(self.step * self.settings.batch_size / self.seconds, 1),
+            rows_per_second=round(self.step * self.settings.train.batch_size / self.seconds, 1),
             train=found.train.accuracy,
             id=found.id.accuracy,
             ood=found.ood.accuracy,
@@ -211,7 +216,8 @@ class Trainer:
         self.looks = [look for look in read_looks(self.folder) if look.step <= self.step]
         keep_looks(self.folder, self.looks)
 
-    def _finish(self) -> None:
+    def _finish(self) -> TrainSummary:
         save_weights(self.folder / WEIGHTS, self.average.model)
         found = replace(summary(self.looks), packed_rows_checked=self._packed_rows_checked)
         write_json(self.folder / SUMMARY, found.to_dict())
+        return found

@@ -5,7 +5,7 @@ Nothing here looks at a test query.
 
 from dataclasses import dataclass
 
-from grokhop.config import TrainSettings
+from grokhop.config import RunConfig
 from grokhop.core.statistics import Score
 from grokhop.graph.paths import Queries
 from grokhop.inference.predict import are_right, right_at_the_end
@@ -51,24 +51,26 @@ class Validation:
         all_compared = sum(held_out.values(), Score(0, 0))
         return Validation(cells=cells, train=train, held=held_score(cells, hops), compared=all_compared, **found)
 
-    def is_near(self, settings: TrainSettings) -> bool:
+    def is_near(self, settings: RunConfig) -> bool:
         """Whether a cool-down would settle the rest: what is chained has come to a share of its targets, and what is
         compared to its whole target, since order and sameness are learned at the full rate."""
-        return self._reaches(settings, settings.cooldown_at)
+        return self._reaches(settings, settings.schedule.cooldown_at)
 
-    def is_enough(self, settings: TrainSettings) -> bool:
+    def is_enough(self, settings: RunConfig) -> bool:
         """Whether all targets are reached."""
         return self._reaches(settings, 1.0)
 
-    def _reaches(self, settings: TrainSettings, share: float) -> bool:
+    def _reaches(self, settings: RunConfig, share: float) -> bool:
         wanted = [
-            (self.id, share * settings.id_target),
-            (self.ood, share * settings.ood_target),
-            (self.held, share * settings.ood_target),
-            (self.compared, settings.id_target),
+            (self.id, share * settings.train.id_target),
+            (self.ood, share * settings.train.ood_target),
+            (self.held, share * settings.train.ood_target),
+            (self.compared, settings.train.id_target),
         ]
         known = [(score, target) for score, target in wanted if score.n]
-        return all(reaches(score, target) for score, target in known or [(self.train, share * settings.id_target)])
+        return all(
+            reaches(score, target) for score, target in known or [(self.train, share * settings.train.id_target)]
+        )
 
 
 def reaches(score: Score, target: float) -> bool:

@@ -24,6 +24,7 @@ from grokhop.phi.report import measure
 from grokhop.runs.run import Run
 from grokhop.training.train import train
 from tests.graphs import triples
+from tests.settings import ran
 
 KNOWN = [city for city in cities() if city.alone and city.country == "Germany"][:12]
 
@@ -221,9 +222,7 @@ def test_a_graph_whose_facts_are_only_compared_is_trained_without_compositions(t
     graph = hold_out(builder.build(), share=0.0, ood_questions=["q0", "q2"])
     graph.write(tmp_path / "graph")
     settings = preset("toy")
-    run = train(
-        tmp_path / "graph", tmp_path / "run", settings=settings, preset="toy", budget=Budget(steps=4), threads=1
-    )
+    run = train(tmp_path / "graph", tmp_path / "run", settings=ran(settings, budget=Budget(steps=4), preset="toy"))
     assert run.finished_seeds() == [0]
     assert len(Run.read(tmp_path / "run").dataset.compositions.chains) == 0
     assert (graph.part == Split.TEST).sum() == 4

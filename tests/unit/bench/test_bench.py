@@ -54,6 +54,7 @@ from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import Queries, _draw, _stable_order, distinct_rows
 from grokhop.tasks.dataset import TaskDataset, build_dataset
 from grokhop.tasks.vocabulary import Vocabulary
+from tests.settings import with_
 
 TIME = Quantity(name="a task")
 RATE = Quantity(name="a rate", unit="1/s", more_is_better=True)
@@ -435,7 +436,7 @@ TINY = Composition(entities=40, relations=4, out_degree=4, holdout=0.3)
 
 def peer_of(recipe: Recipe) -> tuple[Graph, Peer, dict[str, Queries]]:
     graph = draw(TINY)
-    dataset = build_dataset(graph, preset("paper", compare=False))
+    dataset = build_dataset(graph, preset("paper", compare=False).task)
     return graph, Peer(recipe, dataset, Vocabulary.of(graph)), dataset.test[2]
 
 
@@ -496,8 +497,8 @@ def test_time_to_grok_is_measured_of_every_contender() -> None:
 
 def test_the_queries_that_all_are_asked_steer_no_training_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """With answers to them that are all wrong it trains for as many steps, and only its accuracy is another."""
-    small = replace(preset("toy", compare=False), id_target=0.3, ood_target=0.01, evaluate_every=10, cooldown_steps=10)
-    targets = {"II": small.id_target, "OO": small.ood_target}
+    small = with_(preset("toy", compare=False), id_target=0.3, ood_target=0.01, evaluate_every=10, cooldown_steps=10)
+    targets = {"II": small.train.id_target, "OO": small.train.ood_target}
 
     def wrongly_answered(graph: Graph, settings: Any) -> TaskDataset:
         dataset = build_dataset(graph, settings)
@@ -533,7 +534,7 @@ def test_throughput_is_told_in_answers_and_rows_of_which_the_recipe_has_as_many(
 
 
 def test_each_size_is_trained_in_a_program_of_its_own_and_asked_once() -> None:
-    tiny = ["model.d_model=16", "model.n_heads=2", "batch_size=64", "evaluate_every=20"]
+    tiny = ["model.d_model=16", "model.n_heads=2", "train.batch_size=64", "train.evaluate_every=20"]
     found = bench_scale(sizes=[200, 400], out_degree=5, changes=tiny, seeds=2, limit=1.0, threads=1).to_dict()
     assert {row["facts"] for row in found["rows"]} == {200, 400}
     for row in found["rows"]:

@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 
 import grokhop.evaluation.evaluate as evaluation
 from grokhop.cli.main import app
-from grokhop.config import Budget, ModelSettings, TrainSettings
+from grokhop.config import Budget
 from grokhop.core.errors import InputError
+from grokhop.core.statistics import CellScore
 from grokhop.datasets import two_wiki
 from grokhop.evaluation.evaluate import evaluate, evaluate_questions
 from grokhop.evaluation.qa_metrics import Gold
@@ -28,17 +29,19 @@ from grokhop.graph.paths import PathIndex
 from grokhop.graph.splits import hold_out
 from grokhop.models.base import Hops
 from grokhop.models.looped import LoopTransformer
+from grokhop.runs.evaluation import QuestionScore
 from grokhop.runs.run import SUMMARY, WEIGHTS, Run
 from grokhop.tasks.comparison import Comparing, comparable
 from grokhop.tasks.composition import compose
 from grokhop.tasks.encoding import TokenBatch
 from grokhop.training.train import train
 from tests.graphs import answers_by_force, parted, random_graph, rows_of, triples
+from tests.settings import ran, settings_of, shape_of, with_
 from tests.unit.inference.test_answering import Stub as Comparer
 from tests.unit.tasks.test_comparison import asked_graph as comparing_graph
 from tests.unit.tasks.test_comparison import decoded
 
-SETTINGS = TrainSettings(model=ModelSettings(d_model=16, n_heads=2), batch_size=16)
+SETTINGS = settings_of(model=shape_of(d_model=16, n_heads=2), batch_size=16)
 SCORE = {"correct", "n", "accuracy", "low", "high"}
 Ask = Callable[[int, int, int], int]
 """The entity answered to (entity, relation, hop)."""
@@ -75,23 +78,19 @@ def always_zero(_entity: int, _relation: int, _hop: int) -> int:
 def run_of(graph: Graph, folder: Path, *, hops: int = 2, seeds: int = 1) -> Path:
     """A run folder of one training step."""
     graph.write(folder / "graph")
-    settings = replace(SETTINGS, hops=hops)
+    settings = with_(SETTINGS, hops=hops)
     budget = Budget(steps=1)
     return train(
         folder / "graph",
         folder / "run",
-        settings=settings,
-        preset="stub",
-        budget=budget,
-        seeds=seeds,
-        threads=1,
+        settings=ran(settings, budget=budget, seeds=seeds, preset="stub"),
     ).path
 
 
 def evaluated(graph: Graph, run: Path, monkeypatch: pytest.MonkeyPatch, *asks: Ask) -> dict[str, Any]:
     """Evaluate a run folder with one stub in place of the model of each seed."""
     monkeypatch.setattr(evaluation, "load_model", lambda _run, seed: Stub(graph, asks[seed]))
-    return evaluate(run)
+    return evaluate(run).to_dict()
 
 
 # Cells.
@@ -212,7 +211,7 @@ def test_a_model_that_follows_the_facts_and_compares_is_right_in_both_cells_of_c
 ) -> None:
     graph = comparing_graph(forks=False)
     monkeypatch.setattr(evaluation, "load_model", lambda run, _seed: Comparer(run.graph))
-    found = evaluate(run_of(graph, tmp_path))["comparison"]
+    found = evaluate(run_of(graph, tmp_path)).to_dict()["comparison"]
     for cell, answers in compared_rows(graph).items():
         assert (found[cell]["correct"], found[cell]["n"]) == (len(answers), len(answers))
         assert len(answers) > 20
@@ -232,7 +231,7 @@ def test_a_model_that_always_says_one_word_is_right_in_the_share_of_comparisons_
     run = run_of(graph, tmp_path)
     token = next(i for i, entity in enumerate(Run.read(run).graph.entities) if entity.key == f"answer:{word}")
     monkeypatch.setattr(evaluation, "load_model", lambda _run, _seed: Constant(token))
-    found = evaluate(run)["comparison"]
+    found = evaluate(run).to_dict()["comparison"]
     for cell, answers in compared_rows(graph).items():
         assert (found[cell]["correct"], found[cell]["n"]) == (answers.count(word), len(answers))
     assert found["ood"]["correct"] > 0
@@ -366,9 +365,12 @@ def test_a_relation_read_where_an_entity_is_due_is_a_miss(tmp_path: Path, monkey
 
 
 def test_the_share_that_is_understood_counts_every_question_once() -> None:
+    def share(n: int, parsed: float) -> QuestionScore:
+        return QuestionScore(score=CellScore(n=n), f1=None, evidence_f1=None, parsed=parsed)
+
     cells = {
-        "comparison": {"id": {"n": 3, "parsed": 2 / 3}, "ood": {"n": 1, "parsed": 1.0}},
-        "inference": {"unknown": {"n": 4, "parsed": 0.25}},
+        "comparison": {"id": share(3, 2 / 3), "ood": share(1, 1.0)},
+        "inference": {"unknown": share(4, 0.25)},
     }
     assert parsed_share(cells) == pytest.approx((2 + 1 + 1) / 8)
     assert parsed_share({}) is None
@@ -407,7 +409,8 @@ SAME_COUNTRY = "Do {} and {} have the same nationality?"
 def scored(graph: Graph, words: Graph, *questions: tuple[str, str, str]) -> dict[str, Any]:
     asked, golds = asking(*questions)
     model = cast(LoopTransformer, Comparer(graph))
-    return score_questions([model], graph, seeds=[0], words=words, questions=asked, golds=golds)
+    found = score_questions([model], graph, seeds=[0], words=words, questions=asked, golds=golds)
+    return {kind: {cell: score.to_dict() for cell, score in by_cell.items()} for kind, by_cell in found.items()}
 
 
 def test_the_baseline_of_comparisons_is_the_commoner_place_and_the_commoner_word() -> None:
@@ -589,7 +592,7 @@ def test_questions_of_a_file_are_asked_with_the_facts_that_the_graph_has_of_them
 ) -> None:
     run, asked = taken
     monkeypatch.setattr(evaluation, "load_model", lambda run, _seed: Comparer(run.graph))
-    found = evaluate_questions(run, asked)
+    found = evaluate_questions(run, asked).to_dict()
     counted = {
         kind: {cell: (score["correct"], score["n"]) for cell, score in cells.items()}
         for kind, cells in found["questions"].items()
@@ -620,7 +623,7 @@ def test_questions_of_a_file_are_asked_with_the_facts_that_the_graph_has_of_them
 
 def test_what_was_found_of_a_file_is_kept_in_the_run_beside_its_evaluation(taken: tuple[Path, Path]) -> None:
     run, asked = taken
-    found = evaluate_questions(run, asked)
+    found = evaluate_questions(run, asked).to_dict()
     assert json.loads((run / "questions-asked.json").read_text()) == found
     assert found["file"] == {
         "name": "asked.json",
@@ -701,7 +704,7 @@ def test_eval_json_keeps_the_keys_that_others_rely_on(tmp_path: Path, monkeypatc
 def test_a_trained_model_is_read_back_and_asked(tmp_path: Path) -> None:
     graph = asked_graph()
     run = run_of(graph, tmp_path)
-    one, two = evaluate(run), evaluate(run)
+    one, two = evaluate(run).to_dict(), evaluate(run).to_dict()
     assert one["cells"] == two["cells"]
     assert 0 <= one["atomic"]["accuracy"] <= 1
 

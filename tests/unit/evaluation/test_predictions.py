@@ -10,6 +10,7 @@ from grokhop.evaluation.evaluate import evaluate
 from grokhop.evaluation.predictions import PREDICTIONS
 from grokhop.runs.run import Run
 from grokhop.training.train import train
+from tests.settings import ran
 from tests.unit.tasks.test_comparison import asked_graph
 
 
@@ -20,10 +21,7 @@ def asked_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train(
         folder / "graph",
         folder / "run",
-        settings=preset("toy"),
-        preset="toy",
-        budget=Budget(steps=20),
-        seeds=2,
+        settings=ran(preset("toy"), budget=Budget(steps=20), seeds=2, preset="toy"),
     )
     evaluate(folder / "run")
     return folder / "run"

@@ -200,7 +200,7 @@ def test_questions_are_scored_over_seeds_and_what_was_not_understood_is_wrong() 
         [RIGHT, Prediction(answer=None, evidence=(("Ann Lee", "place of birth", "Oslo"),))],
         [Prediction(answer="Oslo Norway"), Prediction(answer="Yes.")],
     ]
-    scores = score([OSLO, YES], seeds)
+    scores = score([OSLO, YES], seeds).to_dict()
     assert (scores["correct"], scores["n"], scores["per_seed"]) == (1, 2, [0.5, 0.5])
     assert scores["f1"] == pytest.approx((1 + 0 + 2 / 3 + 1) / 4)
     assert (scores["evidence_em"], scores["evidence_f1"], scores["parsed"]) == (0.25, 0.25, 0.75)
@@ -208,20 +208,20 @@ def test_questions_are_scored_over_seeds_and_what_was_not_understood_is_wrong() 
 
 
 def test_the_interval_of_f1_is_that_of_em_when_all_is_right_or_wrong() -> None:
-    scores = score([OSLO] * 20, [[RIGHT] * 15 + [Prediction(answer="Rome")] * 5])
+    scores = score([OSLO] * 20, [[RIGHT] * 15 + [Prediction(answer="Rome")] * 5]).to_dict()
     assert (scores["f1"], scores["f1_low"], scores["f1_high"]) == (scores["accuracy"], scores["low"], scores["high"])
 
 
 def test_types_are_scored_apart() -> None:
     scores = score_by_type([OSLO, YES, OSLO], [[RIGHT, Prediction(answer="no"), RIGHT]])
-    assert {kind: (s["correct"], s["n"]) for kind, s in scores.items()} == {
+    assert {kind: (s.score.correct, s.score.n) for kind, s in scores.items()} == {
         "comparison": (0, 1),
         "compositional": (2, 2),
     }
 
 
 def test_no_questions_have_no_scores() -> None:
-    scores = score([], [[]])
+    scores = score([], [[]]).to_dict()
     assert (scores["n"], scores["accuracy"], scores["f1"], scores["parsed"]) == (0, None, None, None)
     assert score_by_type([], [[]]) == {}
 
@@ -241,6 +241,6 @@ def test_the_facts_and_the_answer_of_every_real_question_are_right(two_wiki_samp
         Prediction(answer=gold.answers[-1], evidence=tuple((min(h), r, max(t)) for h, r, t in gold.evidence))
         for gold in golds
     ]
-    scores = score(golds, [perfect])
+    scores = score(golds, [perfect]).to_dict()
     assert scores["n"] == 368 and scores["accuracy"] == scores["f1"] == 1
     assert scores["evidence_f1"] == scores["evidence_em"] == 1

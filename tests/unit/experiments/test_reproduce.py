@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from grokhop.augmentation.augment import SOURCES
+from grokhop.augmentation.sources import SOURCES
 from grokhop.cli.console import show_reproduction
 from grokhop.cli.main import app
-from grokhop.config import Budget, TrainSettings
+from grokhop.config import Budget, GPT2Config, LoopConfig, RunConfig
 from grokhop.core.errors import InputError
 from grokhop.core.statistics import CellScore
 from grokhop.datasets import synthetic, two_wiki
@@ -36,7 +36,7 @@ each_recipe = pytest.mark.parametrize("name", names())
 def run(name: str, out: Path, **how: Any) -> Reproduction:
     """Three steps of one seed; most tests need no more."""
     files = [SAMPLE] if read_recipe(name).needs_files else []
-    return reproduce(name, files, out, **{"seeds": 1, "budget": Budget(steps=3), "threads": 1, **how})
+    return reproduce(name, files, out, **{"seeds": 1, "budget": "3 steps", "threads": 1, **how})
 
 
 def command(*words: str) -> tuple[int, str]:
@@ -113,17 +113,17 @@ def test_the_settings_of_a_recipe_are_settings_that_exist(name: str) -> None:
     assert (recipe.train["preset"], recipe.published_train["preset"]) == ("paper", "paper-full")
     here, published = recipe.plan(), recipe.plan(published=True)
     for plan in (here, published):
-        assert isinstance(plan.settings, TrainSettings)
+        assert isinstance(plan.settings, RunConfig)
         assert plan.settings.model.architecture == "gpt2"
-        assert plan.settings.hops == 2
-        assert plan.settings.compare == (TASKS[recipe.task] == "comparison")
-    assert here.budget.seconds <= 3600 or here.budget.steps < 100_000
-    assert published.budget.steps == recipe.reported["steps"]["value"]
+        assert plan.settings.task.hops == 2
+        assert plan.settings.task.compare == (TASKS[recipe.task] == "comparison")
+    assert here.settings.budget.seconds <= 3600 or here.settings.budget.steps < 100_000
+    assert published.settings.budget.steps == recipe.reported["steps"]["value"]
     assert (here.published, published.published) == (False, True)
-    assert published.settings.model.n_layers * published.settings.model.repeats == 8
+    assert published.settings.model.n_layers * getattr(published.settings.model, "repeats", 1) == 8
     assert (published.settings.model.d_model, published.settings.model.n_heads) == (768, 12)
     if recipe.augment:
-        assert set(recipe.augment["sources"]) <= set(SOURCES)
+        assert set(recipe.augment["sources"]) <= {*SOURCES.names(), "wrong"}
         assert recipe.augment["target_phi"] == recipe.reported["phi_all"]["value"]
 
 
@@ -149,9 +149,9 @@ def test_a_recipe_that_draws_its_graph_has_the_published_size_beside_its_own(nam
     facts = published["entities"] * published.get("out_degree", published["relations"])
     assert reported["facts"] == facts
     assert reported["facts_id"] == round(facts * (1 - published["holdout"]))
-    assert reported["phi"] == recipe.plan(published=True).settings.phi
+    assert reported["phi"] == recipe.plan(published=True).settings.task.phi
     assert small["entities"] < published["entities"]
-    assert recipe.plan().settings.phi > 0
+    assert recipe.plan().settings.task.phi > 0
 
 
 # What the published size comes to, short of training it.
@@ -162,9 +162,9 @@ def test_a_published_graph_offers_the_published_phi(name: str) -> None:
     recipe = read_recipe(name)
     plan = recipe.plan(published=True)
     graph = synthetic.draw(synthetic.asked(**plan.data))
-    made = compose_as(graph, plan.settings)
-    dataset = TaskDataset.of(worded(graph, compare=plan.settings.compare), made, phi=plan.settings.phi)
-    inferred = len(dataset.comparisons) if plan.settings.compare else made.counts["trained_2_hops"]
+    made = compose_as(graph, plan.settings.task)
+    dataset = TaskDataset.of(worded(graph, compare=plan.settings.task.compare), made, phi=plan.settings.task.phi)
+    inferred = len(dataset.comparisons) if plan.settings.task.compare else made.counts["trained_2_hops"]
     assert inferred == recipe.reported["inferred"]["value"]
     assert len(graph) == recipe.reported["facts"]["value"]
 
@@ -172,29 +172,29 @@ def test_a_published_graph_offers_the_published_phi(name: str) -> None:
 # Plans.
 
 
-def plan_of(name: str, **how: Any) -> TrainSettings:
+def plan_of(name: str, **how: Any) -> RunConfig:
     return read_recipe(name).plan(**how).settings
 
 
 def test_another_preset_answers_with_its_own_model_what_the_recipe_trains() -> None:
     own, loop = (plan_of("wang2024_sharing_synthetic", preset=preset) for preset in (None, "loop"))
-    assert (own.model.architecture, own.model.repeats) == ("gpt2", 2)
-    assert (loop.model.architecture, loop.model.repeats) == ("loop", 1)
-    assert own.phi == loop.phi > 0
+    assert isinstance(own.model, GPT2Config) and own.model.repeats == 2
+    assert loop.model == LoopConfig()
+    assert own.task.phi == loop.task.phi > 0
     published = read_recipe("wang2024_sharing_synthetic").plan(preset="loop", published=True)
-    assert published.settings.phi == 12.6
+    assert published.settings.task.phi == 12.6
     assert published.data["entities"] == 2000
 
 
 def test_a_setting_that_is_set_anew_comes_after_those_of_the_recipe() -> None:
-    assert plan_of("wang2024_composition_synthetic", changes=["phi=4", "model.n_layers=3"]).phi == 4
-    assert read_recipe("wang2024_composition_synthetic").plan(budget=Budget(steps=7)).budget == Budget(steps=7)
+    assert plan_of("wang2024_composition_synthetic", changes=["task.phi=4", "model.n_layers=3"]).task.phi == 4
+    assert read_recipe("wang2024_composition_synthetic").plan(budget="7 steps").settings.budget == Budget(steps=7)
 
 
 def test_a_plan_is_recorded_as_what_it_changes_of_its_preset() -> None:
     record = read_recipe("wang2024_sharing_synthetic").plan(published=True).to_dict()
     assert record["preset"] == "paper-full"
-    assert {"phi=12.6", "adam_decay=0.3", "model.n_layers=4", "model.repeats=2"} <= set(record["set"])
+    assert {"task.phi=12.6", "optimizer.adam_decay=0.3", "model.n_layers=4", "model.repeats=2"} <= set(record["set"])
     assert record["budget"] == "1,500,000 steps"
 
 
@@ -292,7 +292,7 @@ def check_drawn(recipe: Recipe, result: dict[str, Any], out: Path) -> None:
     graph = Graph.read(out / "graph")
     assert {size: ours[size] for size in SIZES if size in wanted} == {s: wanted[s] for s in SIZES if s in wanted}
     assert (ours["facts"], ours["facts_id"]) == (len(graph), int((graph.part == Split.TRAIN).sum()))
-    asked = recipe.plan().settings.phi
+    asked = recipe.plan().settings.task.phi
     if recipe.task == "composition":
         assert ours["phi"] == pytest.approx(asked, abs=0.01)
         evaluation = json.loads((out / "run" / "eval.json").read_text())
@@ -324,7 +324,11 @@ def test_the_loop_answers_on_the_same_data(tmp_path: Path) -> None:
     recipe = read_recipe("wang2024_sharing_synthetic")
     result = run(recipe.name, tmp_path / "out", preset="loop", changes=["model.d_model=32"]).to_dict()
     assert (result["here"]["preset"], result["here"]["data"]) == ("loop", recipe.data["synthetic"])
-    assert set(result["here"]["set"]) == {f"phi={recipe.plan().settings.phi}", "model.d_model=32", "compare=False"}
+    assert set(result["here"]["set"]) == {
+        f"task.phi={recipe.plan().settings.task.phi}",
+        "model.d_model=32",
+        "task.compare=false",
+    }
     assert "loop" in result["here"]["model"]
 
 
@@ -344,7 +348,7 @@ def test_without_arguments_the_recipes_are_listed_with_what_they_need() -> None:
 
 def test_the_command_sets_the_figures_beside_each_other(tmp_path: Path) -> None:
     recipe, out = read_recipe("wang2024_composition_synthetic"), tmp_path / "out"
-    how = ("--budget", "3 steps", "--seeds", "2", "--threads", "1", "--set", "batch_size=64", "-o", str(out))
+    how = ("--budget", "3 steps", "--seeds", "2", "--threads", "1", "--set", "train.batch_size=64", "-o", str(out))
     code, text = command(recipe.name, *how)
     assert code == 0
     lines = [" ".join(line.split()) for line in text.splitlines()]
@@ -354,7 +358,7 @@ def test_the_command_sets_the_figures_beside_each_other(tmp_path: Path) -> None:
     assert f"published size: not run here: {recipe.not_run}" in lines
     assert "the reported pattern does not show" in lines
     assert [line for line in lines if re.match(r"here, OOD: \d.* of \d+, 95 % interval .*, seeds .*, spread \d", line)]
-    assert [line for line in lines if line.startswith("here: ") and "batch_size=64" in line]
+    assert [line for line in lines if line.startswith("here: ") and "train.batch_size=64" in line]
     assert [line for line in lines if line.startswith("assumed: ")] == [f"assumed: {line}" for line in recipe.assumed]
 
 

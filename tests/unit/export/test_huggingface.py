@@ -6,7 +6,7 @@ Needs transformers (`pip install 'grokhop[pretrained]'`, part of `dev`).
 import builtins
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from grokhop.cli.main import app
-from grokhop.config import Budget, ModelSettings, TrainSettings, preset
+from grokhop.config import Budget, GPT2Config, RunConfig, preset
 from grokhop.core.artifacts import MANIFEST
 from grokhop.core.errors import InputError
 from grokhop.evaluation.evaluate import evaluate
@@ -34,6 +34,7 @@ from grokhop.tasks.encoding import encode_queries
 from grokhop.tasks.vocabulary import Vocabulary
 from grokhop.training.train import train
 from tests.graphs import random_graph
+from tests.settings import ran, shape_of, with_
 
 transformers: Any = pytest.importorskip("transformers", reason="pip install 'grokhop[pretrained]'")
 
@@ -57,7 +58,7 @@ def filled(model: torch.nn.Module) -> Any:
 
 def model_of(**shape: Any) -> Gpt2:
     torch.manual_seed(0)
-    return filled(Gpt2(ModelSettings(architecture="gpt2", **shape), vocabulary=VOCABULARY))
+    return filled(Gpt2(shape_of(architecture="gpt2", **shape), vocabulary=VOCABULARY))
 
 
 def theirs(**config: Any) -> Any:
@@ -104,10 +105,11 @@ def test_what_is_carried_here_answers_alike_at_every_position(config: dict[str, 
 def test_there_and_back_changes_no_bit(shape: dict[str, int]) -> None:
     model = model_of(**shape)
     back = from_hf(to_hf(model))
-    assert back.settings == replace(model.settings, n_layers=shape["n_layers"] * shape.get("repeats", 1), repeats=1)
+    layers = shape["n_layers"] * shape.get("repeats", 1)
+    assert back.settings == GPT2Config(**{**asdict(model.settings), "n_layers": layers, "repeats": 1})
     there_again = to_hf(back).state_dict()
     assert all(torch.equal(there_again[name], weight) for name, weight in to_hf(model).state_dict().items())
-    if model.settings.repeats == 1:
+    if model.repeats == 1:
         assert all(torch.equal(back.state_dict()[name], weight) for name, weight in model.state_dict().items())
 
 
@@ -188,14 +190,12 @@ def test_text_that_is_no_token_is_refused_and_not_left_out(text: str) -> None:
 
 # Folders
 
-SETTINGS = replace(
-    preset("paper"), model=ModelSettings(architecture="gpt2", d_model=16, n_heads=2, n_layers=2), batch_size=64
-)
+SETTINGS = with_(preset("paper"), model=shape_of(architecture="gpt2", d_model=16, n_heads=2, n_layers=2), batch_size=64)
 
 
-def trained(graph: Graph, folder: Path, settings: TrainSettings = SETTINGS, steps: int = 30) -> Path:
+def trained(graph: Graph, folder: Path, settings: RunConfig = SETTINGS, steps: int = 30) -> Path:
     graph.write(folder / "graph")
-    train(folder / "graph", folder / "run", settings=settings, preset="paper", budget=Budget(steps=steps), threads=1)
+    train(folder / "graph", folder / "run", settings=ran(settings, budget=Budget(steps=steps), preset="paper"))
     return folder / "run"
 
 
@@ -260,7 +260,7 @@ def test_the_model_card_says_graph_phi_and_scores_once_there_are_any(run: Path, 
     assert f"is {json.loads((run / 'phi.json').read_text())['phi']:.2f}" in text
     assert "Test queries" not in text and "Licence" in text
     try:
-        found = evaluate(run, threads=1)
+        found = evaluate(run, threads=1).to_dict()
         export(run, tmp_path / "after")
     finally:
         (run / "eval.json").unlink()
@@ -291,8 +291,8 @@ def test_nothing_is_left_where_writing_fails(run: Path, tmp_path: Path, monkeypa
 
 def test_a_loop_and_a_seed_that_has_not_finished_are_refused(run: Path, tmp_path: Path) -> None:
     graph = random_graph(entities=12, relations=3, degree=3, holdout=0.1)
-    loop = replace(preset("toy"), model=ModelSettings(d_model=16, n_heads=2))
-    with pytest.raises(InputError, match=r"is a loop.*presets export: paper, paper-full"):
+    loop = with_(preset("toy"), model=shape_of(d_model=16, n_heads=2))
+    with pytest.raises(InputError, match=r"is a loop.*presets export: gpt2, paper, paper-full"):
         export(trained(graph, tmp_path, loop, steps=1), tmp_path / "out")
     with pytest.raises(InputError, match=r"seed 3 of .* has not finished: choose one of 0"):
         export(run, tmp_path / "out", seed=3)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,16 +10,17 @@ from typer.testing import CliRunner
 
 import grokhop.inference.ask
 from grokhop.cli.main import app
-from grokhop.config import Budget, ModelSettings, TrainSettings
+from grokhop.config import Budget
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import GraphBuilder, Question
 from grokhop.graph.queries import LESS, MORE
-from grokhop.inference.ask import ask
+from grokhop.inference.ask import Answer, ask
 from grokhop.training.train import train
+from tests.settings import ran, settings_of, shape_of, with_
 from tests.unit.evaluation.test_evaluate import Stub, follows_the_facts
 from tests.unit.inference.test_answering import Stub as Comparer
 
-SETTINGS = TrainSettings(model=ModelSettings(d_model=16, n_heads=2), batch_size=16)
+SETTINGS = settings_of(model=shape_of(d_model=16, n_heads=2), batch_size=16)
 PEOPLE = [f"Person {chr(65 + i)}{chr(97 + i)}" for i in range(12)]
 
 
@@ -38,8 +38,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids = {entity.label: number for number, entity in enumerate(graph.entities)}
     made = (ids["Person Aa"], graph.relations.index("father"), ids["Person Cc"])
     graph.extended([made], source="augment:graph").write(folder / "graph")
-    settings, budget = replace(SETTINGS, hops=2), Budget(steps=1)
-    train(folder / "graph", folder / "run", settings=settings, preset="stub", budget=budget, seeds=1, threads=1)
+    settings, budget = with_(SETTINGS, hops=2), Budget(steps=1)
+    train(folder / "graph", folder / "run", settings=ran(settings, budget=budget, seeds=1, preset="stub"))
     return folder / "run"
 
 
@@ -54,7 +54,7 @@ def knowing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("knowing")
 @pytest.mark.parametrize("text", ["Person Bb / mother / father", "Who is the maternal grandfather of Person Bb?"])
 def test_a_path_and_its_question_are_answered_hop_by_hop(run: Path, text: str) -> None:
-    result = ask(run, text)
+    result = ask(run, text).to_dict()
     assert result["query"] == ["Person Bb", "mother", "father"]
     assert result["hops"] == [
         {"branch": 0, "position": 1, "relation": "mother", "loop": 1, "entity": "Person Cc", "probability": 1.0},
@@ -68,14 +68,14 @@ def test_a_path_and_its_question_are_answered_hop_by_hop(run: Path, text: str) -
 
 @pytest.mark.usefixtures("knowing")
 def test_facts_that_were_made_up_are_told_from_those_observed(run: Path) -> None:
-    result = ask(run, "Person Aa / father")
+    result = ask(run, "Person Aa / father").to_dict()
     assert (result["in_graph"], result["observed"], result["expected"]) == (True, False, ["Person Cc"])
-    result = ask(run, "1900 / father")
+    result = ask(run, "1900 / father").to_dict()
     assert (result["in_graph"], result["observed"], result["expected"]) == (False, False, [])
 
 
 def test_an_untrained_model_answers_too_with_probabilities(run: Path) -> None:
-    result = ask(run, "person bb / mother / father / mother")
+    result = ask(run, "person bb / mother / father / mother").to_dict()
     assert [hop["position"] for hop in result["hops"]] == [1, 2, 3]
     assert all(0 < hop["probability"] <= 1 for hop in result["hops"])
     assert result["trained_hops"] == 2
@@ -107,7 +107,7 @@ def comparing_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         born.append(builder.fact(person, "date of birth", f"date:{1900 + i}"))
     builder.question(Question(id="q", type="comparison", text="?", answer=PEOPLE[0], facts=(born[0], born[1])))
     builder.build().write(folder / "graph")
-    train(folder / "graph", folder / "run", settings=SETTINGS, preset="stub", budget=Budget(steps=1), threads=1)
+    train(folder / "graph", folder / "run", settings=ran(SETTINGS, budget=Budget(steps=1), preset="stub"))
     return folder / "run"
 
 
@@ -128,7 +128,7 @@ def comparing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_comparison_is_answered_by_a_run_that_was_trained_on_them(
     comparing_run: Path, text: str, operator: str, answer: str, order: list[int]
 ) -> None:
-    result = ask(comparing_run, text)
+    result = ask(comparing_run, text).to_dict()
     assert result["answer"] == answer
     assert result["query"] == ["Person Bb", "date of birth", "Person Cc", "date of birth", operator]
     told = [(hop["branch"], hop["position"], hop["relation"], hop["entity"]) for hop in result["hops"]]
@@ -175,3 +175,13 @@ def test_programs_get_one_object_and_mistakes_one_line(run: Path) -> None:
     wrong = command("Who is the mother of Persona Bbb?")
     assert (wrong.returncode, wrong.stdout, len(wrong.stderr.splitlines())) == (2, "", 1)
     assert "'Persona Bbb' is not in the graph; the nearest names are 'Person Bb'" in wrong.stderr
+
+
+def test_an_answer_has_these_keys_in_json_and_is_read_back_as_it_was(run: Path) -> None:
+    result = ask(run, "person bb / mother / father")
+    written = json.loads(json.dumps(result.to_dict()))
+    keys = {"hops", "answer", "probability", "in_graph", "expected", "compared", "observed", "query", "type"}
+    assert written.keys() == keys | {"understood", "linked", "trained_hops"}
+    assert written["hops"][0].keys() == {"branch", "position", "relation", "loop", "entity", "probability"}
+    assert written["linked"][0].keys() == {"name", "entity", "matched", "how"}
+    assert Answer.from_dict(written) == result

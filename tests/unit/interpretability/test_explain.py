@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from grokhop.cli.main import app
-from grokhop.config import Budget, ModelSettings, preset
+from grokhop.config import Budget, preset
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import PathIndex, Queries
@@ -21,7 +21,7 @@ from grokhop.interpretability.faithfulness import score
 from grokhop.interpretability.hooks import ATTENTION, HEADS, PARTS, RESIDUAL, Place, last_logits, patch, watch
 from grokhop.interpretability.logit_lens import lens, mean_lens, members
 from grokhop.interpretability.patching import Contrast, ablate, bridge_place, carried_over, trace
-from grokhop.interpretability.progress import Formation
+from grokhop.interpretability.progress import Snapshots
 from grokhop.models.base import HookPoint, Model
 from grokhop.models.gpt2 import Gpt2, Nodes
 from grokhop.models.looped import LoopTransformer
@@ -31,6 +31,7 @@ from grokhop.tasks.vocabulary import Vocabulary
 from grokhop.training.lr_schedule import is_snapshot
 from grokhop.training.train import train
 from tests.graphs import built, random_graph
+from tests.settings import ran, shape_of
 
 SURE = 40.0
 """The logit of what is read out, where all others are 0."""
@@ -97,7 +98,7 @@ def hand_built(graph: Graph = GRAPH, architecture: str = "loop") -> Any:
     """A model with one-hot embeddings and known layers: the loop with one, a plain decoder with two."""
     vocabulary = Vocabulary.of(graph).size
     width = 4 * -(-vocabulary // 4)
-    settings = ModelSettings(architecture=architecture, d_model=width, n_heads=1)
+    settings = shape_of(architecture=architecture, d_model=width, n_heads=1)
     model: Any = {"loop": LoopTransformer, "gpt2": Gpt2}[architecture](settings, vocabulary=vocabulary)
     with torch.no_grad():
         model.embedding.weight.copy_(torch.eye(width)[:vocabulary])
@@ -115,7 +116,7 @@ both = pytest.mark.parametrize("architecture", ["loop", "gpt2"])
 def small(architecture: str, layers: int) -> Any:
     """A model of random weights, none of them so small that nothing would depend on it."""
     torch.manual_seed(0)
-    settings = ModelSettings(architecture=architecture, d_model=16, n_heads=2, n_layers=layers)
+    settings = shape_of(architecture=architecture, d_model=16, n_heads=2, n_layers=layers)
     model = {"loop": LoopTransformer, "gpt2": Gpt2}[architecture](settings, vocabulary=Vocabulary.of(GRAPH).size)
     for weight in model.parameters():
         nn.init.normal_(weight, std=0.5)
@@ -143,7 +144,7 @@ CIRCUIT = {
 @both
 @pytest.mark.parametrize("corrupted", CIRCUIT)
 def test_causal_tracing_finds_the_circuit_that_was_built_and_nothing_else(corrupted: int, architecture: str) -> None:
-    found = trace(hand_built(architecture=architecture), CHAINING, two_hops())[corrupted]
+    found = trace(hand_built(architecture=architecture), CHAINING, two_hops())[corrupted].to_dict()
     assert found["n"] >= 20
     for row in found[RESIDUAL]:
         wanted = float((row["depth"], row["position"]) in CIRCUIT[corrupted])
@@ -152,7 +153,7 @@ def test_causal_tracing_finds_the_circuit_that_was_built_and_nothing_else(corrup
 
 
 def test_attention_and_its_only_head_are_traced_where_they_fetch_what_differs() -> None:
-    by_head, _, by_relation = trace(hand_built(), CHAINING, two_hops())
+    by_head, _, by_relation = (found.to_dict() for found in trace(hand_built(), CHAINING, two_hops()))
     for part in (ATTENTION, HEADS):
         restored = {(row["depth"], row["position"]): row["restored"] for row in by_head[part]}
         assert restored == {(1, 1): pytest.approx(1, abs=1e-3), (2, 2): pytest.approx(1, abs=1e-3)}
@@ -167,20 +168,20 @@ def test_the_bridge_is_found_at_the_place_of_the_first_hop_after_the_first_layer
 
 @both
 def test_the_bridge_of_another_query_carries_the_answer_over(architecture: str) -> None:
-    found = carried_over(hand_built(architecture=architecture), CHAINING, two_hops(), BRIDGE)
+    found = carried_over(hand_built(architecture=architecture), CHAINING, two_hops(), BRIDGE).to_dict()
     assert found["n"] >= 20
     assert found["restored"] == pytest.approx(1, abs=1e-3)
     assert found["answered"] == 1.0
 
 
 def test_a_place_that_holds_something_else_carries_nothing_over() -> None:
-    found = carried_over(hand_built(), CHAINING, two_hops(), Place(RESIDUAL, 1, 2))
+    found = carried_over(hand_built(), CHAINING, two_hops(), Place(RESIDUAL, 1, 2)).to_dict()
     assert found["answered"] <= 0.2  # by chance, among thirty entities
 
 
 @both
 def test_without_the_bridge_the_answer_is_lost_and_without_the_second_entity_it_is_not(architecture: str) -> None:
-    found = ablate(hand_built(architecture=architecture), CHAINING, two_hops(), BRIDGE)
+    found = ablate(hand_built(architecture=architecture), CHAINING, two_hops(), BRIDGE).to_dict()
     assert found["n"] >= 20
     assert found["second"] == 1.0
     assert found["bridge"] <= 0.2  # by chance another entity leads there too
@@ -192,7 +193,7 @@ def test_the_lens_names_the_bridge_after_one_loop_and_the_answer_after_two() -> 
     ends = [
         members(CHAINING.answers(queries.head, queries.relations[:, :k]), Vocabulary.of(GRAPH).size) for k in (1, 2)
     ]
-    rows = {(r["depth"], r["position"]): r for r in mean_lens(lens(hand_built(), rows_of(queries)), ends)}
+    rows = {(r.depth, r.position): r.to_dict() for r in mean_lens(lens(hand_built(), rows_of(queries)), ends)}
     assert rows[1, 1]["probability"][0] == pytest.approx(1, abs=1e-6)
     assert rows[1, 1]["rank"][0] == 1
     assert rows[2, 2]["probability"][1] == pytest.approx(1, abs=1e-6)
@@ -203,7 +204,7 @@ def test_the_lens_names_the_bridge_after_one_loop_and_the_answer_after_two() -> 
 @both
 def test_every_right_answer_of_the_circuit_has_the_right_reason(architecture: str) -> None:
     queries = two_hops()
-    found = score(hand_built(architecture=architecture), CHAINING, queries)
+    found = score(hand_built(architecture=architecture), CHAINING, queries).to_dict()
     assert found["n"] == found["right"] == found["right_and_named"] == len(queries)
     assert found["bridge_named"] == 1.0
     assert found["right_for_wrong_reason"] == []
@@ -237,7 +238,7 @@ def test_a_model_that_recalls_is_right_for_the_wrong_reason_and_the_examples_say
     queries = queries.where(np.sort(distinct))
     model = hand_built()
     model.layers = nn.ModuleList([Recaller(GRAPH, model.embedding.weight.shape[1], queries)])
-    found = score(model, CHAINING, queries)
+    found = score(model, CHAINING, queries).to_dict()
     assert found["right"] == len(queries)
     assert found["bridge_named"] is not None and found["bridge_named"] < 0.2
     example = found["right_for_wrong_reason"][0]
@@ -299,8 +300,8 @@ def test_queries_that_have_no_counterpart_are_left_out() -> None:
     assert len(queries) == 1
     for position in range(3):
         assert len(corrupt(chaining, queries, position, np.random.default_rng(0))) == 0
-    assert [row["n"] for row in trace(hand_built(lonely), chaining, queries)] == [0, 0, 0]
-    assert carried_over(hand_built(lonely), chaining, queries, Place(RESIDUAL, 1, 1))["n"] == 0
+    assert [row.n for row in trace(hand_built(lonely), chaining, queries)] == [0, 0, 0]
+    assert carried_over(hand_built(lonely), chaining, queries, Place(RESIDUAL, 1, 1)).n == 0
 
 
 # Patching real models.
@@ -399,14 +400,14 @@ def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy run that kept snapshots, grokked or not."""
     folder = tmp_path_factory.mktemp("explain")
     random_graph(entities=40, relations=4, degree=4, holdout=0.2).write(folder / "graph")
-    settings = preset("toy", changes=["checkpoints_per_decade=4", "model.d_model=32"])
-    train(folder / "graph", folder / "run", settings=settings, preset="toy", budget=Budget(steps=60), threads=1)
+    settings = preset("toy", changes=["train.checkpoints_per_decade=4", "model.d_model=32"])
+    train(folder / "graph", folder / "run", settings=ran(settings, budget=Budget(steps=60), preset="toy"))
     return folder / "run"
 
 
 @pytest.fixture(scope="module")
 def explained(toy_run: Path) -> dict[str, Any]:
-    return explain(toy_run, threads=1)
+    return explain(toy_run, threads=1).to_dict()
 
 
 def test_a_run_keeps_its_weights_at_the_steps_that_its_settings_name(toy_run: Path) -> None:
@@ -428,7 +429,7 @@ def numbers(queries: Queries) -> set[tuple[int, ...]]:
 def test_no_test_query_and_no_fact_held_out_for_test_is_asked_while_a_circuit_forms(toy_run: Path) -> None:
     run = Run.read(toy_run)
     graph, made = run.graph, run.dataset.compositions
-    asked = Formation(PathIndex(graph), made)
+    asked = Snapshots(PathIndex(graph), made)
     sets = {name: numbers(queries) for name, queries in asked.sets.items()}
     assert not sets["train"] & (sets["id"] | sets["ood"])
     facts = zip(graph.head.tolist(), graph.relation.tolist(), graph.tail.tolist(), graph.part.tolist(), strict=True)
@@ -457,9 +458,9 @@ def test_what_is_explained_is_written_and_is_what_others_rely_on(toy_run: Path, 
 
 def test_a_run_without_queries_out_of_distribution_is_explained_in_distribution(tmp_path: Path) -> None:
     random_graph(entities=30, relations=4, degree=4, holdout=0.0).write(tmp_path / "graph")
-    settings = preset("toy", changes=["model.d_model=32", "checkpoints_per_decade=1"])
-    train(tmp_path / "graph", tmp_path / "run", settings=settings, preset="toy", budget=Budget(steps=20), threads=1)
-    found = explain(tmp_path / "run", threads=1)
+    settings = preset("toy", changes=["model.d_model=32", "train.checkpoints_per_decade=1"])
+    train(tmp_path / "graph", tmp_path / "run", settings=ran(settings, budget=Budget(steps=20), preset="toy"))
+    found = explain(tmp_path / "run", threads=1).to_dict()
     assert found["bridge_named"] is None
     assert found["seeds"][0]["ood"]["score"]["n"] == 0
     assert found["seeds"][0]["id"]["score"]["n"] > 0
@@ -470,7 +471,7 @@ def test_a_single_query_is_told_place_by_place(toy_run: Path) -> None:
     graph = Run.read(toy_run).graph
     queries = two_hops(graph, most=1)
     names = [graph.entities[queries.head[0]].label, *(graph.relations[r] for r in queries.relations[0])]
-    (found,) = explain(toy_run, texts=[" / ".join(names)], threads=1)["queries"]
+    (found,) = explain(toy_run, texts=[" / ".join(names)], threads=1).to_dict()["queries"]
     assert found["query"] == names
     assert found["expected"] == [graph.entities[a].label for a in queries.answers]
     at = [(place["depth"], place["position"]) for place in found["places"]]
@@ -490,7 +491,7 @@ def test_the_command_shows_the_score_and_the_places(toy_run: Path) -> None:
 def test_what_cannot_be_looked_into_is_refused_in_one_line(toy_run: Path, tmp_path: Path) -> None:
     class Bare(Model):
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__(shape_of(), vocabulary=1)
             self.layers = nn.ModuleList([nn.Linear(2, 2)])
 
     with pytest.raises(InputError, match="cannot be looked into"):

@@ -7,19 +7,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from grokhop.config import ModelSettings, preset
+from grokhop.config import preset
 from grokhop.models.gpt2 import Gpt2, Nodes
 from grokhop.tasks.encoding import GIVEN, NEVER_DUE
+from tests.settings import shape_of
 
 VOCABULARY = 11
 
 
-SMALL = ModelSettings(architecture="gpt2", d_model=16, n_heads=2, n_layers=2)
+SMALL = shape_of(architecture="gpt2", d_model=16, n_heads=2, n_layers=2)
 
 
 def model_of(**shape: int) -> Gpt2:
     torch.manual_seed(0)
-    return Gpt2(replace(SMALL, **shape), vocabulary=VOCABULARY).eval()  # type: ignore[arg-type]  # all are counts
+    return Gpt2(replace(SMALL, **shape), vocabulary=VOCABULARY).eval()
 
 
 def at_all(model: Gpt2, tokens: Tensor) -> Tensor:
@@ -88,7 +89,7 @@ def test_the_full_preset_has_the_published_shape_and_number_of_parameters() -> N
     """124 million with GPT-2's 50,257 tokens and 1,024 positions; 85 million of them in twelve layers, here eight."""
     settings = preset("paper-full").model
     assert (settings.n_layers, settings.d_model, settings.n_heads) == (8, 768, 12)
-    layer = Gpt2(ModelSettings(architecture="gpt2", d_model=768, n_heads=12), vocabulary=2).layers[0]
+    layer = Gpt2(shape_of(architecture="gpt2", d_model=768, n_heads=12), vocabulary=2).layers[0]
     assert sum(p.numel() for p in layer.parameters()) == 7_087_872  # as in transformers' GPT2Block
 
 

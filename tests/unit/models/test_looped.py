@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from grokhop.config import ModelSettings
 from grokhop.models.base import ReadOut
 from grokhop.models.looped import LoopTransformer
 from grokhop.tasks.encoding import GIVEN, NEVER_DUE, NO_TARGET, carried
 from grokhop.training.losses import loss
+from tests.settings import shape_of
 
 VOCABULARY = 23
 
@@ -20,7 +20,7 @@ VOCABULARY = 23
 def model_of(layers: int = 1, *, seed: int = 0) -> LoopTransformer:
     """A model whose every weight is random, gains too, so that each is seen to be used."""
     torch.manual_seed(seed)
-    model = LoopTransformer(ModelSettings(d_model=16, n_heads=2, n_layers=layers), vocabulary=VOCABULARY)
+    model = LoopTransformer(shape_of(d_model=16, n_heads=2, n_layers=layers), vocabulary=VOCABULARY)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim == 1:
@@ -228,7 +228,7 @@ def test_the_hop_trace_names_the_likeliest_token_of_each_due_position() -> None:
 
 def test_a_width_that_the_heads_do_not_divide_is_refused() -> None:
     with pytest.raises(ValueError, match="d_model must be a multiple"):
-        ModelSettings(d_model=20, n_heads=4)
+        shape_of(d_model=20, n_heads=4)
 
 
 def test_a_position_due_later_than_one_loop_after_the_one_before_carries_its_state_on() -> None:

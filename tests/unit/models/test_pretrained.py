@@ -16,8 +16,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from grokhop.cli.main import app
-from grokhop.config import ModelSettings
-from grokhop.core.artifacts import MANIFEST
+from grokhop.config import PretrainedConfig
 from grokhop.core.errors import InputError
 from grokhop.export.huggingface import export
 from grokhop.inference.loading import load_model
@@ -29,6 +28,7 @@ from grokhop.tasks.encoding import GIVEN, NEVER_DUE
 from grokhop.tasks.vocabulary import Vocabulary, token_labels
 from grokhop.training.trainer import Trainer
 from tests.graphs import random_graph
+from tests.settings import shape_of
 
 transformers: Any = pytest.importorskip("transformers", reason="pip install 'grokhop[pretrained]'")
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402 - comes with it
@@ -76,8 +76,8 @@ def checkpoint(folder: Path, kind: str = "gpt2", *, layers: int = 3) -> Path:
     return folder
 
 
-def settings_of(folder: Path, *, layers: int = 0, fresh: bool = False) -> ModelSettings:
-    return ModelSettings(architecture="pretrained", n_layers=layers, pretrained=str(folder), random_init=fresh)
+def settings_of(folder: Path, *, layers: int = 0, fresh: bool = False) -> PretrainedConfig:
+    return PretrainedConfig(n_layers=layers, pretrained=str(folder), random_init=fresh)
 
 
 def model_of(folder: Path, labels: Sequence[str] = LABELS, **settings: Any) -> Pretrained:
@@ -222,7 +222,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def words_of(graph: Path, run: Path, folder: Path | str, *more: str) -> list[str | Path]:
     named = ["--set", f"model.pretrained={folder}"] if folder else []
-    settings = [*named, "--set", "batch_size=16", "--set", "evaluate_every=2", *more]
+    settings = [*named, "--set", "train.batch_size=16", "--set", "train.evaluate_every=2", *more]
     return ["train", graph, "--preset", "gpt2", *settings, "-o", run, "--threads", "1", "--json"]
 
 
@@ -263,7 +263,12 @@ def stopping(keep: Callable[..., None], *, step: int) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize(
-    "changes", [["optimizer=muon"], ["precision=bfloat16"], ["model.random_init=true", "prefixes=true"]]
+    "changes",
+    [
+        ["optimizer.name=muon"],
+        ["train.precision=bfloat16"],
+        ["model.random_init=true", "task.supervision=every_hop", "train.mixing=by_kind"],
+    ],
 )
 def test_it_is_trained_in_any_way_that_others_are(
     graph: Path, folder: Path, tmp_path: Path, changes: list[str]
@@ -295,6 +300,7 @@ def test_training_changes_the_weights_and_a_finished_run_has_them(graph: Path, g
     assert result.exit_code == 0, result.exception
     run = Run.read(tmp_path / "run")
     vocabulary = Vocabulary.of(run.graph)
+    assert isinstance(run.settings.model, PretrainedConfig)
     first = Pretrained(run.settings.model, vocabulary=vocabulary.size, labels=token_labels(run.graph))
     last = dict(load_model(run, 0).named_parameters())
     assert not any(torch.equal(weight, last[name]) for name, weight in first.named_parameters() if weight.ndim == 2)
@@ -433,7 +439,7 @@ def test_a_real_model_knows_its_words_and_keeps_what_it_knows_of_them(smollm2: P
     best = likely.max(-1)
     assert tokenizer.decode(best.indices) == " Paris" and best.values > 0.5
     words = [" Paris", " Rome", " banana", "The", " capital", " of", " France", " is"]
-    settings = ModelSettings(architecture="pretrained", n_layers=0, pretrained=str(smollm2))
+    settings = shape_of(architecture="pretrained", n_layers=0, pretrained=str(smollm2))
     ours = Pretrained(settings, vocabulary=len(words), labels=words)
     logits = at_all(ours, torch.tensor([[3, 4, 5, 6, 7]]))[0, -1]
     (its,) = zip(*(tokenizer(word, add_special_tokens=False)["input_ids"] for word in words), strict=True)
@@ -450,4 +456,4 @@ def test_a_real_model_of_two_layers_is_trained(graph: Path, smollm2: Path, tmp_p
     assert json.loads((run.path / PRETRAINED / "config.json").read_text())["num_hidden_layers"] == 2
     model = load_model(run, 0)
     assert len(model.layers) == 2 and model.embedding.weight.shape == (Vocabulary.of(run.graph).size, 576)
-    assert json.loads((run.path / MANIFEST).read_text())["settings"]["model"]["pretrained"] == str(smollm2)
+    assert getattr(run.settings.model, "pretrained", None) == str(smollm2)

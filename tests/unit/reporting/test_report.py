@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grokhop.config import Budget
+from grokhop.config import Budget, preset
 from grokhop.core.artifacts import write_json
 from grokhop.core.errors import InputError
 from grokhop.core.formatting import duration, percent
@@ -24,7 +24,8 @@ from grokhop.reporting.curves import curves
 from grokhop.reporting.plot import MOST_RELATIONS
 from grokhop.reporting.reproduce import commands
 from grokhop.runs.metrics import EvalRecord, keep_looks, summary
-from grokhop.runs.run import Run
+from grokhop.runs.run import Run, write_settings
+from tests.settings import ran
 
 HOSTILE = "<script>alert('pwned')</script>"
 CLOSING = '</script><img src=x onerror="alert(1)">'
@@ -60,7 +61,8 @@ def make_run(
     path.mkdir()
     graph.write(path / "graph", **record)
     write_json(path / "phi.json", measure(graph).to_dict())
-    write_json(path / "manifest.json", run_manifest(seeds))
+    write_json(path / "manifest.json", run_manifest())
+    write_settings(path, ran(preset("toy"), budget="5m", seeds=max(seeds, 1)))
     for seed in range(seeds):
         looks = [
             look(50 * i, share, ood=share if holdout else None) for i, share in enumerate((0.1, 0.6, 0.96, 1.0), 1)
@@ -75,20 +77,10 @@ def make_run(
     return path
 
 
-def run_manifest(seeds: int) -> dict[str, Any]:
+def run_manifest() -> dict[str, Any]:
     return {
         "kind": "run",
         "schema_version": 1,
-        "settings": {
-            "model": {"d_model": 64},
-            "hops": 2,
-            "batch_size": 256,
-            "evaluate_every": 25,
-            "cooldown_steps": 50,
-        },
-        "preset": "toy",
-        "budget": {"seconds": 300.0, "steps": 10**9},
-        "seeds": seeds,
         "threads": 1,
         "composed": {"paths": 1234, "leak_checked_pieces": 1000, "leaked_facts": 0, "leaked_queries": 0},
         "created": "2026-01-02T03:04:05+00:00",
@@ -335,15 +327,13 @@ def test_labels_are_an_option_and_no_file_of_facts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "budget", [{}, {"seconds": 90.0}, {"seconds": 5400.0}, {"seconds": 1234567.5}, {"steps": 2000}, {"steps": 10**9}]
+    "budget", [{"seconds": 90.0}, {"seconds": 5400.0}, {"seconds": 1234567.5}, {"steps": 2000}, {"steps": 10**9}]
 )
 def test_the_budget_of_the_command_is_the_one_of_the_run(tmp_path: Path, budget: dict[str, float]) -> None:
     run = make_run(tmp_path / "run")
-    change(run / "manifest.json", budget=budget)
+    write_settings(run, ran(Run.read(run).settings, budget=Budget(**budget)))
     words = shlex.split(commands(Run.read(run))[1])
-    parsed = Budget.parse(words[words.index("--budget") + 1])
-    assert parsed == Budget(**(budget or {"steps": 10**9}))
-    assert ("no budget" in without_plotly(page(run))) == (not budget or budget.get("steps") == 10**9)
+    assert Budget.parse(words[words.index("--budget") + 1]) == Budget(**budget)
 
 
 def test_where_questions_take_the_chains_of_held_out_facts_the_verdict_is_about_them(tmp_path: Path) -> None:
@@ -380,7 +370,7 @@ def test_a_missing_run_and_a_newer_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="grokhop train"):
         report(tmp_path / "nowhere")
     run = make_run(tmp_path / "run")
-    write_json(run / "manifest.json", {**run_manifest(1), "schema_version": 99})
+    write_json(run / "manifest.json", {**run_manifest(), "schema_version": 99})
     with pytest.raises(InputError, match="upgrade"):
         report(run)
 

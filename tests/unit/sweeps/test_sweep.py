@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 import grokhop.sweeps.workers as working
 from grokhop.cli.main import app
 from grokhop.cli.sweep_progress import Lines, progress_table
-from grokhop.config import Budget
 from grokhop.core.errors import InputError
 from grokhop.core.statistics import CellScore, over_seeds
 from grokhop.graph.graph import Graph, Split
@@ -35,10 +34,17 @@ from grokhop.sweeps.sweep import sweep
 from grokhop.tasks.dataset import TaskDataset
 from grokhop.training.train import train_seed
 from tests.graphs import paths_by_force, random_graph
+from tests.settings import Told
 from tests.unit.reporting.test_report import look, plotted, without_plotly
 from tests.unit.sweeps.rows import sweep_row
 
-MINI = ["model.d_model=16", "model.n_heads=2", "batch_size=32", "evaluate_every=10", "warmup_steps=5"]
+MINI = [
+    "model.d_model=16",
+    "model.n_heads=2",
+    "train.batch_size=32",
+    "train.evaluate_every=10",
+    "schedule.warmup_steps=5",
+]
 STEPS = 30
 LEVELS = ("0.5", "2", "all")
 
@@ -52,7 +58,7 @@ def whole(mini_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def swept(graph: Path, out: Path, **changes: Any) -> dict[str, Any]:
-    wanted = {"phis": ["2"], "presets": ["toy"], "seeds": 1, "changes": MINI, "budget": Budget(steps=STEPS), "jobs": 2}
+    wanted = {"phis": ["2"], "presets": ["toy"], "seeds": 1, "changes": MINI, "budget": f"{STEPS} steps", "jobs": 2}
     return sweep(graph, out, **{**wanted, **changes}).to_dict()
 
 
@@ -156,7 +162,7 @@ def test_a_level_has_one_name_however_it_is_written_and_all_is_the_highest() -> 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"changes": ["phi=3"]}, "--phi"),
+        ({"changes": ["task.phi=3"]}, "--phi"),
         ({"presets": ["none"]}, "no preset"),
         ({"changes": ["width=3"]}, "sets nothing"),
         ({"hops": 1}, "--hops"),
@@ -189,7 +195,7 @@ def test_the_numbers_of_the_sweep_are_those_of_each_run(whole: Path) -> None:
             n: [run.summary(s).to_dict()["grok"][n] for s in (0, 1)] for n in ("train_99", "id_95", "ood_95")
         }
         assert run.manifest["threads"] == 1
-        assert run.settings.phi == (0 if row["level"] == "all" else float(row["level"]))
+        assert run.settings.task.phi == (0 if row["level"] == "all" else float(row["level"]))
 
 
 def test_a_result_is_read_as_it_was_written(whole: Path) -> None:
@@ -260,16 +266,16 @@ def test_scores_of_different_numbers_of_seeds_are_pooled_by_what_is_right_on_ave
 # It goes on after a stop, and grows.
 
 
-def stops_early(path: Path, seed: int, budget: Budget) -> None:
+def stops_early(path: Path, seed: int) -> None:
     """A job that dies with its process after the second look, as a machine that is switched off would."""
     run, looks = Run.read(path), []
 
-    def watch(look: Any) -> None:
+    def watch(_seed: int, look: Any) -> None:
         looks.append(look)
-        if len(looks) == 2 and run.settings.phi:
+        if len(looks) == 2 and run.settings.task.phi:
             os._exit(9)
 
-    train_seed(run, run.dataset, seed, budget, watch)
+    train_seed(run, run.dataset, seed, run.settings, Told(watch))
 
 
 def test_a_sweep_whose_processes_died_goes_on_to_the_same_weights(
@@ -308,7 +314,7 @@ def test_a_sweep_that_is_stopped_stops_its_processes_and_goes_on(
     mini_graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(working, "POLL_SECONDS", 0.02)
-    out, budget = tmp_path / "sweep", Budget(steps=2000)
+    out, budget = tmp_path / "sweep", "2000 steps"
 
     def stop(progress: list[Progress]) -> None:
         if any(seed.look for seed in progress):
@@ -324,11 +330,11 @@ def test_a_sweep_that_is_stopped_stops_its_processes_and_goes_on(
         swept(mini_graph, out, resume=True)
 
 
-def fails_once(path: Path, seed: int, budget: Budget) -> None:
+def fails_once(path: Path, seed: int) -> None:
     """A job that cannot do its work."""
     if path.name == "phi-2.5" and seed == 0:
         raise ZeroDivisionError("division by zero")
-    working.train_one(path, seed, budget)
+    working.train_one(path, seed)
 
 
 def test_a_failing_seed_is_reported_and_the_others_go_on_and_more_can_be_added(
@@ -352,7 +358,7 @@ def test_a_failing_seed_is_reported_and_the_others_go_on_and_more_can_be_added(
     assert {name: found for name, found in weights(out).items() if name in before} == before
     grown = swept(mini_graph, out, **grid, seeds=3)
     assert {tuple(row["seeds"]) for rows in grown["contenders"].values() for row in rows} == {(0, 1, 2)}
-    assert {Run.read(p.parent).manifest["seeds"] for p in out.glob("*/*/manifest.json")} == {3}
+    assert {Run.read(p.parent).settings.resources.seeds for p in out.glob("*/*/manifest.json")} == {3}
     assert Sweep.read(out).levels == ("0.5", "2", "2.5", "all")
     assert {name: found for name, found in weights(out).items() if name in before} == before
 
@@ -363,7 +369,7 @@ def test_a_failing_seed_is_reported_and_the_others_go_on_and_more_can_be_added(
         ({"phis": ["0.5", "2"]}, "and more"),
         ({"presets": ["toy"]}, "and more"),
         ({"seeds": 1}, "and more"),
-        ({"changes": [*MINI, "batch_size=64"]}, "settings of its own"),
+        ({"changes": [*MINI, "train.batch_size=64"]}, "settings of its own"),
         ({"hops": 3}, "settings of its own"),
         ({"phis": [*LEVELS, "50"]}, "phi 50"),
     ],
@@ -499,7 +505,7 @@ def test_a_level_that_is_alone_is_named_once(whole: Path, tmp_path: Path) -> Non
 
 def test_a_run_of_a_sweep_has_a_report_of_its_own(whole: Path) -> None:
     page = without_plotly(report(whole / "toy" / "phi-2").read_text())
-    assert "grokhop train graph --preset toy --set phi=2.0" in page
+    assert "grokhop train graph --preset toy --set task.phi=2.0" in page
 
 
 def test_the_command_prints_the_result_alone_and_shows_tables_to_people(mini_graph: Path, tmp_path: Path) -> None:

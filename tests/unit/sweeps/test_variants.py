@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from grokhop.cli.main import app
-from grokhop.config import Budget, preset
+from grokhop.config import preset
 from grokhop.core.errors import InputError
 from grokhop.core.statistics import CellScore, over_seeds
 from grokhop.reporting import report
@@ -26,12 +26,12 @@ from tests.unit.reporting.test_report import plotted, without_plotly
 from tests.unit.sweeps.rows import sweep_row
 from tests.unit.sweeps.test_sweep import MINI
 
-NAMES = ["toy hops=2", "toy hops=3", "paper hops=2", "paper hops=3"]
+NAMES = ["toy task.hops=2", "toy task.hops=3", "paper task.hops=2", "paper task.hops=3"]
 
 
 def swept(graph: Path, out: Path, **changes: Any) -> dict[str, Any]:
-    wanted = {"phis": ["1"], "presets": ["toy", "paper"], "grid": ["hops=2,3"], "seeds": 2, "changes": MINI}
-    return sweep(graph, out, **{**wanted, "budget": Budget(steps=20), "jobs": 2, **changes}).to_dict()
+    wanted = {"phis": ["1"], "presets": ["toy", "paper"], "grid": ["task.hops=2,3"], "seeds": 2, "changes": MINI}
+    return sweep(graph, out, **{**wanted, "budget": "20 steps", "jobs": 2, **changes}).to_dict()
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +47,17 @@ def varied(mini_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        ("hops=2,hops=3", [("hops=2",), ("hops=3",)]),
-        ("hops=2, 3 ,4", [("hops=2",), ("hops=3",), ("hops=4",)]),
-        ("loss=softmax, optimizer = muon,adamw", [("loss=softmax",), ("optimizer=muon",), ("optimizer=adamw",)]),
+        ("task.hops=2,task.hops=3", [("task.hops=2",), ("task.hops=3",)]),
+        ("task.hops=2, 3 ,4", [("task.hops=2",), ("task.hops=3",), ("task.hops=4",)]),
         (
-            "optimizer=muon,optimizer=orthograd+loss=stablemax",
-            [("optimizer=muon",), ("optimizer=orthograd", "loss=stablemax")],
+            "train.loss=softmax, optimizer.name = muon,adamw",
+            [("train.loss=softmax",), ("optimizer.name=muon",), ("optimizer.name=adamw",)],
         ),
-        ("adam_lr=1e+3,1e-3", [("adam_lr=1e+3",), ("adam_lr=1e-3",)]),
+        (
+            "optimizer.name=muon,optimizer.name=orthograd+train.loss=stablemax",
+            [("optimizer.name=muon",), ("optimizer.name=orthograd", "train.loss=stablemax")],
+        ),
+        ("optimizer.adam_lr=1e+3,1e-3", [("optimizer.adam_lr=1e+3",), ("optimizer.adam_lr=1e-3",)]),
         ("model.pretrained=a/b+c,d", [("model.pretrained=a/b+c",), ("model.pretrained=d",)]),
     ],
 )
@@ -63,11 +66,13 @@ def test_alternatives_are_read_as_they_are_meant(text: str, meant: list[tuple[st
 
 
 def test_every_preset_is_trained_with_every_choice() -> None:
-    grid = ["hops=2,3", "optimizer=muon,optimizer=adamw+adam_lr=0.01"]
-    found = contenders(["loop", " toy", "loop"], grid, hops=None, changes=["batch_size=64"])
-    ends = ["optimizer=muon", "optimizer=adamw adam_lr=0.01"]
-    assert [c.name for c in found] == [f"{p} hops={h} {end}" for p in ("loop", "toy") for h in (2, 3) for end in ends]
-    changes = ["batch_size=64", "hops=3", "optimizer=adamw", "adam_lr=0.01"]
+    grid = ["task.hops=2,3", "optimizer.name=muon,optimizer.name=adamw+optimizer.adam_lr=0.01"]
+    found = contenders(["loop", " toy", "loop"], grid, hops=None, changes=["train.batch_size=64"])
+    ends = ["optimizer.name=muon", "optimizer.name=adamw optimizer.adam_lr=0.01"]
+    assert [c.name for c in found] == [
+        f"{p} task.hops={h} {end}" for p in ("loop", "toy") for h in (2, 3) for end in ends
+    ]
+    changes = ["train.batch_size=64", "task.hops=3", "optimizer.name=adamw", "optimizer.adam_lr=0.01"]
     assert found[-1].settings == preset("toy", changes=changes)
     assert found[-1].preset == "toy"
 
@@ -80,18 +85,21 @@ def test_where_nothing_varies_a_contender_is_its_preset() -> None:
 @pytest.mark.parametrize(
     ("grid", "text"),
     [
-        (["hops=9"], "contender 'loop hops=9': .*hops must be from 2 to 8"),
-        (["hops=1"], "hops must be from 2 to 8"),
-        (["hops=2.5"], "must be a whole number"),
-        (["phi=1,2"], "--phi"),
-        (["hop=2"], "'hop=2' sets nothing: write NAME=VALUE"),
+        (["task.hops=9"], "contender 'loop task.hops=9': .*task.hops must be at most 8"),
+        (["task.hops=1"], "task.hops must be at least 2"),
+        (["task.hops=2.5"], "must be a whole number"),
+        (["task.phi=1,2"], "--phi"),
+        (["hop=2"], "'hop=2' sets nothing: write SECTION.NAME=VALUE"),
         (["2,3"], "'2' sets nothing"),
         ([""], "sets nothing"),
-        (["hops=2,"], "sets nothing"),
-        (["optimizer=adamw+loss=stablemax,muon"], "'muon' follows an alternative of several"),
-        (["hops=2,3", "hops=4"], "sets hops twice"),
-        (["hops=2+hops=3"], "sets hops twice"),
-        (["adam_lr=0.001,1e-3"], "'loop adam_lr=0.001' and 'loop adam_lr=1e-3', which are the same"),
+        (["task.hops=2,"], "sets nothing"),
+        (["optimizer.name=adamw+train.loss=stablemax,muon"], "'muon' follows an alternative of several"),
+        (["task.hops=2,3", "task.hops=4"], "sets task.hops twice"),
+        (["task.hops=2+task.hops=3"], "sets task.hops twice"),
+        (
+            ["optimizer.adam_lr=0.001,1e-3"],
+            "'loop optimizer.adam_lr=0.001' and 'loop optimizer.adam_lr=1e-3', which are the same",
+        ),
     ],
 )
 def test_what_cannot_be_varied_is_refused_in_one_line(grid: list[str], text: str) -> None:
@@ -101,11 +109,16 @@ def test_what_cannot_be_varied_is_refused_in_one_line(grid: list[str], text: str
 
 
 def test_a_value_with_a_slash_makes_one_folder_and_no_two_contenders_share_it() -> None:
-    names = ["gpt2 model.pretrained=a/b", "gpt2 model.pretrained=a%2Fb", "gpt2 model.pretrained=../b", "loop hops=3"]
+    names = [
+        "gpt2 model.pretrained=a/b",
+        "gpt2 model.pretrained=a%2Fb",
+        "gpt2 model.pretrained=../b",
+        "loop task.hops=3",
+    ]
     paths = [Place(name, "all").path for name in names]
     assert {len(path.parts) for path in paths} == {2}
     assert len(set(paths)) == len(names)
-    assert paths[-1] == Path("loop hops=3/phi-all")
+    assert paths[-1] == Path("loop task.hops=3/phi-all")
     assert str(Place(names[0], "2")) == "gpt2 model.pretrained=a/b, phi 2"
 
 
@@ -118,11 +131,12 @@ def test_each_contender_is_trained_as_it_is_called(varied: Path) -> None:
     assert found.presets == {name: name.split()[0] for name in NAMES}
     for name in NAMES:
         run = Run.read(varied / name / "phi-1")
-        assert run.manifest["preset"] == name.split()[0]
-        assert run.settings == preset(name.split()[0], hops=int(name[-1]), changes=[*MINI, "phi=1"])
+        assert run.settings.preset == name.split()[0]
+        wanted = preset(name.split()[0], hops=int(name[-1]), changes=[*MINI, "task.phi=1"])
+        assert run.settings.trains_as(wanted)
         row = found.result().contenders[name][0]
-        assert list(row.cells) == ["2", "3"][: run.settings.hops - 1]
-        assert list(row.untrained) == [str(run.settings.hops + 1)]
+        assert list(row.cells) == ["2", "3"][: run.settings.task.hops - 1]
+        assert list(row.untrained) == [str(run.settings.task.hops + 1)]
         assert row.steps == [run.summary(seed).steps for seed in (0, 1)]
 
 
@@ -131,33 +145,36 @@ def test_a_sweep_goes_on_with_more_alternatives_and_not_with_fewer(
 ) -> None:
     out = copytree(varied, tmp_path / "sweep")
     before = {p: p.stat().st_mtime_ns for p in out.rglob(WEIGHTS)}
-    with pytest.raises(InputError, match=r"--phi 1 --preset toy,paper --grid hops=2,3 --seeds 2.*not with fewer"):
-        swept(mini_graph, out, grid=["hops=2"], resume=True)
-    grown = swept(mini_graph, out, grid=["hops=2,3,4"], resume=True)
+    with pytest.raises(InputError, match=r"--phi 1 --preset toy,paper --grid task.hops=2,3 --seeds 2.*not with fewer"):
+        swept(mini_graph, out, grid=["task.hops=2"], resume=True)
+    grown = swept(mini_graph, out, grid=["task.hops=2,3,4"], resume=True)
     assert list(grown["contenders"]) == [
-        "toy hops=2",
-        "toy hops=3",
-        "toy hops=4",
-        "paper hops=2",
-        "paper hops=3",
-        "paper hops=4",
+        "toy task.hops=2",
+        "toy task.hops=3",
+        "toy task.hops=4",
+        "paper task.hops=2",
+        "paper task.hops=3",
+        "paper task.hops=4",
     ]
     assert {p: p.stat().st_mtime_ns for p in before} == before
     assert len(list(out.rglob(WEIGHTS))) == 12
-    assert Sweep.read(out).words() == ["--phi", "1", "--preset", "toy,paper", "--grid", "hops=2,3,4"]
+    assert Sweep.read(out).words() == ["--phi", "1", "--preset", "toy,paper", "--grid", "task.hops=2,3,4"]
 
 
 def test_the_command_varies_what_it_is_told(mini_graph: Path, tmp_path: Path) -> None:
     out = tmp_path / "sweep"
     words = ["sweep", str(mini_graph), "--phi", "1", "--preset", "toy", "--seeds", "1", "--budget", "20 steps"]
     words += [word for change in MINI for word in ("--set", change)]
-    words += ["--grid", "loss=softmax,stablemax", "--grid", "hops=2", "-o", str(out)]
+    words += ["--grid", "train.loss=softmax,stablemax", "--grid", "task.hops=2", "-o", str(out)]
     made = CliRunner().invoke(app, words)
     assert made.exit_code == 0, made.output
-    assert "toy loss=stablemax hops=2, phi 1, seed 0 step 20" in made.stderr
+    assert "toy train.loss=stablemax task.hops=2, phi 1, seed 0 step 20" in made.stderr
     assert "seconds to" in made.stdout
-    assert {p.name for p in out.iterdir() if p.is_dir()} == {"toy loss=softmax hops=2", "toy loss=stablemax hops=2"}
-    wrong = CliRunner().invoke(app, [*words[:-2], "--grid", "phi=1", "-o", str(tmp_path / "none")])
+    assert {p.name for p in out.iterdir() if p.is_dir()} == {
+        "toy train.loss=softmax task.hops=2",
+        "toy train.loss=stablemax task.hops=2",
+    }
+    wrong = CliRunner().invoke(app, [*words[:-2], "--grid", "task.phi=1", "-o", str(tmp_path / "none")])
     assert wrong.exit_code != 0
     assert not (tmp_path / "none").exists()
 
@@ -212,9 +229,10 @@ def lengths(trained: int, *shares: int) -> list[Asked]:
 def test_the_heading_says_who_answers_how_far_beyond_what_was_trained() -> None:
     far, near = lengths(2, 100, 99, 98), lengths(3, 100, 100, 40)
     assert heading({"loop": far}) == "loop still has 98.0 % of ID queries two hops beyond what it was trained on"
-    both = {"loop hops=2": lengths(2, 100, 97), "loop hops=3": near}
+    both = {"loop task.hops=2": lengths(2, 100, 97), "loop task.hops=3": near}
     assert heading(both) == (
-        "loop hops=2 still has 97.0 % of ID queries one hop beyond what it was trained on; loop hops=3 has 40.0 %"
+        "loop task.hops=2 still has 97.0 % of ID queries one hop beyond what it was trained on; "
+        "loop task.hops=3 has 40.0 %"
     )
     assert heading({"loop": near}) == "loop has 40.0 % of ID queries one hop beyond what it was trained on"
     assert heading({"loop": lengths(3, 100, 100)}) == "Accuracy by the number of hops"
@@ -239,7 +257,7 @@ def test_the_report_shows_trained_lengths_filled_and_others_hollow(varied: Path)
     own = without_plotly(html)
     assert "More hops than trained" in own
     assert "Each contender was asked chains of the lengths it was trained on" in own
-    assert "--preset toy,paper --grid hops=2,3 --set model.d_model=16" in own
+    assert "--preset toy,paper --grid task.hops=2,3 --set model.d_model=16" in own
     assert own.count("not reached<br><small>in 20 steps</small>") == 4 * len(NAMES)
 
 
@@ -249,10 +267,10 @@ def test_nine_contenders_are_told_apart(varied: Path, tmp_path: Path) -> None:
     manifest, result = (json.loads((out / name).read_text()) for name in ("manifest.json", "sweep.json"))
     names = [f"toy batch_size={n}" for n in range(1, 10)]
     for name in names:
-        copytree(out / "toy hops=2", out / name)
-    same = {"settings": manifest["settings"]["toy hops=2"], "presets": "toy"}
+        copytree(out / "toy task.hops=2", out / name)
+    same = {"settings": manifest["settings"]["toy task.hops=2"], "presets": "toy"}
     manifest |= {key: dict.fromkeys(names, value) for key, value in same.items()} | {"contenders": names}
-    result["contenders"] = dict.fromkeys(names, result["contenders"]["toy hops=2"])
+    result["contenders"] = dict.fromkeys(names, result["contenders"]["toy task.hops=2"])
     for name, content in (("manifest.json", manifest), ("sweep.json", result)):
         (out / name).write_text(json.dumps(content))
     html = report(out).read_text()

@@ -16,6 +16,7 @@ from grokhop.tasks.encoding import NO_TARGET
 from grokhop.tasks.rules import rule_queries, rule_rows, rules_of, with_rules
 from grokhop.training.train import train
 from tests.graphs import parted, triples
+from tests.settings import ran
 
 PEOPLE = 90
 
@@ -103,8 +104,8 @@ def test_a_path_may_be_written_with_the_word_and_is_then_asked_by_its_own_relati
 
 def test_a_run_answers_a_path_with_a_word_and_refuses_one_that_had_no_example(tmp_path: Path) -> None:
     PLAIN.write(tmp_path / "graph")
-    train(tmp_path / "graph", tmp_path / "run", settings=preset("toy"), preset="toy", budget=Budget(steps=3), threads=1)
-    answered = ask(tmp_path / "run", "Person 80 / paternal grandfather")
+    train(tmp_path / "graph", tmp_path / "run", settings=ran(preset("toy"), budget=Budget(steps=3), preset="toy"))
+    answered = ask(tmp_path / "run", "Person 80 / paternal grandfather").to_dict()
     assert [hop["relation"] for hop in answered["hops"]] == [
         "paternal grandfather, hop 1",
         "paternal grandfather, hop 2",
@@ -120,8 +121,6 @@ def test_a_run_answers_a_path_with_a_word_and_refuses_one_that_had_no_example(tm
         builder.fact(f"Film {i}", "director", f"D{i % 5}")
         builder.fact(f"D{i % 5}", "mother", f"M{i % 5}")
     builder.build().write(tmp_path / "few")
-    train(
-        tmp_path / "few", tmp_path / "few-run", settings=preset("toy"), preset="toy", budget=Budget(steps=3), threads=1
-    )
+    train(tmp_path / "few", tmp_path / "few-run", settings=ran(preset("toy"), budget=Budget(steps=3), preset="toy"))
     with pytest.raises(InputError, match="no example"):
         ask(tmp_path / "few-run", "A / paternal grandfather")

@@ -24,6 +24,7 @@ from grokhop.tasks.leakage import check_rows
 from grokhop.tasks.storage import content_hash, read_dataset, save_dataset
 from grokhop.training.train import train
 from tests.graphs import random_graph
+from tests.settings import ran
 from tests.unit.tasks.test_comparison import asked_graph
 
 COMPARES = asked_graph()
@@ -99,7 +100,7 @@ def test_half_a_file_is_told_in_one_line(tmp_path: Path, name: str) -> None:
 
 
 def test_a_run_without_a_data_set_says_that_an_older_version_made_it(mini_graph: Path, tmp_path: Path) -> None:
-    run = train(mini_graph, tmp_path / "run", settings=preset("toy"), preset="toy", budget=Budget(steps=3))
+    run = train(mini_graph, tmp_path / "run", settings=ran(preset("toy"), budget=Budget(steps=3), preset="toy"))
     for file in (run.path / DATASET).iterdir():
         file.unlink()
     with pytest.raises(InputError, match="older grokhop"):
@@ -111,20 +112,20 @@ def test_no_stage_composes_again_what_the_run_holds(
 ) -> None:
     """A version that would compose other queries evaluates a run on its own."""
     settings = preset("toy")
-    run = train(mini_graph, tmp_path / "run", settings=settings, preset="toy", budget=Budget(steps=3))
-    before = evaluate(run.path)["cells"]
+    run = train(mini_graph, tmp_path / "run", settings=ran(settings, budget=Budget(steps=3), preset="toy"))
+    before = evaluate(run.path).cells
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("composed again")
 
     monkeypatch.setattr(dataset_stage, "compose", refuse)
-    assert evaluate(run.path)["cells"] == before
-    assert "bridge_named" in explain(run.path)
+    assert evaluate(run.path).cells == before
+    assert "bridge_named" in explain(run.path).to_dict()
     graph = Run.read(run.path).graph
     head, relation, _ = graph.head[0], graph.relation[0], graph.tail[0]
-    assert ask(run.path, f"{graph.entities[head].label} / {graph.relations[relation]}")["hops"]
+    assert ask(run.path, f"{graph.entities[head].label} / {graph.relations[relation]}").hops
     budget = Budget(steps=3)
-    train(mini_graph, tmp_path / "run", settings=settings, preset="toy", budget=budget, seeds=2, resume=True)
+    train(mini_graph, tmp_path / "run", settings=ran(settings, budget=budget, seeds=2, preset="toy"), resume=True)
 
 
 def test_a_sweep_composes_each_cell_once(mini_graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +136,7 @@ def test_a_sweep_composes_each_cell_once(mini_graph: Path, tmp_path: Path, monke
         return compose(*args, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(dataset_stage, "compose", counted)
-    sweep(mini_graph, tmp_path / "sweep", phis=[1, 2], presets=["toy"], seeds=2, budget=Budget(steps=3), jobs=1)
+    sweep(mini_graph, tmp_path / "sweep", phis=[1, 2], presets=["toy"], seeds=2, budget="3 steps", jobs=1)
     assert composed == [1.0, 2.0]
 
 
@@ -186,5 +187,5 @@ def test_an_encoded_row_of_a_tested_query_is_refused() -> None:
 
 
 def test_building_a_data_set_says_how_many_rows_were_checked() -> None:
-    made = build_dataset(SEVERAL, preset("loop"))
+    made = build_dataset(SEVERAL, preset("loop").task)
     assert made.counts["leak_checked_rows"] == len(made.rows) > 0

@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from grokhop.config import ModelSettings
 from grokhop.models.looped import LoopTransformer
 from grokhop.training.ema import Average
+from tests.settings import shape_of
 
 
 @pytest.fixture
 def model() -> LoopTransformer:
     torch.manual_seed(0)
-    return LoopTransformer(ModelSettings(d_model=8, n_heads=2), vocabulary=11)
+    return LoopTransformer(shape_of(d_model=8, n_heads=2), vocabulary=11)
 
 
 def wander(model: LoopTransformer, average: Average, steps: range, rate: float = 1.0) -> list[torch.Tensor]:

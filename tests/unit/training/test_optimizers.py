@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from grokhop.config import ModelSettings, TrainSettings
+from grokhop.config import RunConfig
 from grokhop.models.base import Model, ReadOut
 from grokhop.models.registry import make_model
 from grokhop.training.losses import log_stablemax, loss
 from grokhop.training.muon import Muon
 from grokhop.training.optimizers import GROKFAST_ALPHA, GROKFAST_LAMBDA, make_optimizers
+from tests.settings import settings_of, shape_of, with_
 
-SETTINGS = TrainSettings(
-    model=ModelSettings(architecture="gpt2", d_model=16, n_heads=2),
+SETTINGS = settings_of(
+    model=shape_of(architecture="gpt2", d_model=16, n_heads=2),
     optimizer="adamw",
     adam_lr=0.01,
     adam_decay=0.5,
@@ -25,7 +26,7 @@ SETTINGS = TrainSettings(
 )
 
 
-def model_of(settings: TrainSettings) -> Model:
+def model_of(settings: RunConfig) -> Model:
     torch.manual_seed(0)
     return make_model(settings.model, vocabulary=7)
 
@@ -35,10 +36,10 @@ def gradients(model: Model, step: int) -> list[Tensor]:
     return [torch.randn(p.shape, generator=generator) for p in model.parameters()]
 
 
-def stepped(settings: TrainSettings, steps: int = 3) -> list[Tensor]:
+def stepped(settings: RunConfig, steps: int = 3) -> list[Tensor]:
     """The weights after steps along made-up gradients."""
     model = model_of(settings)
-    optimizers = make_optimizers(model, settings)
+    optimizers = make_optimizers(model, settings.optimizer)
     for step in range(steps):
         for weight, gradient in zip(model.parameters(), gradients(model, step), strict=True):
             weight.grad = gradient
@@ -47,7 +48,7 @@ def stepped(settings: TrainSettings, steps: int = 3) -> list[Tensor]:
     return [p.detach() for p in model.parameters()]
 
 
-def by_hand(settings: TrainSettings, changed, steps: int = 3) -> list[Tensor]:  # type: ignore[no-untyped-def]
+def by_hand(settings: RunConfig, changed, steps: int = 3) -> list[Tensor]:  # type: ignore[no-untyped-def]
     """AdamW written out (Loshchilov and Hutter 2019, algorithm 2), on gradients that `changed` makes of the given."""
     model = model_of(settings)
     weights = [p.detach().clone() for p in model.parameters()]
@@ -55,12 +56,12 @@ def by_hand(settings: TrainSettings, changed, steps: int = 3) -> list[Tensor]:  
     for step in range(steps):
         given_now = changed(step, weights, gradients(model, step))
         for i, g in enumerate(given_now):
-            decay = settings.adam_decay if weights[i].ndim > 1 else 0.0
-            weights[i] *= 1 - settings.adam_lr * decay
+            decay = settings.optimizer.adam_decay if weights[i].ndim > 1 else 0.0
+            weights[i] *= 1 - settings.optimizer.adam_lr * decay
             mean[i] = 0.9 * mean[i] + 0.1 * g
-            square[i] = settings.adam_beta2 * square[i] + (1 - settings.adam_beta2) * g * g
-            m, v = mean[i] / (1 - 0.9 ** (step + 1)), square[i] / (1 - settings.adam_beta2 ** (step + 1))
-            weights[i] -= settings.adam_lr * m / (v.sqrt() + 1e-8)
+            square[i] = settings.optimizer.adam_beta2 * square[i] + (1 - settings.optimizer.adam_beta2) * g * g
+            m, v = mean[i] / (1 - 0.9 ** (step + 1)), square[i] / (1 - settings.optimizer.adam_beta2 ** (step + 1))
+            weights[i] -= settings.optimizer.adam_lr * m / (v.sqrt() + 1e-8)
     return weights
 
 
@@ -84,7 +85,7 @@ def test_grokfast_adds_the_slow_part_of_the_gradients_to_them() -> None:
                 slow[i] = GROKFAST_ALPHA * slow[i] + (1 - GROKFAST_ALPHA) * g
         return [g + GROKFAST_LAMBDA * s for g, s in zip(given_now, slow, strict=True)]
 
-    settings = replace(SETTINGS, optimizer="grokfast")
+    settings = with_(SETTINGS, optimizer="grokfast")
     assert_alike(stepped(settings), by_hand(settings, amplified))
 
 
@@ -96,15 +97,15 @@ def test_orthograd_takes_from_each_gradient_what_points_along_its_weight_and_kee
             made.append(o * g.norm() / (o.norm() + 1e-30))
         return made
 
-    settings = replace(SETTINGS, optimizer="orthograd")
+    settings = with_(SETTINGS, optimizer="orthograd")
     assert_alike(stepped(settings), by_hand(settings, orthogonal))
 
 
 @pytest.mark.parametrize("architecture", ["loop", "gpt2"])
 def test_muon_moves_the_matrices_of_the_layers_and_adamw_all_else_and_none_is_left_out(architecture: str) -> None:
-    settings = replace(SETTINGS, optimizer="muon", model=replace(SETTINGS.model, architecture=architecture))
+    settings = with_(SETTINGS, optimizer="muon", model=replace(SETTINGS.model, architecture=architecture))
     model = model_of(settings)
-    muon, adam = make_optimizers(model, settings)
+    muon, adam = make_optimizers(model, settings.optimizer)
     moved = {name: {id(p) for g in o.param_groups for p in g["params"]} for name, o in (("muon", muon), ("adam", adam))}
     assert isinstance(muon, Muon)
     assert moved["muon"] == {id(p) for p in model.layers.parameters() if p.ndim == 2}

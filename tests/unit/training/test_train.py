@@ -17,7 +17,7 @@ from safetensors import safe_open
 import grokhop.tasks.dataset as dataset_stage
 import grokhop.training.trainer as trainer_module
 import grokhop.training.validation as validation
-from grokhop.config import Budget, ModelSettings, TrainSettings, preset
+from grokhop.config import Budget, TaskConfig, preset
 from grokhop.core.errors import InputError
 from grokhop.evaluation.evaluate import evaluate
 from grokhop.graph.graph import Graph, Split
@@ -36,11 +36,12 @@ from grokhop.training.trainer import Trainer
 from grokhop.training.validation import Validation
 from tests.conftest import ROOT
 from tests.graphs import built, random_graph
+from tests.settings import Told, ran, settings_of, shape_of, with_
 from tests.unit.tasks.test_comparison import asked_graph
 
 GOLDEN = ROOT / "tests" / "golden" / "toy_losses.txt"
-MINI = TrainSettings(
-    model=ModelSettings(d_model=16, n_heads=2),
+MINI = settings_of(
+    model=shape_of(d_model=16, n_heads=2),
     batch_size=32,
     evaluate_every=10,
     warmup_steps=5,
@@ -56,8 +57,11 @@ def straight(mini_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def trained(graph: Path, out: Path, **changes: Any) -> Path:
-    wanted = {"settings": MINI, "preset": "mini", "budget": Budget(steps=STEPS), "threads": 1, **changes}
-    return train(graph, out, **wanted).path
+    resources = {"budget": Budget(steps=STEPS), "preset": "mini", **changes}
+    how = {name: resources.pop(name) for name in ("resume", "force") if name in resources}
+    notice = resources.pop("notice", lambda _seed, _look: None)
+    settings = ran(resources.pop("settings", MINI), **resources)
+    return train(graph, out, settings, callbacks=[Told(notice)], **how).path
 
 
 def weights(run: Path, seed: int = 0) -> bytes:
@@ -89,7 +93,7 @@ def toy_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_toy_graph_is_grokked_on_held_out_queries_and_on_held_out_facts(toy_graph: Path, tmp_path: Path) -> None:
     budget = Budget(steps=1500)
     run = Run.read(trained(toy_graph, tmp_path / "run", settings=preset("toy"), budget=budget))
-    two_hops = evaluate(run.path)["cells"]["2"]
+    two_hops = evaluate(run.path).to_dict()["cells"]["2"]
     assert two_hops["II"]["n"] > 200
     assert two_hops["OO"]["n"] >= 20
     assert {cell for cell, score in two_hops.items() if score["accuracy"] >= 0.9} == {"II", "IO", "OI", "OO"}
@@ -106,13 +110,13 @@ def test_a_fact_that_was_never_shown_is_answered_by_chance_in_every_cell(
     """The same training without the rows that teach the held-out facts alone: were anything about them trained
     elsewhere, or could a query be guessed from others, these cells would show it."""
 
-    def without_held_out_facts(graph: Graph, settings: TrainSettings) -> Compositions:
+    def without_held_out_facts(graph: Graph, settings: TaskConfig) -> Compositions:
         made = compose_as(graph, settings)
         return replace(made, atomic=made.atomic[graph.part[made.atomic] == Split.TRAIN])
 
     monkeypatch.setattr(dataset_stage, "compose_as", without_held_out_facts)
     run = trained(toy_graph, tmp_path / "run", settings=preset("toy"), budget=Budget(steps=300))
-    found = evaluate(run)
+    found = evaluate(run).to_dict()
     assert found["cells"]["2"]["II"]["accuracy"] >= 0.9
     for score in (found["atomic_held_out"], *(found["cells"]["2"][cell] for cell in ("IO", "OI", "OO"))):
         assert score["low"] <= 0.1  # chance is 1 in 80
@@ -132,7 +136,7 @@ def test_the_losses_of_a_toy_run_are_those_kept_with_the_tests(tmp_path: Path) -
     GROKHOP_WRITE_GOLDEN=1 writes the file anew.
     """
     random_graph(entities=50, relations=10, degree=8, holdout=0.1).write(tmp_path / "graph")
-    settings = replace(preset("toy"), evaluate_every=1, warmup_steps=10, cooldown_steps=10)
+    settings = with_(preset("toy"), evaluate_every=1, warmup_steps=10, cooldown_steps=10)
     run = trained(tmp_path / "graph", tmp_path / "run", settings=settings, budget=Budget(steps=50))
     losses = [look.loss for look in looks(run)]
     assert len(losses) == 50
@@ -152,7 +156,7 @@ def test_the_same_seed_on_one_thread_gives_the_same_run_to_the_last_digit(
     mini_graph: Path, straight: Path, tmp_path: Path
 ) -> None:
     assert_same_outcome(trained(mini_graph, tmp_path / "again"), straight)
-    assert len(looks(straight)) == STEPS // MINI.evaluate_every
+    assert len(looks(straight)) == STEPS // MINI.train.evaluate_every
 
 
 def test_seeds_give_different_models_and_the_first_is_the_one_trained_alone(
@@ -231,8 +235,8 @@ def test_a_run_is_resumed_with_no_other_settings_and_no_other_graph(mini_graph: 
 
     with pytest.raises(KeyboardInterrupt):
         trained(mini_graph, tmp_path / "run", notice=interrupt)
-    others = replace(MINI, batch_size=8, model=ModelSettings(d_model=32))
-    for settings in (others, replace(MINI, compare=False)):
+    others = with_(MINI, batch_size=8, model=shape_of(d_model=32))
+    for settings in (others, with_(MINI, compare=False)):
         with pytest.raises(InputError, match="same --preset, --hops, --compare and --set"):
             trained(mini_graph, tmp_path / "run", resume=True, settings=settings)
     random_graph(entities=50, relations=10, degree=8, holdout=0.1).write(tmp_path / "graph")
@@ -252,7 +256,7 @@ def test_training_warms_up_again_when_the_targets_did_not_hold(
     folder = tmp_path / "seed-0"
     graph = Graph.read(mini_graph)
     dataset = TaskDataset.of(graph, compose(graph))
-    trainer = Trainer(dataset, replace(MINI, evaluate_every=5, cooldown_steps=5), seed=0, folder=folder)
+    trainer = Trainer(dataset, with_(MINI, evaluate_every=5, cooldown_steps=5), seed=0, folder=folder)
     near = iter([True, *[False] * 100])
     monkeypatch.setattr(Validation, "is_near", lambda *_: next(near))
     monkeypatch.setattr(Validation, "is_enough", lambda *_: False)
@@ -266,7 +270,7 @@ def test_training_warms_up_again_when_the_targets_did_not_hold(
 
 
 def gradients(dataset: TaskDataset, folder: Path, threads: int, **changes: Any) -> tuple[float, list[torch.Tensor]]:
-    trainer = Trainer(dataset, replace(MINI, **changes), seed=0, folder=folder)
+    trainer = Trainer(dataset, with_(MINI, **changes), seed=0, folder=folder)
     trainer.threads = threads
     value = trainer.backward()
     return value, [weight.grad for weight in trainer.model.parameters() if weight.grad is not None]
@@ -323,16 +327,16 @@ def test_a_budget_in_seconds_ends_with_the_rate_at_rest(
 
 
 def test_the_cool_down_begins_when_the_targets_are_reached(mini_graph: Path, tmp_path: Path) -> None:
-    easy = replace(MINI, id_target=0.0, ood_target=0.0)
+    easy = with_(MINI, id_target=0.0, ood_target=0.0)
     run = trained(mini_graph, tmp_path / "run", settings=easy, budget=Budget(steps=1000))
-    assert Run.read(run).summary(0).steps == MINI.evaluate_every + MINI.cooldown_steps
+    assert Run.read(run).summary(0).steps == MINI.train.evaluate_every + MINI.schedule.cooldown_steps
     assert [look.cooling for look in looks(run)] == [False, True, True]
 
 
 @pytest.mark.parametrize("target", ["id_target", "ood_target"])
 def test_one_target_alone_begins_no_cool_down(mini_graph: Path, tmp_path: Path, target: str) -> None:
-    half = replace(MINI, id_target=1.1, ood_target=1.1)
-    half = replace(half, **{target: 0.0})  # type: ignore[arg-type]  # mypy takes the name for any field
+    half = with_(MINI, id_target=1.1, ood_target=1.1)
+    half = with_(half, **{target: 0.0})
     run = trained(mini_graph, tmp_path / "run", settings=half, budget=Budget(steps=50))
     assert Run.read(run).summary(0).steps == 50
 
@@ -367,7 +371,7 @@ def test_a_graph_with_nothing_held_out_is_trained_too(tmp_path: Path) -> None:
 def test_longer_chains_are_trained_and_looked_at(mini_graph: Path, tmp_path: Path) -> None:
     settings = preset("toy", hops=3)
     run = trained(mini_graph, tmp_path / "run", settings=settings, budget=Budget(steps=3))
-    assert Run.read(run).settings == settings
+    assert Run.read(run).settings.trains_as(settings)
     assert list(looks(run)[-1].cells) == ["2", "3", "4"]
 
 
@@ -385,7 +389,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_comparisons_are_trained_where_questions_compare_unless_they_are_unwanted(asked: Path, tmp_path: Path) -> None:
     budget = Budget(steps=10)
     run = Run.read(trained(asked, tmp_path / "run", budget=budget))
-    without = Run.read(trained(asked, tmp_path / "without", settings=replace(MINI, compare=False), budget=budget))
+    without = Run.read(trained(asked, tmp_path / "without", settings=with_(MINI, compare=False), budget=budget))
     assert SAME in run.graph.relations and SAME not in without.graph.relations
     assert without.graph is without.plain_graph
     assert looks(run.path)[-1].compared is not None
@@ -422,7 +426,7 @@ def test_what_is_looked_at_are_the_comparisons_held_out_for_validation(
 ) -> None:
     graph = Graph.read(asked)
     dataset = TaskDataset.of(comparable(graph), compose(graph))
-    trainer = Trainer(dataset, replace(MINI, evaluate_every=1), seed=0, folder=tmp_path / "seed")
+    trainer = Trainer(dataset, with_(MINI, evaluate_every=1), seed=0, folder=tmp_path / "seed")
 
     def told(_model: Any, rows: TokenBatch) -> np.ndarray[Any, np.dtype[np.bool_]]:
         if rows is dataset.probed:
@@ -452,9 +456,9 @@ def test_a_run_with_comparisons_that_was_stopped_goes_on_to_the_same_last_bit(as
 
 def test_a_run_folder_says_what_was_trained(mini_graph: Path, straight: Path) -> None:
     run = Run.read(straight)
-    assert run.settings == MINI
-    assert run.manifest["preset"] == "mini"
-    assert run.manifest["seeds"] == run.manifest["threads"] == 1
+    assert run.settings.trains_as(MINI)
+    assert run.settings.preset == "mini"
+    assert run.settings.resources.seeds == run.manifest["threads"] == 1
     assert compose(Graph.read(mini_graph)).counts.items() <= run.manifest["composed"].items()
     assert run.manifest["composed"] == run.dataset.counts
     np.testing.assert_array_equal(run.graph.pair, Graph.read(mini_graph).pair)
@@ -464,7 +468,7 @@ def test_a_run_folder_says_what_was_trained(mini_graph: Path, straight: Path) ->
 
 def test_a_run_folder_holds_no_pickle(straight: Path) -> None:
     files = [path for path in straight.rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} == {".json", ".jsonl", ".parquet", ".safetensors"}
+    assert {path.suffix for path in files} == {".json", ".jsonl", ".parquet", ".safetensors", ".yaml"}
     for path in files:
         assert path.read_bytes()[:2] not in (b"\x80\x02", b"\x80\x04", b"\x80\x05", b"PK"), path
         if path.suffix == ".safetensors":
@@ -524,7 +528,7 @@ def damage_empty(path: Path, _straight: Path) -> None:
 def damage_other_model(path: Path, straight: Path) -> None:
     other = straight.parent / "other"
     if not other.exists():
-        wide = replace(MINI, model=ModelSettings(d_model=32))
+        wide = with_(MINI, model=shape_of(d_model=32))
         trained(straight / "graph", other, settings=wide, budget=Budget(steps=1))
     shutil.copy(other / "seed-0" / CHECKPOINT, path)
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from grokhop.config import TrainSettings
 from grokhop.core.statistics import Score
 from grokhop.training.validation import Validation, reaches
+from tests.settings import settings_of
 
-SETTINGS = TrainSettings(id_target=0.9, ood_target=0.8, cooldown_at=0.5)
+SETTINGS = settings_of(id_target=0.9, ood_target=0.8, cooldown_at=0.5)
 GOOD = Validation(
     cells={},
     train=Score(100, 100),

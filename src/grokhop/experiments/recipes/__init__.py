@@ -6,12 +6,12 @@ here and the published one stand side by side in it, so that neither passes for 
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from math import isfinite
 from typing import Any
 
-from grokhop.config import PRESETS, Budget, TrainSettings
+from grokhop.config import PRESETS, ResourceConfig, RunConfig
 from grokhop.config import changes as changes_between
 from grokhop.config import preset as preset_settings
 from grokhop.core.errors import InputError
@@ -26,7 +26,7 @@ ABSTRACT, SOURCE_CODE, SECOND_HAND, DERIVED, NOT_KNOWN = CERTAINTIES = (
 """Of a reported number: stands in the paper's abstract; in its authors' code; was told by somebody else; follows by
 arithmetic from numbers of the code; is none, since no text of the paper that was at hand has it."""
 QUESTIONS, SYNTHETIC, PUBLISHED = "questions", "synthetic", "published"
-OF_DATA = ("phi", "hops", "extra_hops")
+OF_DATA = ("task.phi", "task.hops", "task.extra_hops")
 """Settings that say what is trained, not how: they stay where another preset answers."""
 
 
@@ -36,14 +36,13 @@ class Plan:
 
     data: dict[str, Any]
     preset: str
-    settings: TrainSettings
-    budget: Budget
+    settings: RunConfig
     published: bool
 
     @property
     def changed(self) -> list[str]:
-        """The settings that differ from their preset, each as NAME=VALUE."""
-        return changes_between(self.settings, PRESETS[self.preset])
+        """The settings that differ from their preset, each as SECTION.NAME=VALUE."""
+        return changes_between(replace(self.settings, resources=ResourceConfig()), PRESETS[self.preset])
 
     @property
     def model(self) -> str:
@@ -53,7 +52,7 @@ class Plan:
     @property
     def most(self) -> str:
         """The budget in words."""
-        budget = self.budget
+        budget = self.settings.budget
         return f"{budget.steps:,.0f} steps" if isfinite(budget.steps) else f"{budget.seconds:,.0f} s"
 
     def to_dict(self) -> dict[str, Any]:
@@ -118,7 +117,7 @@ class Recipe:
         preset: str | None = None,
         published: bool = False,
         changes: Iterable[str] = (),
-        budget: Budget | None = None,
+        budget: str | None = None,
     ) -> Plan:
         """What is to be run.
 
@@ -135,13 +134,15 @@ class Recipe:
         chosen = preset or train["preset"]
         own = [change for change in train["set"] if chosen == train["preset"] or change.partition("=")[0] in OF_DATA]
         settings = preset_settings(
-            chosen, hops=self.train["hops"], compare=self.train["compare"], changes=[*own, *changes]
+            chosen,
+            hops=self.train["hops"],
+            compare=self.train["compare"],
+            changes=[*own, *changes, f"resources.budget={budget or train['budget']}"],
         )
         return Plan(
             data=self.data[PUBLISHED] if published else self.data[QUESTIONS if self.needs_files else SYNTHETIC],
             preset=chosen,
             settings=settings,
-            budget=budget or Budget.parse(train["budget"]),
             published=published,
         )
 

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from grokhop.core.formatting import budget_text, percent, plural
+from grokhop.core.formatting import percent, plural
 from grokhop.reporting.conditions import conditions
 from grokhop.reporting.headline import ENOUGH
 from grokhop.reporting.sweep.evidence import SweepEvidence, level_name
@@ -113,13 +113,13 @@ def facts(evidence: SweepEvidence) -> list[tuple[str, Any]]:
     """What a reader must know to compare this sweep with another."""
     manifest, of_run = evidence.sweep.manifest, dict(conditions(evidence.first))
     models = [
-        f"{name}: {', '.join(settings.model.words())}; chains of up to {settings.hops} hops"
+        f"{name}: {', '.join(settings.model.words())}; chains of up to {settings.task.hops} hops"
         for name, settings in evidence.sweep.settings.items()
     ]
-    budget, jobs = budget_text(manifest["budget"]), manifest["jobs"]
+    budget, jobs = manifest["per_seed"], manifest["jobs"]
     training = [
         plural(len(evidence.sweep.seeds), "seed"),
-        f"budget {budget} each" if budget else "no budget",
+        f"budget {budget} each",
         "one thread each",
         f"{jobs} at once" if jobs > 1 else "one after the other",
         *(["with " + ", ".join(manifest["changes"])] if manifest["changes"] else []),

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from grokhop.core.artifacts import write_bytes
-from grokhop.core.formatting import budget_text, duration, unbroken
+from grokhop.core.formatting import duration, unbroken
 from grokhop.core.statistics import CellScore
 from grokhop.reporting.page import title_of
-from grokhop.reporting.reproduce import ENDLESS, graph_commands, graph_name, inputs
+from grokhop.reporting.reproduce import graph_commands, graph_name, inputs
 from grokhop.reporting.sweep.accuracy import accuracy_section
 from grokhop.reporting.sweep.curves import curves_section
 from grokhop.reporting.sweep.evidence import SweepEvidence, level_name
@@ -102,6 +102,6 @@ def commands(evidence: SweepEvidence) -> list[str]:
     words = ["grokhop", "sweep", graph_name(graph), *sweep.words()]
     words += [] if manifest["hops"] is None else ["--hops", str(manifest["hops"])]
     words += [word for change in manifest["changes"] for word in ("--set", change)]
-    words += ["--budget", budget_text(manifest["budget"]) or ENDLESS, "--seeds", str(len(sweep.seeds))]
+    words += ["--budget", manifest["per_seed"], "--seeds", str(len(sweep.seeds))]
     words += ["--jobs", str(manifest["jobs"]), "-o", name]
     return [*graph_commands(graph), shlex.join(words), shlex.join(["grokhop", "report", name])]

@@ -8,7 +8,7 @@ from grokhop.core.records import OMITTED, Record
 
 @dataclass(frozen=True, kw_only=True)
 class RelationAugment(Record):
-    """What an augmentation did to one relation.
+    """The work of an augmentation on one relation.
 
     Attributes:
         missing_before: the paths that it lacked; as first and as later hop, those that it lacked of a role's share.
@@ -42,7 +42,7 @@ class Unreachable(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentReport(Record):
-    """What was added, and what it did to the phi of trainable facts.
+    """The added facts, and the phi of trainable facts before and after.
 
     Attributes:
         by_source: how many facts were added from each source.

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from grokhop.config import RunConfig, changed, described, merged, preset, read_config
 from grokhop.config.schema import sections
 from grokhop.core.errors import InputError
+from grokhop.core.records import Record
 from grokhop.core.registry import nearest
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -114,12 +115,6 @@ def settings_of(
     chosen = {s: {k: v for k, v in values.items() if v is not None} for s, values in own.items()}
     settings = merged(settings, chosen, where="the options")
     return changed(settings, changes)
-
-
-class Record(Protocol):
-    """A result that is an object of its own, and a dictionary as JSON."""
-
-    def to_dict(self) -> dict[str, Any]: ...
 
 
 def emit(result: Record | dict[str, Any], as_json: bool, show: Callable[[Any], None]) -> None:

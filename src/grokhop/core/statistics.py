@@ -1,13 +1,14 @@
 """Scores: how many of how many, with an interval, over seeds."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from statistics import NormalDist, mean, stdev
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from grokhop.core.records import Record
 
 _Z95 = NormalDist().inv_cdf(0.975)
 
@@ -40,7 +41,7 @@ def wilson(correct: float, n: int) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellScore:
+class CellScore(Record):
     """The score of one set of n queries under several seeds; of no queries there is none.
 
     Attributes:
@@ -75,11 +76,6 @@ class CellScore:
         )
 
     @staticmethod
-    def from_dict(record: Mapping[str, Any]) -> "CellScore":
-        """Read the score out of a JSON object, which may hold more."""
-        return CellScore(**{f.name: record[f.name] for f in fields(CellScore)})
-
-    @staticmethod
     def pooled(scores: Iterable["CellScore"]) -> "CellScore":
         """Add up the scores of several sets of queries, seed by seed; of one it is the same.
 
@@ -95,10 +91,6 @@ class CellScore:
         by_seed = zip(*(score.per_seed for score in known), strict=True)
         per_seed = [sum(a * s.n for a, s in zip(seed, known, strict=True)) / n for seed in by_seed]
         return CellScore.of_seeds(correct, n, per_seed)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the score for JSON."""
-        return asdict(self)
 
 
 def over_seeds(rights: Sequence[NDArray[np.bool_]]) -> CellScore:

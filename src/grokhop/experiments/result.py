@@ -1,11 +1,11 @@
-"""What a reproduction comes to, as `reproduction.json` holds it."""
+"""The outcome of a reproduction, as `reproduction.json` holds it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grokhop.core.records import Hardware
+from grokhop.core.records import Hardware, Record
 from grokhop.core.statistics import CellScore
 from grokhop.experiments.recipes import Recipe, RecipePlan
 from grokhop.experiments.recipes.pattern import Pattern, PatternFigures
@@ -13,7 +13,7 @@ from grokhop.runs.metrics import GROKKED, GrokTime
 
 NOT_RUN_HERE = "not run here"
 TOLD = ("title", "paper", "where", "reported", "unknown", "assumed", "not_run")
-"""What is said of the paper beside a result, by the names of `Recipe`."""
+"""The fields of `Recipe` that a result repeats, since they tell of the paper."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +98,8 @@ class Ours:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reproduction:
-    """What was reported, and what came of it here.
+class Reproduction(Record):
+    """Reported figures beside those that came of the same steps here.
 
     Attributes:
         published: the plan of the published size. here: the plan that was run.

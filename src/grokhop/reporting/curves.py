@@ -12,7 +12,7 @@ from grokhop.runs.metrics import EvalRecord, GrokTime
 
 Floats = NDArray[np.float64]
 Groks = dict[int, dict[str, GrokTime | None]]
-"""Of each seed, when it reached each threshold."""
+"""When each seed reached each threshold."""
 _MOST_POINTS = 600
 _BAND = "rgba(128,128,128,0.10)"
 

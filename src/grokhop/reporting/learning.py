@@ -11,7 +11,7 @@ from grokhop.runs.metrics import TrainSummary
 
 
 class SeedRow(NamedTuple):
-    """What one seed has come to so far."""
+    """The outcome of one seed so far."""
 
     seed: int
     finished: bool

@@ -29,7 +29,7 @@ class PhiBar:
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Of the report that the graph's manifest keeps, what is told here.
+    """The parts of an augmentation's report that the section tells.
 
     Attributes:
         observed: the phi of each relation before facts were added.
@@ -98,7 +98,7 @@ def _phi_heading(after: PhiCounts, target: float) -> str:
 
 
 def _augmentation(manifest: dict[str, Any]) -> Augmentation | None:
-    """What is told of the augmentation that made the graph; None where no fact was added."""
+    """Read the augmentation that made the graph; None where no fact was added."""
     record = manifest.get("augment") or {}
     if not record.get("added"):
         return None

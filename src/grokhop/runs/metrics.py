@@ -77,7 +77,7 @@ class GrokTime(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSummary(Record):
-    """What the training of a seed came to, as its `summary.json` holds it.
+    """The outcome of the training of a seed, as its `summary.json` holds it.
 
     Attributes:
         validation: the last accuracies, of training rows (`train`) and validation queries (`id`, `ood`).
@@ -96,7 +96,7 @@ class TrainSummary(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult(Record):
-    """What `grokhop train` came to: the run folder, and the numbers of its finished seeds with their summaries."""
+    """The outcome of `grokhop train`: the run folder, and the numbers of its finished seeds with their summaries."""
 
     run: str
     numbers: list[int]
@@ -104,7 +104,7 @@ class TrainResult(Record):
 
 
 def summary(looks: list[EvalRecord]) -> TrainSummary:
-    """What a run came to: steps, seconds, last accuracies and the three grokking times (None where not reached)."""
+    """Sum up a run: steps, seconds, last accuracies and the three grokking times (None where not reached)."""
     last = looks[-1]
     return TrainSummary(
         steps=last.step,

@@ -110,7 +110,7 @@ class Run:
         return dict(sorted((int(path.stem), path) for path in found))
 
     def summary(self, seed: int) -> TrainSummary:
-        """What the training of a seed came to.
+        """The outcome of the training of a seed.
 
         Raises:
             InputError: it is missing or damaged.

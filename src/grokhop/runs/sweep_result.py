@@ -1,4 +1,4 @@
-"""What came of a sweep, as `sweep.json` holds it: a row for each contender and level of phi.
+"""The outcome of a sweep, as `sweep.json` holds it: a row for each contender and level of phi.
 
 Reading it needs no torch.
 """
@@ -36,7 +36,7 @@ class RelationRow(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRow(Record):
-    """What came of one contender at one level.
+    """The outcome of one contender at one level.
 
     Attributes:
         trained: how many inferred facts of each length were trained.

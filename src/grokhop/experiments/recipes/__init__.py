@@ -42,7 +42,7 @@ class RecipePlan:
 
     @property
     def changed(self) -> list[str]:
-        """What the settings change of their preset, each as SECTION.NAME=VALUE."""
+        """The settings that differ from their preset, each as SECTION.NAME=VALUE."""
         return changes_between(replace(self.settings, resources=ResourceConfig()), PRESETS[self.preset])
 
     @property

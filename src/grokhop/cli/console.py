@@ -269,9 +269,9 @@ def show_evaluation(result: EvalResult) -> None:
     """The cells, facts on their own, and the graph's questions."""
     seeds = result.seeds
     title = f"test accuracy, {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}, 95 % interval"
-    table = plain_table(title, "queries", ("accuracy", "low", "high", "spread", "n"))
-    _add_score(table, "facts alone", "all", result.atomic)
-    _add_score(table, "facts alone", "held out", result.atomic_held_out)
+    table = plain_table(title, "queries", ("accuracy", "low", "high", "std", "n"))
+    _add_score(table, "1 hop", "all", result.atomic)
+    _add_score(table, "1 hop", "held out", result.atomic_held_out)
     for hops, cells in result.cells.items():
         for cell, score in cells.items():
             _add_score(table, f"{hops} hops", cell if hops == "2" else f"{cell} held out", score)
@@ -286,7 +286,7 @@ def show_evaluation(result: EvalResult) -> None:
 def show_questions(result: EvalResult | FileResult) -> None:
     """Questions by type and cell as the benchmark scores them, and those out of distribution that were missed."""
     names = ("EM", "low", "high", "F1", "evidence F1", "baseline", "n")
-    table = plain_table(f"questions, {percent(result.parsed)} understood", "type", names)
+    table = plain_table(f"questions, {percent(result.parsed)} parsed", "type", names)
     for kind, cells in result.questions.items():
         for cell, found in cells.items():
             score = found.score
@@ -305,7 +305,7 @@ def _add_score(table: Table, name: str, cell: str, score: CellScore) -> None:
 
 def show_answer(result: "Answer") -> None:
     """What was understood, the hops, the answer and what the graph says."""
-    out.print(f"understood: {result.understood}", markup=False, soft_wrap=True)
+    out.print(f"parsed: {result.understood}", markup=False, soft_wrap=True)
     for name in result.linked:
         if name.how != "exact":
             out.print(f"  {name.name}: taken for {name.entity} ({name.how})", markup=False, soft_wrap=True)
@@ -369,11 +369,11 @@ def _figure(name: str, value: Any) -> str:
 def _about_a_reproduction(result: "Reproduction") -> Iterator[str]:
     recipe, ours, pattern = result.recipe, result.ours, result.pattern
     for cell, score in (("ID", ours.id), ("OOD", ours.ood)):
-        blind = "" if score.blind is None else f"; {percent(score.blind)} whatever is asked"
+        blind = "" if score.blind is None else f"; {percent(score.blind)} majority baseline"
         yield (
             f"here, {cell}: {percent(score.accuracy)} of {score.n:,}, 95 % interval {percent(score.low)} to "
             f"{percent(score.high)}, seeds {', '.join(map(percent, score.per_seed))}, "
-            f"spread {percent(score.spread)}{blind}"
+            f"std {percent(score.spread)}{blind}"
         )
     yield f"here, ID 95 % and OOD 95 % are of {ours.marks}"
     yield f"published size: {result.published_size}{'' if result.here.published else f': {recipe.not_run}'}"

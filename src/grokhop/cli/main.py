@@ -218,7 +218,7 @@ def ingest_synthetic(
     _config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """A graph drawn by chance, as by Wang et al. (2024)."""
+    """A random graph, as of Wang et al. (2024)."""
     from grokhop.datasets import ingest
 
     graph = ingest.ingest_synthetic(
@@ -434,6 +434,7 @@ def evaluate(
     max_tokens: MaxTokens = 200_000,
     cache: Cache = Path(".grokhop-cache"),
     threads: Threads = None,
+    device: Device = None,
     _config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -457,9 +458,9 @@ def evaluate(
     from grokhop.evaluation import evaluate as stage
 
     if questions is None:
-        emit(stage.evaluate(run, threads=threads), as_json, console.show_evaluation)
+        emit(stage.evaluate(run, threads=threads, device=device), as_json, console.show_evaluation)
     else:
-        emit(stage.evaluate_questions(run, questions, threads=threads), as_json, console.show_questions)
+        emit(stage.evaluate_questions(run, questions, threads=threads, device=device), as_json, console.show_questions)
 
 
 @app.command()
@@ -469,6 +470,7 @@ def ask(
         str, typer.Argument(metavar="TEXT", help="A question in words, or a path 'entity / relation / relation'.")
     ],
     seed: Annotated[int, typer.Option(min=0, help="Which of the trained models to ask.")] = 0,
+    device: Device = None,
     _config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -476,7 +478,7 @@ def ask(
     from grokhop.cli import console
     from grokhop.inference.ask import ask as ask_run
 
-    emit(ask_run(run, text, seed=seed), as_json, console.show_answer)
+    emit(ask_run(run, text, seed=seed, device=device), as_json, console.show_answer)
 
 
 @app.command()
@@ -487,6 +489,7 @@ def explain(
         typer.Option(help="A path or a question that is looked into, place by place; may be repeated."),
     ] = None,
     threads: Threads = None,
+    device: Device = None,
     _config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -494,7 +497,7 @@ def explain(
     from grokhop.cli import console
     from grokhop.interpretability.explain import explain as explain_run
 
-    emit(explain_run(run, texts=query or (), threads=threads), as_json, console.show_explanation)
+    emit(explain_run(run, texts=query or (), threads=threads, device=device), as_json, console.show_explanation)
 
 
 @app.command()

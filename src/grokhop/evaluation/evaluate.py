@@ -32,7 +32,7 @@ from grokhop.tasks.dataset import RuleTest, TaskDataset
 from grokhop.tasks.vocabulary import Vocabulary
 
 
-def evaluate(path: Path, *, threads: int | None = None) -> EvalResult:
+def evaluate(path: Path, *, threads: int | None = None, device: str | None = None) -> EvalResult:
     """Ask all finished seeds of the run folder `path` all test queries; write and return `eval.json`.
 
     Raises:
@@ -42,7 +42,7 @@ def evaluate(path: Path, *, threads: int | None = None) -> EvalResult:
     seeds = run.finished_seeds()
     torch.set_num_threads(threads or torch.get_num_threads())
     graph = run.graph
-    models = [load_model(run, seed) for seed in seeds]
+    models = [load_model(run, seed, device=device) for seed in seeds]
     dataset = run.dataset
     cells = dataset.test
     questions = score_questions(models, graph, seeds=seeds, words=run.plain_graph)
@@ -81,7 +81,7 @@ def evaluate(path: Path, *, threads: int | None = None) -> EvalResult:
     return result
 
 
-def evaluate_questions(path: Path, file: Path, *, threads: int | None = None) -> FileResult:
+def evaluate_questions(path: Path, file: Path, *, threads: int | None = None, device: str | None = None) -> FileResult:
     """Ask all finished seeds of the run folder `path` the questions of a file in 2WikiMultiHopQA's official format.
 
     Questions whose facts are not all in the graph are in the cell 'unknown'. The result is also written to the run
@@ -94,7 +94,7 @@ def evaluate_questions(path: Path, file: Path, *, threads: int | None = None) ->
     seeds = run.finished_seeds()
     torch.set_num_threads(threads or torch.get_num_threads())
     asked = read_questions(file, run.plain_graph)
-    models = [load_model(run, seed) for seed in seeds]
+    models = [load_model(run, seed, device=device) for seed in seeds]
     questions, golds = [question for question, _ in asked], [gold for _, gold in asked]
     scores = score_questions(models, run.graph, seeds=seeds, words=run.plain_graph, questions=questions, golds=golds)
     result = FileResult(

@@ -14,6 +14,7 @@ from grokhop.graph.queries import Query
 from grokhop.inference.answering import Hop, QuestionAnswerer
 from grokhop.inference.loading import load_model
 from grokhop.language.parser import QuestionParser, Understood
+from grokhop.models.base import Model
 from grokhop.runs.run import Run
 from grokhop.tasks.comparison import is_comparable
 from grokhop.tasks.rules import rules_of
@@ -66,7 +67,7 @@ class Answer(Record):
     trained_hops: int
 
 
-def ask(path: Path, text: str, *, seed: int = 0) -> Answer:
+def ask(path: Path, text: str, *, seed: int = 0, device: str | None = None) -> Answer:
     """Answer `text` with the model of a run.
 
     Raises:
@@ -76,7 +77,7 @@ def ask(path: Path, text: str, *, seed: int = 0) -> Answer:
     run = Run.read(path)
     check_finished(run, seed)
     understood = understand(run, parser_of(run), text)
-    return _answered(run, understood, seed)
+    return _answered(run, understood, load_model(run, seed, device=device))
 
 
 def check_finished(run: Run, seed: int) -> None:
@@ -121,10 +122,10 @@ def _refuse_untrained_rules(run: Run) -> None:
         )
 
 
-def _answered(run: Run, understood: Understood, seed: int) -> Answer:
+def _answered(run: Run, understood: Understood, model: Model) -> Answer:
     """What the model reads out, and what the graph's facts say."""
     query, graph = understood.query, run.graph
-    responder = QuestionAnswerer(graph, load_model(run, seed))
+    responder = QuestionAnswerer(graph, model)
     response = responder.respond([query])[0]
     known = _ends(run.plain_graph, query)
     observed = _ends(run.plain_graph.where(run.plain_graph.is_observed), query)

@@ -42,7 +42,9 @@ TOP = 3
 """Tokens that are told of each place of a single query."""
 
 
-def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None) -> Explanation:
+def explain(
+    path: Path, *, texts: Sequence[str] = (), threads: int | None = None, device: str | None = None
+) -> Explanation:
     """Look into the finished models of the run folder `path`; write and return `explain.json`.
 
     Args:
@@ -58,7 +60,7 @@ def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None
     cells = run.dataset.test[2]
     asked = {name: cells[cell_name([name == "ood"] * 2)] for name in ("id", "ood")}
     chains = [_chain(run, text) for text in texts]
-    models = {seed: load_model(run, seed) for seed in run.finished_seeds()}
+    models = {seed: load_model(run, seed, device=device) for seed in run.finished_seeds()}
     seeds = tuple(_of_seed(run, seed, model, chaining, asked) for seed, model in models.items())
     sampled = {name: some_of(queries) for name, queries in asked.items()}
     place = "ood" if all(found.ood.bridge for found in seeds) else "id"
@@ -71,7 +73,10 @@ def explain(path: Path, *, texts: Sequence[str] = (), threads: int | None = None
         patching=_restored([found.of(place) for found in seeds]),
         formation=tuple(row for found in seeds for row in found.formation),
         seeds=seeds,
-        queries=tuple(_of_query(run, chaining, text, chain) for text, chain in zip(texts, chains, strict=True)),
+        queries=tuple(
+            _of_query(run, models[min(models)], chaining, text, chain)
+            for text, chain in zip(texts, chains, strict=True)
+        ),
         measures=tuple(row for seed, model in models.items() for row in measured(model, chaining, sampled, seed=seed)),
         conditions=conditions(),
     )
@@ -130,10 +135,10 @@ def _chain(run: Run, text: str) -> Queries:
     return PathIndex(run.graph).answers(np.array([branch.head]), np.array([branch.relations]))
 
 
-def _of_query(run: Run, chaining: PathIndex, text: str, chain: Queries) -> QueryCircuit:
+def _of_query(run: Run, model: Model, chaining: PathIndex, text: str, chain: Queries) -> QueryCircuit:
     """What each place of one query says, in the model of the first seed, and what patching shows of it."""
     seed = run.finished_seeds()[0]
-    model, graph = load_model(run, seed), run.graph
+    graph = run.graph
     names = token_labels(graph)
     asked = [int(chain.head[0]), *Vocabulary.of(graph).relation_token(chain.relations[0])]
     rows = encode_queries(Vocabulary.of(graph), chain)

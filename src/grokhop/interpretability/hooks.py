@@ -92,6 +92,13 @@ def last_logits(read_outs: Sequence[ReadOut]) -> Tensor:
     return last.logits[at_end]
 
 
+def answered(model: Model, rows: TokenBatch) -> list[ReadOut]:
+    """Answer rows wherever the model lies; the read-outs lie in the memory of the processor."""
+    tokens, read_at = torch.from_numpy(rows.tokens), torch.from_numpy(rows.read_at)
+    read_outs = model(tokens.to(model.device), read_at.to(model.device))
+    return [ReadOut(loop, row.cpu(), position.cpu(), logits.cpu()) for loop, row, position, logits in read_outs]
+
+
 @torch.no_grad()
 def watch(model: Model, rows: TokenBatch) -> ActivationCache:
     """Answer rows and keep the values of all places.
@@ -99,20 +106,19 @@ def watch(model: Model, rows: TokenBatch) -> ActivationCache:
     Raises:
         InputError: the model has no places to watch, as pretrained ones.
     """
-    tokens, read_at = torch.from_numpy(rows.tokens), torch.from_numpy(rows.read_at)
     values: dict[tuple[str, int], Tensor] = {}
 
     def keep(part: str, depth: int) -> Replace:
         def kept(value: Tensor, row: Tensor, position: Tensor) -> Tensor:
-            grid = torch.full((*tokens.shape, *value.shape[1:]), float("nan"))
-            grid[row, position] = value
+            grid = torch.full((*rows.tokens.shape, *value.shape[1:]), float("nan"))
+            grid[row.cpu(), position.cpu()] = value.cpu()
             values[part, depth] = grid
             return value
 
         return kept
 
     with replaced(model, keep):
-        read_outs = model(tokens, read_at)
+        read_outs = answered(model, rows)
     return ActivationCache(values, read_outs)
 
 
@@ -133,7 +139,7 @@ def patch(model: Model, rows: TokenBatch, source: ActivationCache, places: Seque
             value = value.clone()
             for place in chosen:
                 at = torch.nonzero(position == place.position).squeeze(1)
-                theirs = source.values[part, depth][row[at], place.position]
+                theirs = source.values[part, depth][row[at].cpu(), place.position].to(value.device)
                 if place.head is None:
                     value[at] = theirs
                 else:
@@ -143,7 +149,7 @@ def patch(model: Model, rows: TokenBatch, source: ActivationCache, places: Seque
         return exchanged
 
     with replaced(model, exchange):
-        return model(torch.from_numpy(rows.tokens), torch.from_numpy(rows.read_at))
+        return answered(model, rows)
 
 
 @contextmanager
@@ -179,7 +185,7 @@ class _Hook:
         if row is not None:
             return change(value, row, position)
         B, T = value.shape[:2]
-        row, position = torch.cartesian_prod(torch.arange(B), torch.arange(T)).unbind(1)
+        row, position = torch.cartesian_prod(*(torch.arange(n, device=value.device) for n in (B, T))).unbind(1)
         return change(value.flatten(0, 1), row, position).view_as(value)
 
 

@@ -47,7 +47,7 @@ class ModelAnswer:
     probability: float
 
 
-def load(path: Path | str, *, seed: int = 0) -> "LoadedModel":
+def load(path: Path | str, *, seed: int = 0, device: str | None = None) -> "LoadedModel":
     """Read the finished model of a seed of the run folder `path`.
 
     Raises:
@@ -55,7 +55,7 @@ def load(path: Path | str, *, seed: int = 0) -> "LoadedModel":
     """
     run = Run.read(Path(path))
     check_finished(run, seed)
-    return LoadedModel(run, load_model(run, seed))
+    return LoadedModel(run, load_model(run, seed, device=device))
 
 
 class LoadedModel:

@@ -38,7 +38,7 @@ def lens(model: Model, rows: TokenBatch) -> Lens:
 def lens_of(model: Model, run: ActivationCache, *, positions: Sequence[int] | None = None) -> Lens:
     """The lens of a run that was watched, at some positions or at all."""
     found = {
-        (place.depth, place.position): model.read_out(run.values[RESIDUAL, place.depth][:, place.position]).softmax(-1)
+        (place.depth, place.position): _read_out(model, run.values[RESIDUAL, place.depth][:, place.position])
         for place in run.places(RESIDUAL)
         if positions is None or place.position in positions
     }
@@ -47,6 +47,11 @@ def lens_of(model: Model, run: ActivationCache, *, positions: Sequence[int] | No
         for position in sorted(set(read.position.tolist()) & set(positions or read.position.tolist())):
             found[read.loop * per_loop, position] = read.logits[read.position == position].softmax(-1)
     return dict(sorted(found.items()))
+
+
+def _read_out(model: Model, x_BD: Tensor) -> Tensor:
+    """(B, V) what a place would say, in the memory of the processor."""
+    return model.read_out(x_BD.to(model.device)).softmax(-1).cpu()
 
 
 def members(queries: Queries, tokens: int) -> Tensor:

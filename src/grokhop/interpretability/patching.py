@@ -27,6 +27,7 @@ from grokhop.interpretability.hooks import (
     ActivationCache,
     Replace,
     Site,
+    answered,
     last_logits,
     patch,
     replaced,
@@ -216,8 +217,7 @@ def ablate(model: Model, chaining: PathIndex, queries: Queries, place: Site) -> 
 @torch.no_grad()
 def without(model: Model, rows: TokenBatch, removed: Longs, *, position: int) -> Tensor:
     """(P, V) the last logits when an entity of each row, (P,), is removed from what goes on at the position."""
-    entity = torch.from_numpy(removed.astype(np.int64))
-    tokens, read_at = torch.from_numpy(rows.tokens), torch.from_numpy(rows.read_at)
+    entity = torch.from_numpy(removed.astype(np.int64)).to(model.device)
     hook_logits = getattr(model, "hook_logits", None)
     if hook_logits is not None:
 
@@ -229,7 +229,7 @@ def without(model: Model, rows: TokenBatch, removed: Longs, *, position: int) ->
 
         hook = hook_logits.register_forward_hook(strike)
         try:
-            return last_logits(model(tokens, read_at))
+            return last_logits(answered(model, rows))
         finally:
             hook.remove()
 
@@ -243,4 +243,4 @@ def without(model: Model, rows: TokenBatch, removed: Longs, *, position: int) ->
         return value
 
     with replaced(model, project):
-        return last_logits(model(tokens, read_at))
+        return last_logits(answered(model, rows))

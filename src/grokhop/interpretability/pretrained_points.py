@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from grokhop.interpretability.hooks import ATTENTION, MLP, RESIDUAL, ActivationCache
+from grokhop.interpretability.hooks import ATTENTION, MLP, RESIDUAL, ActivationCache, answered
 from grokhop.models.base import Model
 from grokhop.tasks.encoding import TokenBatch
 
@@ -26,8 +26,8 @@ Keep = Callable[[str, int, Tensor], None]
 def watch_pretrained(model: Model, rows: TokenBatch) -> ActivationCache:
     """Answer rows and keep the (B, T, D) residual stream before each layer, and what its attention and MLP return."""
     values: dict[tuple[str, int], Tensor] = {}
-    with _watched(model, lambda part, depth, value: values.update({(part, depth): value})):
-        read_outs = model(torch.from_numpy(rows.tokens), torch.from_numpy(rows.read_at))
+    with _watched(model, lambda part, depth, value: values.update({(part, depth): value.cpu()})):
+        read_outs = answered(model, rows)
     return ActivationCache(values, read_outs)
 
 

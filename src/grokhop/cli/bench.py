@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grokhop.cli.options import Changes, Json, Threads, emit
+from grokhop.cli.options import Changes, Config, Json, Threads, emit
 
 if TYPE_CHECKING:
     from grokhop.bench.rows import BenchResult
@@ -20,6 +20,7 @@ def bench_answer(
     queries: Annotated[int, typer.Option(help="Asked in batches.")] = 8192,
     asks: Annotated[int, typer.Option(help="Asked one by one, in each run.")] = 50,
     threads: Threads = None,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Questions per second and the time of one, beside transformers, and how soon commands start."""
@@ -36,6 +37,7 @@ def bench_phi(
     runs: Runs = 3,
     limit: Annotated[float, typer.Option(help="Seconds after which a counter has not come to an end.")] = 60.0,
     compositions: Annotated[int, typer.Option(min=1, help="To be drawn from each graph.")] = 1_000_000,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Paths of large graphs counted for every relation, beside pandas and networkx, and compositions drawn."""
@@ -51,6 +53,7 @@ def bench_phi(
 def bench_peers(
     limit: Annotated[float, typer.Option(help="Seconds after which a contender has not grokked.")] = 600.0,
     threads: Threads = None,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Seconds and training examples to grok, beside the published recipe and its recurrent variant."""
@@ -68,6 +71,7 @@ def bench_scale(
     seeds: Annotated[int, typer.Option(min=1, help="Models to train for each size.")] = 3,
     limit: Annotated[float, typer.Option(help="Seconds after which a training ends as it is.")] = 1800.0,
     threads: Threads = None,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Seconds and memory until larger and larger graphs are grokked, and the exponent of their growth."""
@@ -93,6 +97,7 @@ def bench_train(
     vocabularies: Annotated[str, typer.Option(help="Entities and relations together, with commas.")] = "2000,20000",
     runs: Runs = 5,
     threads: Threads = None,
+    _config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Supervised answers per second and the share of the machine's matrix peak, beside transformers."""

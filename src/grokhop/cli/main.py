@@ -9,11 +9,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from grokhop import __version__
 from grokhop.cli.bench import bench_app
-from grokhop.cli.options import Changes, Config, Device, Json, Settings, SettingsCommand, Threads, emit, settings_of
+from grokhop.cli.ingest import ingest_app
+from grokhop.cli.options import (
+    Changes,
+    Config,
+    Device,
+    Force,
+    Json,
+    Out,
+    Settings,
+    SettingsCommand,
+    Threads,
+    emit,
+    settings_of,
+)
 from grokhop.core.errors import InputError
 
 app = typer.Typer(
@@ -25,12 +37,6 @@ app.add_typer(bench_app, name="bench")
 
 Graph = Annotated[Path, typer.Argument(help="A graph folder.", metavar="GRAPH", show_default=False)]
 Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN", show_default=False)]
-Out = Annotated[Path, typer.Option("--output", "-o", help="The folder to make.", show_default=False)]
-Files = Annotated[list[Path], typer.Argument(help="One file or several.", metavar="FILES", show_default=False)]
-Force = Annotated[bool, typer.Option("--force", help="Replace the folder if it exists.")]
-Holdout = Annotated[float, typer.Option("--holdout", help="Share of facts held out of every composition.")]
-QuestionHoldout = Annotated[float, typer.Option("--holdout", help="Share of questions whose facts are held out.")]
-OodQuestions = Annotated[Path | None, typer.Option(help="Hold out every fact that the questions of this file use.")]
 Preset = Annotated[str | None, typer.Option(help="loop (the default), toy, paper, paper-full or gpt2.")]
 Hops = Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")]
 Compare = Annotated[
@@ -50,56 +56,6 @@ MaxTokens = Annotated[int, typer.Option("--max-tokens", min=1, help="Nor more to
 Cache = Annotated[Path, typer.Option("--cache", help="Where the endpoint's answers are kept.")]
 
 
-class IngestGroup(TyperGroup):
-    """The commands of `ingest`: one for each dataset, those of other packages too."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        from grokhop.datasets.registry import DATASETS
-
-        own = super().list_commands(ctx)
-        return [*own, *(name for name in DATASETS.names() if name not in own)]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        own = super().get_command(ctx, cmd_name)
-        return own or (_ingest_other(cmd_name) if cmd_name in self.list_commands(ctx) else None)
-
-
-def _ingest_other(name: str) -> Any:
-    """The command of a dataset that another package brings."""
-    one = typer.Typer()
-
-    @one.command(name, help=f"The dataset '{name}' of another package.")
-    def ingest_dataset(
-        out: Out,
-        files: Annotated[
-            list[Path] | None, typer.Argument(metavar="FILES", help="What the dataset reads.", show_default=False)
-        ] = None,
-        option: Annotated[
-            list[str] | None,
-            typer.Option("--option", metavar="NAME=VALUE", help="An option of the dataset.", show_default=False),
-        ] = None,
-        holdout: Holdout = 0.1,
-        force: Force = False,
-        _config: Config = None,
-        as_json: Json = False,
-    ) -> None:
-        from grokhop.datasets import ingest
-
-        options = dict(_named(text) for text in option or ())
-        graph = ingest.ingest_dataset(name, files or [], out, options=options, holdout=holdout, force=force)
-        _show_graph(out, graph, as_json)
-
-    return typer.main.get_command(one)
-
-
-def _named(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign or not name:
-        raise InputError(f"--option {text!r} sets nothing: write NAME=VALUE")
-    return name, value
-
-
-ingest_app = typer.Typer(help="Read a graph and hold facts out of it.", no_args_is_help=True, cls=IngestGroup)
 app.add_typer(ingest_app, name="ingest")
 
 
@@ -116,123 +72,6 @@ def root(
     ] = False,
 ) -> None:
     """Turn a knowledge graph into a small transformer that answers multi-hop questions, with controls beside it."""
-
-
-@ingest_app.command("worldfacts")
-def ingest_worldfacts(
-    out: Out, holdout: Holdout = 0.1, force: Force = False, _config: Config = None, as_json: Json = False
-) -> None:
-    """The built-in graph: 196 states and what belongs to them."""
-    from grokhop.datasets import ingest
-
-    _show_graph(out, ingest.ingest_worldfacts(out, holdout=holdout, force=force), as_json)
-
-
-@ingest_app.command("2wiki")
-def ingest_two_wiki(
-    files: Files,
-    out: Out,
-    holdout: QuestionHoldout = 0.1,
-    ood_questions: OodQuestions = None,
-    force: Force = False,
-    _config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """2WikiMultiHopQA's JSON (an array or lines, gzip too) or Parquet."""
-    from grokhop.datasets import ingest
-
-    graph = ingest.ingest_two_wiki(files, out, holdout=holdout, ood_questions=ood_questions, force=force)
-    _show_graph(out, graph, as_json)
-
-
-@ingest_app.command("hub")
-def ingest_hub(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="2wikimultihopqa, or the name of a mirror of it.")],
-    out: Out,
-    split: Annotated[str, typer.Option(help="dev or train.")] = "dev",
-    revision: Annotated[str | None, typer.Option(help="A commit, branch or tag instead of the pinned commit.")] = None,
-    holdout: QuestionHoldout = 0.1,
-    ood_questions: OodQuestions = None,
-    force: Force = False,
-    _config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """2WikiMultiHopQA, fetched from the Hugging Face hub."""
-    from grokhop.datasets import ingest
-
-    graph = ingest.ingest_hub(
-        name, out, split=split, revision=revision, holdout=holdout, ood_questions=ood_questions, force=force
-    )
-    _show_graph(out, graph, as_json)
-
-
-@ingest_app.command("triples")
-def ingest_triples(
-    files: Files,
-    out: Out,
-    columns: Annotated[
-        str | None, typer.Option(help="Head, relation and tail by position ('0,1,2') or name ('s,p,o').")
-    ] = None,
-    labels: Annotated[Path | None, typer.Option(help="A file of keys and labels (TSV, CSV or JSON).")] = None,
-    holdout: Holdout = 0.1,
-    force: Force = False,
-    _config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """TSV, CSV, Parquet or N-Triples (gzip too)."""
-    from grokhop.datasets import ingest
-
-    graph = ingest.ingest_triples(files, out, columns=columns, labels=labels, holdout=holdout, force=force)
-    _show_graph(out, graph, as_json)
-
-
-@ingest_app.command("osu")
-def ingest_osu(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A data folder of the GrokkedTransformer code.")],
-    out: Out,
-    force: Force = False,
-    _config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """The JSON of Wang et al. (2024), with its own hold-out."""
-    from grokhop.datasets import ingest
-
-    _show_graph(out, ingest.ingest_osu(directory, out, force=force), as_json)
-
-
-@ingest_app.command("synthetic")
-def ingest_synthetic(
-    out: Out,
-    kind: Annotated[
-        str, typer.Option(help="composition, or comparison: numbers to be put into order.")
-    ] = "composition",
-    entities: Annotated[int | None, typer.Option(help="2000 if left out; of comparisons 1000.")] = None,
-    relations: Annotated[int | None, typer.Option(help="200 if left out; of comparisons 20.")] = None,
-    out_degree: Annotated[int | None, typer.Option(help="Facts that begin at each entity; 20 if left out.")] = None,
-    values: Annotated[int | None, typer.Option(help="Of comparisons, how many numbers; 20 if left out.")] = None,
-    holdout: Annotated[
-        float | None, typer.Option(help="Exact share of facts held out; 0.05 if left out, of comparisons 0.1.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed draws another graph.")] = 0,
-    force: Force = False,
-    _config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """A random graph, as of Wang et al. (2024)."""
-    from grokhop.datasets import ingest
-
-    graph = ingest.ingest_synthetic(
-        out,
-        kind=kind,
-        entities=entities,
-        relations=relations,
-        out_degree=out_degree,
-        values=values,
-        holdout=holdout,
-        seed=seed,
-        force=force,
-    )
-    _show_graph(out, graph, as_json)
 
 
 @app.command()
@@ -611,13 +450,6 @@ def _client(base_url: str | None, model: str | None, cache: Path, max_requests: 
     return Client(
         Endpoint(base_url=base_url, model=model or "", cache=cache, max_requests=max_requests, max_tokens=max_tokens)
     )
-
-
-def _show_graph(out: Path, graph: Any, as_json: bool) -> None:
-    from grokhop.cli import console
-
-    record = {"graph": str(out), **graph.counts().to_dict()}
-    emit(record, as_json, lambda _: console.show_graph(out, graph.counts()))
 
 
 def main() -> None:

@@ -22,6 +22,12 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.NAME=VALUE", help="Any setting below.", show_default=False),
 ]
+Out = Annotated[Path, typer.Option("--output", "-o", help="The folder to make.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(help="One file or several.", metavar="FILES", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Replace the folder if it exists.")]
+Holdout = Annotated[float, typer.Option("--holdout", help="Share of facts held out of every composition.")]
+QuestionHoldout = Annotated[float, typer.Option("--holdout", help="Share of questions whose facts are held out.")]
+OodQuestions = Annotated[Path | None, typer.Option(help="Hold out every fact that the questions of this file use.")]
 FILE = "grokhop.file"
 
 

@@ -89,7 +89,7 @@ def run_of(graph: Graph, folder: Path, *, hops: int = 2, seeds: int = 1) -> Path
 
 def evaluated(graph: Graph, run: Path, monkeypatch: pytest.MonkeyPatch, *asks: Ask) -> dict[str, Any]:
     """Evaluate a run folder with one stub in place of the model of each seed."""
-    monkeypatch.setattr(evaluation, "load_model", lambda _run, seed: Stub(graph, asks[seed]))
+    monkeypatch.setattr(evaluation, "load_model", lambda _run, seed, **_: Stub(graph, asks[seed]))
     return evaluate(run).to_dict()
 
 
@@ -210,7 +210,7 @@ def test_a_model_that_follows_the_facts_and_compares_is_right_in_both_cells_of_c
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph = comparing_graph(forks=False)
-    monkeypatch.setattr(evaluation, "load_model", lambda run, _seed: Comparer(run.graph))
+    monkeypatch.setattr(evaluation, "load_model", lambda run, _seed, **_: Comparer(run.graph))
     found = evaluate(run_of(graph, tmp_path)).to_dict()["comparison"]
     for cell, answers in compared_rows(graph).items():
         assert (found[cell]["correct"], found[cell]["n"]) == (len(answers), len(answers))
@@ -230,7 +230,7 @@ def test_a_model_that_always_says_one_word_is_right_in_the_share_of_comparisons_
     graph = comparing_graph()
     run = run_of(graph, tmp_path)
     token = next(i for i, entity in enumerate(Run.read(run).graph.entities) if entity.key == f"answer:{word}")
-    monkeypatch.setattr(evaluation, "load_model", lambda _run, _seed: Constant(token))
+    monkeypatch.setattr(evaluation, "load_model", lambda _run, _seed, **_: Constant(token))
     found = evaluate(run).to_dict()["comparison"]
     for cell, answers in compared_rows(graph).items():
         assert (found[cell]["correct"], found[cell]["n"]) == (answers.count(word), len(answers))
@@ -591,7 +591,7 @@ def test_questions_of_a_file_are_asked_with_the_facts_that_the_graph_has_of_them
     taken: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, asked = taken
-    monkeypatch.setattr(evaluation, "load_model", lambda run, _seed: Comparer(run.graph))
+    monkeypatch.setattr(evaluation, "load_model", lambda run, _seed, **_: Comparer(run.graph))
     found = evaluate_questions(run, asked).to_dict()
     counted = {
         kind: {cell: (score["correct"], score["n"]) for cell, score in cells.items()}
@@ -677,7 +677,7 @@ def test_questions_of_a_file_are_asked_by_the_command_line(taken: tuple[Path, Pa
     assert json.loads(as_json.stdout)["file"]["questions"] == 9
     for_people = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
     assert for_people.exit_code == 0, for_people.output
-    for part in ("77.8 % understood", "compositional, unknown", "comparison, ood", "baseline", "evidence F1"):
+    for part in ("77.8 % parsed", "compositional, unknown", "comparison, ood", "baseline", "evidence F1"):
         assert part in for_people.output
 
 

@@ -47,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def knowing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that follows the graph's facts."""
     monkeypatch.setattr(
-        grokhop.inference.ask, "load_model", lambda run, _seed: Stub(run.graph, follows_the_facts(run.graph))
+        grokhop.inference.ask, "load_model", lambda run, _seed, **_: Stub(run.graph, follows_the_facts(run.graph))
     )
 
 
@@ -114,7 +114,7 @@ def comparing_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def comparing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that follows the graph's facts and compares."""
-    monkeypatch.setattr(grokhop.inference.ask, "load_model", lambda run, _seed: Comparer(run.graph))
+    monkeypatch.setattr(grokhop.inference.ask, "load_model", lambda run, _seed, **_: Comparer(run.graph))
 
 
 @pytest.mark.usefixtures("comparing")
@@ -160,7 +160,7 @@ def test_a_seed_that_was_not_trained_is_one_line(run: Path) -> None:
 def test_people_see_what_was_understood_the_hops_and_the_answer(run: Path) -> None:
     result = CliRunner().invoke(app, ["ask", str(run), "who is the maternal grandfather of person bb"])
     assert result.exit_code == 0, result.output
-    for part in ("understood: Person Bb / mother / father", "taken for Person Bb", "answer: Person Hh (100 %)"):
+    for part in ("parsed: Person Bb / mother / father", "taken for Person Bb", "answer: Person Hh (100 %)"):
         assert part in result.output
 
 

@@ -119,6 +119,7 @@ EFFECTS = {
     "batch_size": 32,
     "supervision": "answer",
     "packing": False,
+    "fact_share": 0.3,
     "mixing": "by_row",
     "phi": 1.0,
     "hops": 3,

@@ -1,6 +1,6 @@
 """The shape of a model, by its architecture. An architecture from another package brings a section of its own."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ class ModelConfig:
     """What every architecture has."""
 
     architecture: str = "loop"
-    """Name of a registered model: `loop`, `gpt2`, `pretrained`, or one of another package."""
+    """Name of a registered model: `recurrent`, `loop`, `gpt2`, `pretrained`, or one of another package."""
     d_model: int = Field(default=128, ge=1)
     """Width of the states."""
     n_heads: int = Field(default=8, ge=1)
@@ -88,11 +88,52 @@ class PretrainedConfig(ModelConfig):
         return [f"{self.pretrained}, {self._layers() if self.n_layers else 'all layers'}"]
 
 
-BUILT_IN: dict[str, type[ModelConfig]] = {"loop": LoopConfig, "gpt2": GPT2Config, "pretrained": PretrainedConfig}
+@section
+class RecurrentConfig(ModelConfig):
+    """Composition that is learned from final answers (`grokhop.models.recurrent`)."""
+
+    architecture: str = "recurrent"
+    d_model: int = Field(default=64, ge=1)
+    """Width of the states."""
+    n_heads: int = Field(default=4, ge=1)
+    """Attention heads of each layer."""
+    fewest_loops: int = Field(default=2, ge=1)
+    """In training the block is applied at least so often; how often is drawn for each batch."""
+    most_loops: int = Field(default=4, ge=1)
+    """In training the block is applied at most so often."""
+    loops: int = Field(default=8, ge=1)
+    """So often the block is applied to every question after training, whatever its length."""
+    gate_bias: float = -3.0
+    """At first the gate of what is said is the sigmoid of this: -3 is shut."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Of what is said; higher says less surely."""
+    reach: int = Field(default=2, ge=1)
+    """Attention tells distances apart up to so many tokens, and all longer ones from these."""
+    order: Literal["head_first", "relations_first"] = "head_first"
+    """Whether the entity stands before its relations in the row or behind them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.most_loops < self.fewest_loops:
+            raise ValueError(f"most_loops must be at least fewest_loops ({self.fewest_loops}), not {self.most_loops}")
+
+    def words(self) -> list[str]:
+        """Describe the shape for people."""
+        drawn = f"applied {self.fewest_loops} to {self.most_loops} times in training, {self.loops} times after it"
+        return [f"{self._layers()} of a recurrent block, {drawn}", f"width {self.d_model}", f"{self.n_heads} heads"]
+
+
+BUILT_IN: dict[str, type[ModelConfig]] = {
+    "recurrent": RecurrentConfig,
+    "loop": LoopConfig,
+    "gpt2": GPT2Config,
+    "pretrained": PretrainedConfig,
+}
 
 MODELS: Registry[Any] = Registry(
     "model",
     {
+        "recurrent": "grokhop.models.recurrent:RecurrentTransformer",
         "loop": "grokhop.models.looped:LoopTransformer",
         "gpt2": "grokhop.models.gpt2:Gpt2",
         "pretrained": "grokhop.models.pretrained:Pretrained",

@@ -93,6 +93,8 @@ class TrainConfig:
     """Rows of each step."""
     mixing: Literal["by_kind", "by_row"] = "by_kind"
     """`by_kind` gives each kind of row its share of a batch; `by_row` makes all rows as frequent, as published."""
+    fact_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of facts on their own in a batch mixed by kind; 0 looks each up as often as facts in chains are."""
     packing: bool = True
     """Whether facts on their own stand several in a row, where batches are mixed by kind."""
     loss: str = "softmax"

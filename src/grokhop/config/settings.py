@@ -48,12 +48,9 @@ def _default(field: "Field[Any]") -> Any:
 
 
 def _meaning(kind: Any, name: str) -> str:
-    found = (
-        one.__pydantic_fields__[name].description
-        for one in kind.__mro__
-        if name in vars(one).get("__annotations__", {})
-    )
-    return " ".join((next(found) or "").split())
+    """What the nearest class says of a field; a section that only changes a default need not say it again."""
+    known = (getattr(one, "__pydantic_fields__", {}).get(name) for one in kind.__mro__)
+    return next((" ".join(field.description.split()) for field in known if field and field.description), "")
 
 
 def setting_names() -> list[str]:

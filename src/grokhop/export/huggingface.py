@@ -29,6 +29,8 @@ from grokhop.core.records import Record
 from grokhop.models.huggingface import make_tokenizer, to_hf, token_texts
 
 CARD = "README.md"
+LOOPED = ("recurrent", "loop")
+"""Architectures that transformers has not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +54,12 @@ def export(run_path: Path, out: Path, *, seed: int = 0, force: bool = False) -> 
     """
     run = Run.read(run_path)
     refuse_to_overwrite(out, kind="export", force=force)
-    if run.settings.model.architecture == "loop":
-        others = ", ".join(name for name, preset in PRESETS.items() if preset.model.architecture != "loop")
-        raise InputError(f"{run_path} is a loop, which transformers cannot run; runs of these presets export: {others}")
+    if run.settings.model.architecture in LOOPED:
+        others = ", ".join(name for name, preset in PRESETS.items() if preset.model.architecture not in LOOPED)
+        raise InputError(
+            f"{run_path} is a {run.settings.model.architecture}, which transformers cannot run; runs of these presets "
+            f"export: {others}"
+        )
     seeds = run.finished_seeds()
     if seed not in seeds:
         raise InputError(f"seed {seed} of {run_path} has not finished: choose one of {', '.join(map(str, seeds))}")

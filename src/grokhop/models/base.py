@@ -78,6 +78,9 @@ class Model(nn.Module):
         """Return the settings with which finished weights are put in place; `shape` is what a run kept."""
         return settings
 
+    def prepare(self, seed: int, step: int) -> None:
+        """Make ready for a step of training, counted from 0; what is drawn follows from the two numbers alone."""
+
     @property
     def device(self) -> torch.device:
         """Where the model lies."""

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from grokhop.config import LoopConfig
+from grokhop.config import LoopConfig, ModelConfig
 from grokhop.models.base import HookPoint, Model, ReadOut, attend
 from grokhop.tasks.encoding import NEVER_DUE
 
@@ -36,7 +36,7 @@ class Attention(nn.Module):
     def __init__(self, settings: LoopConfig) -> None:
         super().__init__()
         self.heads = settings.n_heads
-        self.query, self.key, self.value, self.output = (_linear(settings.d_model, settings.d_model) for _ in range(4))
+        self.query, self.key, self.value, self.output = (linear(settings.d_model, settings.d_model) for _ in range(4))
         self.hook_z = HookPoint()
         frequency = 10_000.0 ** -torch.linspace(0, 1, settings.d_model // settings.n_heads // 2 + 1)[:-1]
         self.register_buffer("frequency", frequency, persistent=False)
@@ -61,10 +61,10 @@ class Attention(nn.Module):
 class Mlp(nn.Module):
     """Two linear maps with a GELU between: where the facts are kept."""
 
-    def __init__(self, settings: LoopConfig) -> None:
+    def __init__(self, settings: ModelConfig) -> None:
         super().__init__()
-        self.up = _linear(settings.d_model, settings.mlp_ratio * settings.d_model)
-        self.down = _linear(settings.mlp_ratio * settings.d_model, settings.d_model)
+        self.up = linear(settings.d_model, settings.mlp_ratio * settings.d_model)
+        self.down = linear(settings.mlp_ratio * settings.d_model, settings.d_model)
 
     def forward(self, x_ND: Tensor) -> Tensor:
         return self.down(F.gelu(self.up(x_ND)))
@@ -147,7 +147,7 @@ def _entered(layer: nn.Module, x_BTD: Tensor) -> Tensor:
     return entered
 
 
-def _linear(inputs: int, outputs: int) -> nn.Linear:
+def linear(inputs: int, outputs: int) -> nn.Linear:
     """A map without bias that keeps the scale of its input."""
     linear = nn.Linear(inputs, outputs, bias=False)
     nn.init.normal_(linear.weight, std=inputs**-0.5)

@@ -75,7 +75,7 @@ def batches(dataset: TaskDataset, settings: TrainConfig, seed: int) -> Batches:
     """Make the batches that the settings ask for."""
     if settings.mixing == "by_row":
         return Uniform(dataset, settings.batch_size, seed)
-    return Mixed(dataset, settings.batch_size, seed, packing=settings.packing)
+    return Mixed(dataset, settings.batch_size, seed, packing=settings.packing, fact_share=settings.fact_share)
 
 
 def check_batches(made: Batches, dataset: TaskDataset) -> int:
@@ -118,13 +118,17 @@ class Mixed:
     ends before the later of the two: not even side by side are they shown.
     """
 
-    def __init__(self, dataset: TaskDataset, rows: int, seed: int, *, packing: bool = True) -> None:
+    def __init__(
+        self, dataset: TaskDataset, rows: int, seed: int, *, packing: bool = True, fact_share: float = 0.0
+    ) -> None:
         alone = len(dataset.rows) - dataset.chains
         self._compared = Stream(dataset.comparisons, rows, COMPARISON_SHARE, seed)
         self._operands = Stream(dataset.operands, rows, OPERAND_SHARE, seed)
         self._rules = Stream(dataset.rules, rows, RULE_SHARE, seed)
         rows -= self._compared.count + self._operands.count + self._rules.count
-        share = dataset.atomic_share if dataset.chains else 1.0  # a graph may have comparisons and no chains
+        share = (
+            (fact_share or dataset.atomic_share) if dataset.chains else 1.0
+        )  # a graph may have comparisons and no chains
         self.together = ceil((1 + max(dataset.validation)) / FACT_TOKENS) if packing else 1
         packs = min(max(1, round(rows * share / self.together)), rows // self.together)
         self.facts = packs * self.together if alone else 0

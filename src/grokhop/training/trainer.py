@@ -115,6 +115,7 @@ class Trainer:
     @one_thread_each()
     def take_step(self) -> float:
         """Train on the next batch and return its loss."""
+        self.model.prepare(self.seed, self.step)
         rate = self.schedule.rate(self.step)
         for optimizer, height in zip(self.optimizers, self._heights, strict=True):
             for weights in optimizer.param_groups:

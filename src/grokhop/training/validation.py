@@ -3,6 +3,8 @@
 Nothing here looks at a test query.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from grokhop.config import RunConfig
@@ -13,6 +15,17 @@ from grokhop.models.base import Model
 from grokhop.runs.metrics import Scores, held_score, id_score, ood_score
 from grokhop.tasks.dataset import TaskDataset
 from grokhop.tasks.encoding import TokenBatch
+
+
+@contextmanager
+def asked(model: Model) -> Iterator[None]:
+    """Let a model answer within the block as after training, and go on as it was."""
+    was = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +48,12 @@ class Validation:
 
     @staticmethod
     def of(model: Model, dataset: TaskDataset, *, hops: int) -> "Validation":
-        """Ask a model; chains of up to `hops` facts count as ID and OOD."""
+        """Ask a model as it would be asked after training; chains of up to `hops` facts count as ID and OOD."""
+        with asked(model):
+            return Validation._of(model, dataset, hops)
+
+    @staticmethod
+    def _of(model: Model, dataset: TaskDataset, hops: int) -> "Validation":
 
         def score(queries: Queries) -> Score:
             return Score.of(are_right(model, dataset.vocabulary, queries))

@@ -357,7 +357,7 @@ def test_the_command_sets_the_figures_beside_each_other(tmp_path: Path) -> None:
     assert "steps to ID 95 % – not known –, –" in lines
     assert f"published size: not run here: {recipe.not_run}" in lines
     assert "the reported pattern does not show" in lines
-    assert [line for line in lines if re.match(r"here, OOD: \d.* of \d+, 95 % interval .*, seeds .*, spread \d", line)]
+    assert [line for line in lines if re.match(r"here, OOD: \d.* of \d+, 95 % interval .*, seeds .*, std \d", line)]
     assert [line for line in lines if line.startswith("here: ") and "train.batch_size=64" in line]
     assert [line for line in lines if line.startswith("assumed: ")] == [f"assumed: {line}" for line in recipe.assumed]
 

@@ -38,6 +38,8 @@ from grokhop.tasks.composition import cell_name
 from grokhop.tasks.encoding import encode_queries
 from grokhop.tasks.vocabulary import Vocabulary, token_labels
 
+HOPS = 2
+"""Of the queries that are looked into; a model that chooses its loops freely gets as many."""
 TOP = 3
 """Tokens that are told of each place of a single query."""
 
@@ -61,6 +63,8 @@ def explain(
     asked = {name: cells[cell_name([name == "ood"] * 2)] for name in ("id", "ood")}
     chains = [_chain(run, text) for text in texts]
     models = {seed: load_model(run, seed, device=device) for seed in run.finished_seeds()}
+    for model in models.values():
+        model.limit_loops(HOPS)
     seeds = tuple(_of_seed(run, seed, model, chaining, asked) for seed, model in models.items())
     sampled = {name: some_of(queries) for name, queries in asked.items()}
     place = "ood" if all(found.ood.bridge for found in seeds) else "id"
@@ -142,6 +146,7 @@ def _of_query(run: Run, model: Model, chaining: PathIndex, text: str, chain: Que
     names = token_labels(graph)
     asked = [int(chain.head[0]), *Vocabulary.of(graph).relation_token(chain.relations[0])]
     rows = encode_queries(Vocabulary.of(graph), chain)
+    model.limit_loops(chain.hops)
     return QueryCircuit(
         text=text,
         seed=seed,

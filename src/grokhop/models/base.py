@@ -81,6 +81,12 @@ class Model(nn.Module):
     def prepare(self, seed: int, step: int) -> None:
         """Make ready for a step of training, counted from 0; what is drawn follows from the two numbers alone."""
 
+    def limit_loops(self, loops: int) -> None:
+        """Answer within so many loops from now on, where how often layers are applied is free.
+
+        A model that goes on after its answer is there mends what is changed in it, so that no change would show.
+        """
+
     @property
     def device(self) -> torch.device:
         """Where the model lies."""

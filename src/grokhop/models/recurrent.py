@@ -144,17 +144,20 @@ class RecurrentTransformer(Model):
         nn.init.zeros_(self.gate.weight)
         nn.init.constant_(self.gate.bias, settings.gate_bias)
         self.hook_gate, self.hook_logits, self.hook_said = HookPoint(), HookPoint(), HookPoint()
-        self.loops = settings.most_loops
+        self.loops, self.loops_asked = settings.most_loops, settings.loops
 
     def prepare(self, seed: int, step: int) -> None:
         """Draw how often the block is applied at this step of training."""
         drawn = np.random.default_rng([seed, step, len("loops")])
         self.loops = int(drawn.integers(self.shape.fewest_loops, self.shape.most_loops + 1))
 
+    def limit_loops(self, loops: int) -> None:
+        self.loops_asked = loops
+
     def forward(self, tokens: Tensor, read_at: Tensor) -> list[ReadOut]:
         """Answer every due position after the last loop, whatever `read_at` says of when it is due."""
         rows = Rows.of(read_at, relations_first=self.shape.order == "relations_first")
-        loops = self.loops if self.training else self.shape.loops
+        loops = self.loops if self.training else self.loops_asked
         token_ND = self.token_norm(self.embedding(tokens[rows.row, rows.position]))
         x_ND = self._enter(0, token_ND, rows)
         said_ND = token_ND

@@ -15,9 +15,8 @@ of their own. The first hop is a fact and stays. Permutations are drawn and not 
 `y`, a model could compose and translate. So a few ends stay right by chance, and are counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -216,8 +215,12 @@ def answered_by(rows: TokenBatch, queries: Queries, vocabulary: Vocabulary) -> Q
     return replace(queries, answers=found[:, 1], offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
 
 
-def control_words(control: Control, counts: dict[str, Any]) -> str:
-    """Say in a sentence what was trained instead."""
+def control_words(control: Control, counts: Mapping[str, int]) -> str:
+    """Say in a sentence what is trained instead.
+
+    Args:
+        counts: of the data set.
+    """
     words = {
         "no-chains": "nothing composed is trained, only facts on their own",
         "shuffled-ends": "the ends of trained compositions are permuted, facts on their own are right",

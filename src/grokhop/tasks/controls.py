@@ -155,16 +155,17 @@ def shuffled_ends(batches: Sequence[TokenBatch], comparisons: TokenBatch) -> tup
 
 
 def shuffled_answers(comparisons: TokenBatch) -> tuple[TokenBatch, dict[str, int]]:
-    """Permute the answers of comparisons among those of one operator; rows with the same tokens keep one answer."""
-    rng, each = np.random.default_rng(SEED), np.arange(len(comparisons))
-    _, first, which = np.unique(comparisons.tokens, axis=0, return_index=True, return_inverse=True)
-    answers = comparisons.last_targets()[first]
-    operators, new = comparisons.tokens[each, comparisons.last][first], answers.copy()
+    """Permute the answers of comparisons among those of one operator; rows that are the same stay the same."""
+    rng, each, last = np.random.default_rng(SEED), np.arange(len(comparisons)), comparisons.last
+    told = np.column_stack([comparisons.tokens, comparisons.last_targets()])
+    distinct, first, which = np.unique(told, axis=0, return_index=True, return_inverse=True)
+    operators, new = comparisons.tokens[each, last][first], distinct[:, -1].copy()
     for operator in np.unique(operators):
-        new[operators == operator] = rng.permutation(answers[operators == operator])
+        new[operators == operator] = rng.permutation(new[operators == operator])
     targets = comparisons.targets.copy()
-    targets[each, comparisons.last] = new[which.reshape(-1)]
-    counts = {"shuffled_answers": len(first), "shuffled_answers_right": int((new == answers).sum())}
+    targets[each, last] = new[which.reshape(-1)]
+    right = _in_common(distinct, np.column_stack([distinct[:, :-1], new]))
+    counts = {"shuffled_answers": len(distinct), "shuffled_answers_right": right}
     return replace(comparisons, targets=targets), counts
 
 

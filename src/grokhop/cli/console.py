@@ -25,6 +25,7 @@ from grokhop.runs.evaluation import EvalResult, FileResult, QuestionScore
 from grokhop.runs.explanation import Explanation, QueryCircuit
 from grokhop.runs.metrics import EvalRecord
 from grokhop.tasks.composition import cell_names
+from grokhop.tasks.controls import control_words
 
 if TYPE_CHECKING:
     from grokhop.augmentation.report import AugmentReport
@@ -81,6 +82,9 @@ class TrainingDisplay(Callback):
         self._records: list[tuple[int, EvalRecord]] = []
 
     def on_start(self, settings: RunConfig, counts: Mapping[str, int]) -> None:
+        if settings.task.control != "none":
+            words = control_words(settings.task.control, counts)
+            err.print(f"control {settings.task.control}: {words}", style="bold", markup=False)
         err.print(
             f"{counts['chains']:,} chains and {counts['atomic_rows']:,} facts on their own to train; "
             f"{counts['validation_queries']:,} validation and {counts['test_queries']:,} test queries\n"
@@ -122,6 +126,11 @@ def display(kind: type[TrainingDisplay] = TrainingDisplay) -> Iterator[TrainingD
         return
     with Live(console=err, refresh_per_second=4) as live:
         yield kind(live)
+
+
+def _controlled(title: str, control: str | None) -> str:
+    """A title, and beside it which control the numbers below are of, if they are of one."""
+    return f"{title}, control {control}" if control else title
 
 
 def plain_table(title: str, first: str, names: Sequence[str]) -> Table:
@@ -256,7 +265,7 @@ def show_augmentation(report: "AugmentReport") -> None:
 def show_training(result: "TrainResult") -> None:
     """The three grokking times of each seed."""
     names = ("training 99 %", "ID 95 %", "OOD 95 %", "end", "steps", "rows/s")
-    table = plain_table("seconds until", "seed", names)
+    table = plain_table(_controlled("seconds until", result.control), "seed", names)
     for seed, summary in zip(result.numbers, result.seeds, strict=True):
         times = (f"{when.seconds:.1f}" if when else "not reached" for when in summary.grok.values())
         end = (f"{summary.train_seconds:.1f}", str(summary.steps), f"{summary.rows_per_second:,.0f}")
@@ -269,7 +278,8 @@ def show_evaluation(result: EvalResult) -> None:
     """The cells, facts on their own, and the graph's questions."""
     seeds = result.seeds
     title = f"test accuracy, {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}, 95 % interval"
-    table = plain_table(title, "queries", ("accuracy", "low", "high", "std", "n"))
+    names = ("accuracy", "low", "high", "std", "n")
+    table = plain_table(_controlled(title, result.control), "queries", names)
     _add_score(table, "1 hop", "all", result.atomic)
     _add_score(table, "1 hop", "held out", result.atomic_held_out)
     for hops, cells in result.cells.items():
@@ -286,7 +296,8 @@ def show_evaluation(result: EvalResult) -> None:
 def show_questions(result: EvalResult | FileResult) -> None:
     """Questions by type and cell as the benchmark scores them, and those out of distribution that were missed."""
     names = ("EM", "low", "high", "F1", "evidence F1", "baseline", "n")
-    table = plain_table(f"questions, {percent(result.parsed)} parsed", "type", names)
+    title = f"questions, {percent(result.parsed)} parsed"
+    table = plain_table(_controlled(title, result.control), "type", names)
     for kind, cells in result.questions.items():
         for cell, found in cells.items():
             score = found.score
@@ -309,7 +320,8 @@ def show_answer(result: "Answer") -> None:
     for name in result.linked:
         if name.how != "exact":
             out.print(f"  {name.name}: taken for {name.entity} ({name.how})", markup=False, soft_wrap=True)
-    table = plain_table("hop by hop", "relation", ("after loop", "read out", "probability"))
+    names = ("after loop", "read out", "probability")
+    table = plain_table(_controlled("hop by hop", result.control), "relation", names)
     for hop in result.hops:
         table.add_row(_short(hop.relation), str(hop.loop), _short(hop.entity), percent(hop.probability))
     out.print(table)
@@ -406,7 +418,8 @@ def show_demo(result: "DemoResult") -> None:
 def show_baselines(result: BaselinesResult) -> None:
     """The accuracies of the run's models and of each baseline, and what the baselines could not be asked or answer."""
     contenders: dict[str, Contender] = {**({"model": result.model} if result.model else {}), **result.baselines}
-    out.print("exact answers; n is of the rows below it", style="italic")
+    control = result.model.control if result.model else None
+    out.print(_controlled("exact answers; n is of the rows below it", control), style="italic")
     for kind in ("questions", "cells"):
         asked = dict.fromkeys(column for found in result.baselines.values() for column in _asked_of(found, kind))
         columns = sorted(asked, key=lambda column: column[1] in ("mixed", "validation", "unknown"))

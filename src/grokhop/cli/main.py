@@ -43,6 +43,13 @@ Compare = Annotated[
     bool | None,
     typer.Option("--compare/--no-compare", help="Train comparisons too, where the graph's questions compare."),
 ]
+Control = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Train a control instead: no-chains, shuffled-ends, no-heldout-facts or permuted-heldout (task.control).",
+    ),
+]
 Log = Annotated[
     list[str] | None,
     typer.Option("--log", help="Log to trackio, tensorboard or wandb too; may be repeated.", show_default=False),
@@ -159,6 +166,7 @@ def train(
     preset: Preset = None,
     hops: Hops = None,
     compare: Compare = None,
+    control: Control = None,
     changes: Changes = None,
     budget: Annotated[
         str | None, typer.Option(help="At most this for each seed: 90s, 5m, 1h or '2000 steps'; 10m if left out.")
@@ -181,7 +189,7 @@ def train(
         context,
         preset,
         changes or (),
-        task={"hops": hops, "compare": compare},
+        task={"hops": hops, "compare": compare, "control": control},
         resources={"budget": budget, "seeds": seeds, "threads": threads, "device": device},
     )
     from grokhop.runs.metrics import TrainResult
@@ -192,7 +200,8 @@ def train(
         callbacks = [shown, *loggers(log or (), out)]
         run = train_run(graph, out, settings, resume=resume, force=force, callbacks=callbacks)
     finished = run.finished_seeds()
-    result = TrainResult(run=str(out), numbers=finished, seeds=[run.summary(seed) for seed in finished])
+    summaries = [run.summary(seed) for seed in finished]
+    result = TrainResult(run=str(out), control=run.control, numbers=finished, seeds=summaries)
     emit(result, as_json, console.show_training)
 
 

@@ -9,6 +9,7 @@ from grokhop.config.presets import PRESETS, preset
 from grokhop.config.schema import (
     MOST_HOPS,
     AugmentConfig,
+    Control,
     OptimizerConfig,
     ResourceConfig,
     RunConfig,
@@ -32,6 +33,7 @@ __all__ = [
     "PRESETS",
     "AugmentConfig",
     "Budget",
+    "Control",
     "GPT2Config",
     "LoopConfig",
     "ModelConfig",

@@ -13,6 +13,8 @@ from grokhop.config.sections import section
 
 MOST_HOPS = 8
 """Cells are made for every pattern of held-out hops, of which there are two to the power of the hops."""
+Control = Literal["none", "no-chains", "shuffled-ends", "no-heldout-facts", "permuted-heldout"]
+"""What a run trains instead, to tell what a model's accuracy rests on."""
 
 
 @section
@@ -47,6 +49,11 @@ class TaskConfig:
     """Whether comparisons are trained too, where the graph's questions compare."""
     supervision: Literal["every_hop", "answer"] = "every_hop"
     """`every_hop` gives every position of a row its target, `answer` the last one alone, as published."""
+    control: Control = "none"
+    """`no-chains` composes nothing, and trains facts on their own alone. `shuffled-ends` permutes the ends of trained
+    compositions, and answers of comparisons, and leaves facts as they are. `no-heldout-facts` leaves held-out facts out
+    of training. `permuted-heldout` permutes their tails within each relation, and asks for the new truth. What is asked
+    is that of `none`, but for the facts that are permuted."""
 
 
 @section

@@ -56,6 +56,7 @@ def evaluate(path: Path, *, threads: int | None = None, device: str | None = Non
     summaries = [run.summary(seed) for seed in seeds]
     result = EvalResult(
         seeds=len(seeds),
+        control=run.control,
         atomic=over_seeds(atomic.rights),
         atomic_held_out=_held_out_score(graph, atomic),
         cells={str(k): {c: over_seeds(r) for c, r in by_cell.items()} for k, by_cell in rights.items()},
@@ -99,6 +100,7 @@ def evaluate_questions(path: Path, file: Path, *, threads: int | None = None, de
     scores = score_questions(models, run.graph, seeds=seeds, words=run.plain_graph, questions=questions, golds=golds)
     result = FileResult(
         seeds=len(seeds),
+        control=run.control,
         questions=scores,
         parsed=parsed_share(scores),
         file=QuestionFile(

@@ -19,6 +19,7 @@ from grokhop.inference.loading import load_model
 from grokhop.models.gpt2 import Gpt2
 from grokhop.runs.evaluation import EvalResult
 from grokhop.runs.run import EVAL, PHI, Run
+from grokhop.tasks.controls import control_words
 from grokhop.tasks.encoding import GIVEN, encode_paths
 from grokhop.tasks.vocabulary import Vocabulary, token_labels
 
@@ -100,6 +101,7 @@ def card(run: Run, tokens: Sequence[str], exported: Exported) -> str:
         f"{plural(counts['held_out'], 'fact')} were trained on their own alone and held out of every composition. "
         f"It was trained by grokhop {metadata.version('grokhop')} ({', '.join(settings.model.words())}; preset "
         f"{settings.preset}, seed {exported.seed}).",
+        f"It is a control: {control_words(settings.task.control, run.manifest['composed'])}." if run.control else "",
         _phi(run),
         "## Asking it",
         "Each entity and each relation is one token, its label between '<' and '>', and nothing else is in the "

@@ -1,13 +1,13 @@
 """Ask a trained run: a question in words or a path, through the finished model of one seed, hop by hop."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from grokhop.core.errors import InputError
-from grokhop.core.records import Record
+from grokhop.core.records import OMITTED, Record
 from grokhop.graph.graph import Graph
 from grokhop.graph.paths import PathIndex
 from grokhop.graph.queries import Query
@@ -51,6 +51,7 @@ class Answer(Record):
         expected: what they answer. compared: of a comparison, the ends of each branch instead.
         query: labels of the heads, the relations and the operator.
         understood, linked: how the words were taken. trained_hops: the longest chain that was trained.
+        control: which control the run is, if it is one.
     """
 
     hops: tuple[HopAnswer, ...]
@@ -65,6 +66,7 @@ class Answer(Record):
     understood: str
     linked: tuple[LinkedName, ...]
     trained_hops: int
+    control: str | None = field(default=None, metadata=OMITTED)
 
 
 def ask(path: Path, text: str, *, seed: int = 0, device: str | None = None) -> Answer:
@@ -115,6 +117,8 @@ def understand(run: Run, parser: QuestionParser, text: str) -> Understood:
 
 
 def _refuse_untrained_rules(run: Run) -> None:
+    if run.control == "no-chains":
+        raise InputError(f"{run.path} is the control no-chains, which learns no rule: ask by the path itself")
     if not run.manifest["composed"]["rule_rows"]:
         raise InputError(
             f"the rules of {run.path} had no example to be learned from, since questions ask every path of theirs: "
@@ -142,6 +146,7 @@ def _answered(run: Run, understood: Understood, model: Model) -> Answer:
         understood=query.describe(graph),
         linked=_linked(graph, understood),
         trained_hops=run.settings.task.hops,
+        control=run.control,
     )
 
 

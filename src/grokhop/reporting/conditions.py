@@ -28,7 +28,9 @@ def conditions(evidence: Evidence) -> list[tuple[str, str]]:
         f"batches of {settings.train.batch_size} rows",
         _rates(settings.optimizer),
     ]
+    control = [("Control", run.control)] if run.control else []
     return [
+        *control,
         ("Graph", ", ".join(sizes)),
         ("Hold-out", _holdout(evidence)),
         ("Model", f"{size}{', '.join(model.words())}; trained on chains of up to {settings.task.hops} hops"),

@@ -9,6 +9,7 @@ from grokhop.core.statistics import CellScore
 from grokhop.reporting.evidence import Evidence, mean_of
 from grokhop.runs.metrics import ENOUGH_OOD_QUERIES
 from grokhop.runs.run import EVAL
+from grokhop.tasks.controls import control_words
 
 ENOUGH = 0.95
 """Accuracy in and out of distribution from which on a run has grokked; the grokking times use the same."""
@@ -54,7 +55,15 @@ class Tile(NamedTuple):
 
 
 def verdict(evidence: Evidence) -> str:
-    """One sentence: whether the run grokked, after how long, with what accuracies, over how many seeds."""
+    """One sentence: whether the run grokked, after how long, with what accuracies, over how many seeds.
+
+    Of a control its name stands before it.
+    """
+    control = evidence.run.control
+    return f"Control {control}. {_verdict(evidence)}" if control else _verdict(evidence)
+
+
+def _verdict(evidence: Evidence) -> str:
     if not evidence.looks:
         return "Not trained yet: no seed has taken a look at its validation queries."
     in_, out = _headline(evidence)
@@ -133,7 +142,11 @@ def _trained(evidence: Evidence) -> str:
 
 def notes(evidence: Evidence) -> list[str]:
     """What is missing from the run, each with the command that makes it."""
-    name, found = shlex.quote(evidence.run.path.name), []
+    run = evidence.run
+    name, found = shlex.quote(run.path.name), []
+    if run.control:
+        words = control_words(run.settings.task.control, run.manifest["composed"])
+        found.append(f"This run is a control, no result by itself: {words}.")
     if evidence.unfinished:
         seeds = ", ".join(map(str, evidence.unfinished))
         found.append(

@@ -20,6 +20,7 @@ def leakage_section(evidence: Evidence) -> LeakageSection:
         "chains": "chains trained",
         "atomic_rows": "atomic facts trained on their own",
         "held_out_facts": "facts held out of all chains",
+        "held_out_rows": "of these trained on their own",
         "validation_queries": "validation queries",
         "test_queries": "test queries",
         "leak_checked_pieces": "pieces of training chains checked for leaks",

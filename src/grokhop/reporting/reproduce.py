@@ -54,7 +54,9 @@ def _train_commands(run: Run) -> list[str]:
         base = preset(name)
         train += [] if settings.task.hops == base.task.hops else ["--hops", str(settings.task.hops)]
         train += [] if settings.task.compare else ["--no-compare"]
-        base = preset(name, hops=settings.task.hops, compare=settings.task.compare)
+        train += ["--control", run.control] if run.control else []
+        named = [f"task.control={settings.task.control}"]
+        base = preset(name, hops=settings.task.hops, compare=settings.task.compare, changes=named)
         resources = replace(base, resources=settings.resources)
         train += [word for change in changes(settings, resources) for word in ("--set", change)]
         lines = []

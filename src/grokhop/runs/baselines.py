@@ -54,6 +54,7 @@ class ModelScores(Record):
     """The scores of the run's models, to stand beside the baselines."""
 
     seeds: int
+    control: str | None = field(default=None, metadata=OMITTED)
     questions: Questions
     cells: Cells = field(default_factory=dict)
 

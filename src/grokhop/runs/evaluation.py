@@ -124,7 +124,8 @@ class EvalResult(Record):
     """The content of `eval.json`. A default stands for what earlier versions did not measure.
 
     Attributes:
-        seeds: how many models were asked. atomic: all facts on their own; `atomic_held_out` those held out.
+        seeds: how many models were asked. control: which control they are, if they are one.
+        atomic: all facts on their own; `atomic_held_out` those held out.
         comparison: comparisons of facts by cell, 'id' and 'ood'.
         parsed: the share of all questions that was understood.
         per_relation, per_pair: two-hop queries, the hardest first.
@@ -132,6 +133,7 @@ class EvalResult(Record):
     """
 
     seeds: int
+    control: str | None = field(default=None, metadata=OMITTED)
     atomic: CellScore
     atomic_held_out: CellScore
     cells: Cells
@@ -161,6 +163,7 @@ class FileResult(Record):
     """The content of `questions-NAME.json`: the scores of the questions of a file."""
 
     seeds: int
+    control: str | None = field(default=None, metadata=OMITTED)
     questions: Questions
     parsed: float | None
     file: QuestionFile

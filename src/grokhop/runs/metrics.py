@@ -96,9 +96,13 @@ class TrainSummary(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult(Record):
-    """The outcome of `grokhop train`: the run folder, and the numbers of its finished seeds with their summaries."""
+    """The outcome of `grokhop train`: the run folder, and the numbers of its finished seeds with their summaries.
+
+    `control` says which control the run is, if it is one.
+    """
 
     run: str
+    control: str | None = field(default=None, metadata=OMITTED)
     numbers: list[int]
     seeds: list[TrainSummary]
 

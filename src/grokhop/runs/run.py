@@ -67,9 +67,15 @@ class Run:
         """How its models are trained."""
         return config_of(read_config(self.path / CONFIG), where=str(self.path / CONFIG))
 
+    @property
+    def control(self) -> str | None:
+        """The control that the run is, None if it is none (`grokhop.tasks.controls`)."""
+        control = self.settings.task.control
+        return None if control == "none" else control
+
     @cached_property
     def plain_graph(self) -> Graph:
-        """The graph as it was given."""
+        """The graph as it was given, or as a control permuted it."""
         return Graph.read(self.path / GRAPH)
 
     @cached_property

@@ -1,6 +1,6 @@
 """What came of a sweep: a row for each contender and level, and the smallest level that was enough."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ def row_of(run: Run, level: str, evaluation: EvalResult) -> SweepRow:
     summaries = [run.summary(seed) for seed in run.finished_seeds()]
     return SweepRow(
         level=level,
-        phi=run.settings.task.phi or (trained["2"] or trained.get(COMPARISONS, 0)) / trainable,
+        phi=run.settings.task.phi or _composed(dataset.counts) / trainable,
         trained=trained,
         trainable_facts=trainable,
         seeds=run.finished_seeds(),
@@ -52,6 +52,13 @@ def row_of(run: Run, level: str, evaluation: EvalResult) -> SweepRow:
         steps=[found.steps for found in summaries],
         per_relation=_per_relation(run, dataset.compositions, evaluation),
     )
+
+
+def _composed(counts: Mapping[str, int]) -> int:
+    """How many inferred facts are trained; where a control trains none, how many would be, beside which it stands."""
+    kinds = (("trained_2_hops", "left_out_2_hops"), ("comparison_rows", "left_out_comparison_rows"))
+    found = (sum(counts.get(name, 0) for name in names) for names in kinds)
+    return next((n for n in found if n), 0)
 
 
 def _asked(evaluation: EvalResult, cells: Cells, name: str) -> tuple[str, CellScore]:

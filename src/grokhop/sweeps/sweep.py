@@ -116,7 +116,8 @@ def _begin(graph_path: Path, path: Path, sweep: Sweep, place: Place) -> None:
         dataset = begin(graph_path, path, replace(settings, resources=one), threads=1, force=True)
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
-    if not any(dataset.trained(comparable=True).values()):
+    composes = settings.task.control != "no-chains"
+    if composes and not any(dataset.trained(comparable=True).values()):
         raise InputError(f"{place}: this is less than one inferred fact, so that nothing would be composed")
 
 

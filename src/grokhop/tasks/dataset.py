@@ -2,21 +2,31 @@
 
 `build_dataset` makes it once, before any training; it lies in the run folder (`grokhop.tasks.storage`), and training,
 evaluation, explanation and sweeps read it there. Chains come first among the training rows, then the facts that stand
-alone: held-out facts, and facts that begin no chain.
+alone: held-out facts, and facts that begin no chain. A control (`grokhop.tasks.controls`) trains something else.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grokhop.config import TaskConfig
+from grokhop.config import Control, TaskConfig
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import NO_FACT, Longs, PathIndex, Queries
 from grokhop.tasks.comparison import OPERATORS, Comparing, check_comparisons, comparable, is_comparable
 from grokhop.tasks.composition import Compositions, compose
+from grokhop.tasks.controls import (
+    answered_by,
+    changed_facts,
+    check_shuffled,
+    controlled_graph,
+    shuffled_answers,
+    shuffled_ends,
+    without_chains,
+    without_heldout_facts,
+)
 from grokhop.tasks.encoding import TokenBatch, encode_paths, stack
-from grokhop.tasks.leakage import check_rows
+from grokhop.tasks.leakage import check_leakage, check_rows
 from grokhop.tasks.rules import rule_queries, rule_rows, rules_of, with_rules
 from grokhop.tasks.vocabulary import Vocabulary, token_labels
 
@@ -125,18 +135,17 @@ class TaskDataset:
         Raises:
             InputError: a row would leak, or nothing but comparisons is trained and there are fewer than asked.
         """
-        # What the calendar adds stands behind the facts that were composed, and begins no chain.
-        atomic = np.concatenate([made.atomic, np.arange(made.facts, len(graph))])
-        lonely = np.full((len(atomic), made.chains.shape[1]), NO_FACT)
-        lonely[:, 0] = atomic
-        paths = np.concatenate([made.chains, lonely])
+        paths = _paths(graph, made)
         comparing = Comparing(graph, tested=made.tested)
         comparisons = trained_comparisons(comparing, made, phi=phi)
         rows, rules = encode_paths(graph, paths), rule_rows(graph, tested=made.tested)
+        operands = comparing.operands()
         counts = {
             **made.counts,
+            **_alone_counts(graph, made),
             "comparison_rows": len(comparisons),
             "distinct_comparisons": len(comparisons.distinct()),
+            "operand_rows": len(operands),
             "rule_rows": len(rules),
             **check_rows(graph, rows, cells=made.cells, facts=made.facts),
         }
@@ -146,13 +155,13 @@ class TaskDataset:
             compositions=replace(made, counts=counts),
             rows=rows,
             chains=len(made.chains),
-            atomic_share=_atomic_share(made.chains, len(atomic)),
+            atomic_share=_atomic_share(made.chains, len(rows) - len(made.chains)),
             objects=np.unique(graph.pair.astype(np.int64) * len(graph.entities) + graph.tail),
             probe=_probe(graph, paths),
             probed=comparisons.sample(PROBE_ROWS, np.random.default_rng(0)),
             rules=rules,
             comparisons=comparisons,
-            operands=comparing.operands(),
+            operands=operands,
             compared=_validation_comparisons(comparing),
             tested_comparisons=_test_comparisons(comparing),
             tested_rules=_rule_tests(graph, made),
@@ -162,7 +171,67 @@ class TaskDataset:
     def of_single_answers(self) -> "TaskDataset":
         """Return the same with one answer at the end of each row, and without operands, which no fact tells."""
         ends = {name: getattr(self, name).ends() for name in ("rows", "comparisons", "rules")}
-        return replace(self, **ends, operands=stack([]))
+        return replace(self, **ends, operands=stack([]))._counting(operand_rows=0)
+
+    def under(self, control: Control, graph: Graph) -> "TaskDataset":
+        """Return what a control trains of the worded graph instead; what is asked stays the same.
+
+        Rows must tell the end of every hop, as they do before `of_single_answers`.
+
+        Raises:
+            InputError: a row would leak.
+        """
+        made = self.compositions
+        if control == "no-chains":
+            without = replace(
+                self,
+                comparisons=stack([]),
+                rules=stack([]),
+                probed=stack([]),
+                tested_rules=[replace(rule, examples=0) for rule in self.tested_rules],
+            )
+            left_out = {f"left_out_{n}": self.counts[n] for n in ("comparison_rows", "rule_rows")}
+            none = dict.fromkeys(("comparison_rows", "distinct_comparisons", "rule_rows"), 0)
+            return without._composed_as(graph, without_chains(made))._counting(**none, **left_out)
+        if control == "no-heldout-facts":
+            return self._composed_as(graph, without_heldout_facts(graph, made))
+        return self._with_shuffled_ends() if control == "shuffled-ends" else self
+
+    def _composed_as(self, graph: Graph, made: Compositions) -> "TaskDataset":
+        """The same with other chains and facts on their own, checked anew."""
+        paths = _paths(graph, made)
+        rows = encode_paths(graph, paths)
+        checked = {
+            **check_leakage(graph, made),
+            **check_rows(graph, rows, cells=made.cells, facts=made.facts),
+            **_alone_counts(graph, made),
+        }
+        return replace(
+            self,
+            compositions=made,
+            rows=rows,
+            chains=len(made.chains),
+            atomic_share=_atomic_share(made.chains, len(rows) - len(made.chains)),
+            probe=_probe(graph, paths),
+        )._counting(**checked)
+
+    def _with_shuffled_ends(self) -> "TaskDataset":
+        """The same with false ends, which training accuracy is measured by too."""
+        before = [self.rows, self.rules, self.comparisons]
+        (rows, rules, branches), ends = shuffled_ends(before[:2], self.comparisons)
+        comparisons, answers = shuffled_answers(branches)
+        check_shuffled(before, [rows, rules, comparisons])
+        return replace(
+            self,
+            rows=rows,
+            rules=rules,
+            comparisons=comparisons,
+            probe=[q if q.hops == 1 else answered_by(rows, q, self.vocabulary) for q in self.probe],
+            probed=comparisons.sample(PROBE_ROWS, np.random.default_rng(0)),
+        )._counting(**ends, **answers)
+
+    def _counting(self, **counts: int) -> "TaskDataset":
+        return replace(self, compositions=replace(self.compositions, counts={**self.counts, **counts}))
 
     def all_rows(self) -> TokenBatch:
         """Return the rows that state or compose facts, of all kinds together."""
@@ -170,15 +239,19 @@ class TaskDataset:
 
 
 def build_dataset(graph: Graph, settings: TaskConfig) -> TaskDataset:
-    """Build what the settings train of a graph as it was given, and what is asked.
+    """Build what the settings train of a graph as it was given, and what is asked; controls are applied here.
 
     Raises:
         InputError: the graph has too few compositions and no comparisons that might be trained alone, or a row would
             leak.
     """
-    words = worded(graph, compare=settings.compare)
-    made = compose_as(graph, settings)
-    return TaskDataset.of(words, made, prefixes=settings.supervision == "every_hop", phi=settings.phi)
+    kept = controlled_graph(graph, settings.control)
+    words = worded(kept, compare=settings.compare)
+    dataset = TaskDataset.of(words, compose_as(kept, settings), phi=settings.phi).under(settings.control, words)
+    if settings.control == "permuted-heldout":
+        left_out = len(graph.questions) - len(kept.questions)
+        dataset = dataset._counting(permuted_facts=changed_facts(graph, kept), questions_left_out=left_out)
+    return dataset if settings.supervision == "every_hop" else dataset.of_single_answers()
 
 
 def compose_as(graph: Graph, settings: TaskConfig) -> Compositions:
@@ -252,6 +325,20 @@ def _rule_tests(graph: Graph, made: Compositions) -> list[RuleTest]:
         )
         for rule in rules_of(graph)
     ]
+
+
+def _paths(graph: Graph, made: Compositions) -> Longs:
+    """(N, K) facts of all rows that state or chain facts; what the calendar adds begins no chain."""
+    atomic = np.concatenate([made.atomic, np.arange(made.facts, len(graph))])
+    lonely = np.full((len(atomic), made.chains.shape[1]), NO_FACT)
+    lonely[:, 0] = atomic
+    return np.concatenate([made.chains, lonely])
+
+
+def _alone_counts(graph: Graph, made: Compositions) -> dict[str, int]:
+    """How many rows on their own are of held-out facts, which `atomic_rows` counts too, and of the calendar."""
+    held_out = int((graph.part[made.atomic] != Split.TRAIN).sum())
+    return {"held_out_rows": held_out, "calendar_rows": len(graph) - made.facts}
 
 
 def _probe(graph: Graph, paths: Longs) -> list[Queries]:

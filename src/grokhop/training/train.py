@@ -19,7 +19,7 @@ import torch
 
 from grokhop.config import AugmentConfig, RunConfig
 from grokhop.config.models import MODELS
-from grokhop.core.artifacts import new_folder, read_manifest, refuse_inside, refuse_to_overwrite, write_json
+from grokhop.core.artifacts import MANIFEST, new_folder, read_manifest, refuse_inside, refuse_to_overwrite, write_json
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph
 from grokhop.models.device import device_of
@@ -27,6 +27,7 @@ from grokhop.models.registry import check_model
 from grokhop.phi.report import measure
 from grokhop.runs.callbacks import Callback, Callbacks
 from grokhop.runs.run import DATASET, GRAPH, PHI, PRETRAINED, SUMMARY, Run, write_settings
+from grokhop.tasks.controls import controlled_graph
 from grokhop.tasks.dataset import TaskDataset, build_dataset
 from grokhop.tasks.storage import save_dataset
 from grokhop.training.losses import LOSSES
@@ -106,11 +107,11 @@ def refuse_another_run(run: Run, graph_path: Path, settings: RunConfig) -> None:
     if not settings.trains_as(run.settings):
         raise InputError(
             f"{run.path} was begun with preset {run.settings.preset}, chains of {run.settings.task.hops}, "
-            f"{'' if run.settings.task.compare else 'no '}comparisons and settings of its own: resume it with the same "
-            f"--preset, --hops, --compare and --set, with --config {run.path}/config.yaml, or choose another name "
-            "with -o"
+            f"{'' if run.settings.task.compare else 'no '}comparisons, {run.control or 'no'} control and settings of "
+            "its own: resume it with the same --preset, --hops, --compare, --control and --set, with "
+            f"--config {run.path}/config.yaml, or choose another name with -o"
         )
-    ours, theirs = (Graph.read(path) for path in (run.path / GRAPH, graph_path))
+    ours, theirs = run.plain_graph, controlled_graph(Graph.read(graph_path), settings.task.control)
     if ours.entities != theirs.entities or not all(
         np.array_equal(getattr(ours, column), getattr(theirs, column)) for column in ("pair", "tail", "part")
     ):
@@ -128,16 +129,25 @@ def begin(graph_path: Path, out: Path, settings: RunConfig, *, threads: int, for
     shape = check_parts(settings)
     graph = Graph.read(graph_path)
     dataset = build_dataset(graph, settings.task)
+    kept = controlled_graph(graph, settings.task.control)
     whole = replace(settings, augment=_augmented_as(read_manifest(graph_path, kind="graph")))
     manifest = {"threads": threads, "composed": dataset.counts}
     with new_folder(out, kind="run", manifest=manifest, force=force) as folder:
         copytree(graph_path, folder / GRAPH)
+        if kept is not graph:
+            _put_instead(folder / GRAPH, kept)
         write_settings(folder, whole)
         save_dataset(folder / DATASET, dataset)
-        write_json(folder / PHI, measure(graph).to_dict())
+        write_json(folder / PHI, measure(kept).to_dict())
         if shape is not None:
             shape.save_pretrained(folder / PRETRAINED)
     return dataset
+
+
+def _put_instead(folder: Path, graph: Graph) -> None:
+    """Put the facts and questions of a controlled graph into the folder of the graph as it was given."""
+    graph.write_tables(folder)
+    write_json(folder / MANIFEST, {**read_manifest(folder, kind="graph"), "counts": graph.counts().to_dict()})
 
 
 def check_parts(settings: RunConfig) -> Any:

@@ -11,6 +11,7 @@ import torch
 
 from grokhop.core.artifacts import conditions, sha256, write_json
 from grokhop.core.statistics import CellScore, over_seeds
+from grokhop.evaluation.floors import floors
 from grokhop.evaluation.predictions import PREDICTIONS, Answered, ask_queries, ask_rows, write_predictions
 from grokhop.evaluation.question_files import read_questions
 from grokhop.evaluation.questions import parsed_share, score_questions
@@ -59,6 +60,7 @@ def evaluate(path: Path, *, threads: int | None = None, device: str | None = Non
         atomic=over_seeds(atomic.rights),
         atomic_held_out=_held_out_score(graph, atomic),
         cells={str(k): {c: over_seeds(r) for c, r in by_cell.items()} for k, by_cell in rights.items()},
+        floors=floors(run.plain_graph, dataset.compositions.chains, cells),
         comparison={cell: _comparison_score(sets) for cell, sets in compared.items()},
         rules=tuple(_rule_scores(graph, rule, by_cell) for rule, by_cell in rules),
         questions=questions,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grokhop.augmentation.augment import augment_folder
-from grokhop.config import RunConfig, preset
+from grokhop.config import RunConfig, changed, preset
 from grokhop.core.artifacts import refuse_to_overwrite
 from grokhop.core.records import Record
 from grokhop.datasets.ingest import ingest_worldfacts
@@ -22,7 +22,8 @@ from grokhop.runs.evaluation import EvalResult
 from grokhop.runs.explanation import Explanation
 from grokhop.training.train import train
 
-SETTINGS = preset("loop", changes=["train.checkpoints_per_decade=8", "resources.budget=3m"])
+SETTINGS = preset("recurrent", changes=["train.checkpoints_per_decade=8", "resources.budget=100s"])
+CONTROL = "no-chains"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +38,15 @@ class DemoResult(Record):
 def demo(
     out: Path, settings: RunConfig = SETTINGS, *, force: bool = False, callbacks: Sequence[Callback] = ()
 ) -> DemoResult:
-    """Run the whole flow into the folders `graph`, `augmented` and `run` under `out`.
+    """Run the whole flow into the folders `graph`, `augmented`, `run` and `control` under `out`.
+
+    The control is trained without compositions for as many steps as the run.
 
     Raises:
         InputError: a folder exists and `force` is off.
     """
-    graph, augmented, run = out / "graph", out / "augmented", out / "run"
-    for path, kind in ((graph, "graph"), (augmented, "graph"), (run, "run")):
+    graph, augmented, run, control = (out / name for name in ("graph", "augmented", "run", "control"))
+    for path, kind in ((graph, "graph"), (augmented, "graph"), (run, "run"), (control, "run")):
         refuse_to_overwrite(path, kind=kind, force=force)
 
     stage = Callbacks(callbacks).on_stage
@@ -56,8 +59,13 @@ def demo(
     stage("train")
     trained = train(augmented, run, settings, force=force, callbacks=callbacks)
     stage("train", trained.summary(0))
+    stage("control")
+    steps = max(trained.summary(seed).steps for seed in trained.finished_seeds())
+    beside = changed(settings, [f"task.control={CONTROL}", f"resources.budget={steps} steps"])
+    stage("control", train(augmented, control, beside, force=force, callbacks=callbacks).summary(0))
     stage("evaluate")
-    evaluation = evaluate(run, threads=settings.resources.threads, device=settings.resources.device)
+    resources = settings.resources
+    evaluation = evaluate(run, controls=[control], threads=resources.threads, device=resources.device)
     stage("evaluate", evaluation)
     stage("explain")
     explanation = explain(run, threads=settings.resources.threads, device=settings.resources.device)

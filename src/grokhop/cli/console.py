@@ -56,6 +56,10 @@ _HEADS = {
     "validation": "valid.",
 }
 
+_FLOORS = """\
+floor: right without following a fact, by the best of three guesses: the commonest
+tail of the last relation, the commonest end of the last two, or the head again"""
+
 Contender = ModelScores | BaselineResult
 """Whose scores stand side by side."""
 
@@ -64,6 +68,7 @@ STAGES = {
     "phi": "Measuring phi: inferred facts for each atomic fact",
     "augment": "Adding facts where a relation has too few",
     "train": "Training until it groks",
+    "control": "Training a control that sees no compositions, for as many steps",
     "evaluate": "Asking the test queries",
     "explain": "Looking into the circuit",
 }
@@ -278,17 +283,23 @@ def show_evaluation(result: EvalResult) -> None:
     """The cells, facts on their own, and the graph's questions."""
     seeds = result.seeds
     title = f"test accuracy, {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}, 95 % interval"
-    names = ("accuracy", "low", "high", "std", "n")
+    names = ("accuracy", "floor", *result.controls, "low", "high", "std", "n")
     table = plain_table(_controlled(title, result.control), "queries", names)
-    _add_score(table, "1 hop", "all", result.atomic)
-    _add_score(table, "1 hop", "held out", result.atomic_held_out)
+    alone = [found.atomic.accuracy for found in result.controls.values()]
+    _add_score(table, "1 hop", "all", result.atomic, None, alone)
+    _add_score(table, "1 hop", "held out", result.atomic_held_out, None, [None] * len(alone))
     for hops, cells in result.cells.items():
         for cell, score in cells.items():
-            _add_score(table, f"{hops} hops", cell if hops == "2" else f"{cell} held out", score)
+            floor = result.floors.get(hops, {}).get(cell)
+            name = cell if hops == "2" else f"{cell} held out"
+            beside = [found.cells[hops][cell].accuracy for found in result.controls.values()]
+            _add_score(table, f"{hops} hops", name, score, floor.highest if floor else None, beside)
     for cell, compared in result.comparison.items():
         if compared.score.n:
-            _add_score(table, "comparisons of facts", cell, compared.score)
+            _add_score(table, "comparisons", cell, compared.score, compared.majority, [None] * len(alone))
     out.print(table)
+    if result.floors:
+        out.print(_FLOORS, style="dim", soft_wrap=True)
     if result.questions:
         show_questions(result)
 
@@ -309,8 +320,10 @@ def show_questions(result: EvalResult | FileResult) -> None:
         out.print(f"missed (seed {miss.seed}): {miss.question} {miss.cause}", markup=False, soft_wrap=True)
 
 
-def _add_score(table: Table, name: str, cell: str, score: CellScore) -> None:
-    shares = (score.accuracy, score.low, score.high, score.spread)
+def _add_score(
+    table: Table, name: str, cell: str, score: CellScore, floor: float | None, controls: Sequence[float | None]
+) -> None:
+    shares = (score.accuracy, floor, *controls, score.low, score.high, score.spread)
     table.add_row(f"{name}, {cell}", *map(percent, shares), f"{score.n:,}")
 
 

@@ -270,6 +270,10 @@ def evaluate(
     baseline: Annotated[
         str | None, typer.Option(help="Ask these instead of the models, with commas: oracle, majority, llm.")
     ] = None,
+    control: Annotated[
+        list[Path] | None,
+        typer.Option("--control", metavar="RUN", help="A control of this run to stand beside it; may be repeated."),
+    ] = None,
     open_book: Annotated[
         bool, typer.Option("--open-book", help="List facts in the prompts of 'llm', those needed among others.")
     ] = False,
@@ -306,7 +310,11 @@ def evaluate(
     from grokhop.evaluation import evaluate as stage
 
     if questions is None:
-        emit(stage.evaluate(run, threads=threads, device=device), as_json, console.show_evaluation)
+        emit(
+            stage.evaluate(run, controls=control or (), threads=threads, device=device),
+            as_json,
+            console.show_evaluation,
+        )
     else:
         emit(stage.evaluate_questions(run, questions, threads=threads, device=device), as_json, console.show_questions)
 

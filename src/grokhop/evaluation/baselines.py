@@ -21,6 +21,7 @@ from grokhop.core.errors import InputError
 from grokhop.core.registry import nearest
 from grokhop.core.statistics import over_seeds
 from grokhop.evaluation.baseline_types import BASELINES, Asked, Exam, Notice, cell_scores, without_evidence
+from grokhop.evaluation.floors import commonest_objects
 from grokhop.evaluation.lookup import NO_ANSWER, Oracle
 from grokhop.evaluation.qa_metrics import Prediction, gold_of, score
 from grokhop.evaluation.question_files import read_questions
@@ -173,16 +174,6 @@ def majority(exam: Exam) -> BaselineResult:
         },
         cells=cell_scores(exam.cells, lambda queries: commonest[queries.relations[:, -1]]),
     )
-
-
-def commonest_objects(graph: Graph) -> Longs:
-    """(R,) the commonest object of each relation among trainable facts, the first of equals; the number of entities,
-    which is none of them, where a relation has no trainable facts.
-    """
-    trained, found = graph.trainable, np.full(len(graph.relations), len(graph.entities))
-    for relation in np.unique(trained.relation):
-        found[relation] = np.bincount(trained.tail[trained.relation == relation]).argmax()
-    return found
 
 
 def _blind(graph: Graph, asked: Sequence[Asked]) -> BlindScore:

@@ -4,13 +4,16 @@ Cells tell by which facts a query is answered: I for one trained in compositions
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from grokhop.core.artifacts import conditions, sha256, write_json
+from grokhop.core.errors import InputError
 from grokhop.core.statistics import CellScore, over_seeds
+from grokhop.evaluation.floors import floors
 from grokhop.evaluation.predictions import PREDICTIONS, Answered, ask_queries, ask_rows, write_predictions
 from grokhop.evaluation.question_files import read_questions
 from grokhop.evaluation.questions import parsed_share, score_questions
@@ -20,6 +23,7 @@ from grokhop.inference.loading import load_model
 from grokhop.models.base import Model
 from grokhop.runs.evaluation import (
     ComparisonScore,
+    ControlScores,
     EvalResult,
     FileResult,
     PairScore,
@@ -32,13 +36,19 @@ from grokhop.tasks.dataset import RuleTest, TaskDataset
 from grokhop.tasks.vocabulary import Vocabulary
 
 
-def evaluate(path: Path, *, threads: int | None = None, device: str | None = None) -> EvalResult:
+def evaluate(
+    path: Path, *, controls: Sequence[Path] = (), threads: int | None = None, device: str | None = None
+) -> EvalResult:
     """Ask all finished seeds of the run folder `path` all test queries; write and return `eval.json`.
 
+    Args:
+        controls: run folders of controls of this run, which are evaluated too and stand beside it.
+
     Raises:
-        InputError: the run cannot be read or no seed has finished.
+        InputError: a run cannot be read or has no finished seed, or one is no control or was asked other queries.
     """
     run = Run.read(path)
+    beside = {name: evaluate(other, threads=threads, device=device) for name, other in _controls(run, controls).items()}
     seeds = run.finished_seeds()
     torch.set_num_threads(threads or torch.get_num_threads())
     graph = run.graph
@@ -57,9 +67,14 @@ def evaluate(path: Path, *, threads: int | None = None, device: str | None = Non
     result = EvalResult(
         seeds=len(seeds),
         control=run.control,
+        controls={
+            name: ControlScores(seeds=found.seeds, atomic=found.atomic, cells=found.cells)
+            for name, found in beside.items()
+        },
         atomic=over_seeds(atomic.rights),
         atomic_held_out=_held_out_score(graph, atomic),
         cells={str(k): {c: over_seeds(r) for c, r in by_cell.items()} for k, by_cell in rights.items()},
+        floors=floors(run.plain_graph, dataset.compositions.chains, cells),
         comparison={cell: _comparison_score(sets) for cell, sets in compared.items()},
         rules=tuple(_rule_scores(graph, rule, by_cell) for rule, by_cell in rules),
         questions=questions,
@@ -80,6 +95,34 @@ def evaluate(path: Path, *, threads: int | None = None, device: str | None = Non
         write_predictions(run.seed_folder(seed) / PREDICTIONS, dataset.labels, asked, number)
     write_json(run.path / EVAL, result.to_dict())
     return result
+
+
+def _controls(run: Run, paths: Sequence[Path]) -> dict[str, Path]:
+    """Controls by their names.
+
+    Raises:
+        InputError: one is no control, or was asked other queries than the run.
+    """
+    found = {}
+    for path in paths:
+        control = Run.read(path)
+        if control.control is None:
+            raise InputError(f"{path} is no control: 'grokhop train --control NAME' makes one")
+        if not _asks_the_same(run, control):
+            raise InputError(f"{path} was asked other queries than {run.path}: train it on the same graph")
+        found[control.control] = Path(path)
+    return found
+
+
+def _asks_the_same(run: Run, control: Run) -> bool:
+    """Whether both have the same test queries; their answers may differ, where a control permutes facts."""
+    ours, theirs = run.dataset.test, control.dataset.test
+    return ours.keys() == theirs.keys() and all(
+        np.array_equal(queries.head, theirs[k][cell].head)
+        and np.array_equal(queries.relations, theirs[k][cell].relations)
+        for k, by_cell in ours.items()
+        for cell, queries in by_cell.items()
+    )
 
 
 def evaluate_questions(path: Path, file: Path, *, threads: int | None = None, device: str | None = None) -> FileResult:

@@ -8,7 +8,7 @@ from grokhop.core.formatting import count, percent, plural
 from grokhop.core.statistics import CellScore
 from grokhop.reporting.evidence import Evidence
 from grokhop.reporting.plot import ID, MIXED, OOD, Figure, labelled_axis, safe
-from grokhop.runs.evaluation import EvalResult
+from grokhop.runs.evaluation import EvalResult, Floor
 
 _MEANING = {
     "II": "both facts occur in training chains, this chain does not",
@@ -33,11 +33,16 @@ class ScoreRow:
 
 @dataclass(frozen=True, kw_only=True)
 class CellRow(ScoreRow):
-    """The score of a cell; `untrained` says that no chain of so many hops was trained."""
+    """The score of a cell; `untrained` says that no chain of so many hops was trained.
+
+    Attributes:
+        floor: None where an older version asked the cell.
+    """
 
     cell: str
     hops: int
     untrained: bool
+    floor: Floor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +105,7 @@ def _rows(found: EvalResult, trained: int) -> Iterator[CellRow]:
                 cell=cell,
                 hops=hops,
                 untrained=hops > trained,
+                floor=found.floors.get(str(hops), {}).get(cell),
             )
 
 

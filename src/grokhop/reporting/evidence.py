@@ -8,7 +8,7 @@ from statistics import mean
 from grokhop.core.statistics import CellScore
 from grokhop.graph.graph import Split
 from grokhop.phi.report import PhiReport
-from grokhop.runs.evaluation import EvalResult
+from grokhop.runs.evaluation import EvalResult, Floor
 from grokhop.runs.explanation import Explanation
 from grokhop.runs.metrics import EvalRecord, GrokTime, TrainSummary, read_looks, summary
 from grokhop.runs.run import EVAL, EXPLANATION, PHI, SUMMARY, Run
@@ -71,6 +71,11 @@ class Evidence:
 
     def cells(self, hops: int) -> dict[str, CellScore]:
         return self.evaluation.cells.get(str(hops), {}) if self.evaluation else {}
+
+    def floor(self, hops: int, *cells: str) -> Floor | None:
+        """The floor of one or more cells together; None where an older version asked them, or nobody did."""
+        known, scores = self.evaluation.floors.get(str(hops)) if self.evaluation else None, self.cells(hops)
+        return Floor.pooled((known[cell], scores[cell].n) for cell in cells) if known else None
 
     def questions(self, cell: str) -> CellScore:
         """The score of the graph's questions in a cell ('id', 'ood', ...), all types together."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from grokhop.core.formatting import count, duration, percent, plural, with_n
 from grokhop.core.statistics import CellScore
 from grokhop.reporting.evidence import Evidence, mean_of
+from grokhop.runs.evaluation import Floor
 from grokhop.runs.metrics import ENOUGH_OOD_QUERIES
 from grokhop.runs.run import EVAL
 from grokhop.tasks.controls import control_words
@@ -22,17 +23,19 @@ class Measured:
 
     Attributes:
         on: what was asked; `which` narrows it. score: None of validation, of which only the accuracy is kept.
+        floor: the accuracy without following a fact, where it is known.
     """
 
     accuracy: float | None
     on: str
     which: str = ""
     score: CellScore | None = None
+    floor: Floor | None = None
 
     @staticmethod
-    def of(score: CellScore, on: str, which: str) -> "Measured":
+    def of(score: CellScore, on: str, which: str, floor: Floor | None = None) -> "Measured":
         """Take a score of the test."""
-        return Measured(accuracy=score.accuracy, on=on, which=which, score=score)
+        return Measured(accuracy=score.accuracy, on=on, which=which, score=score, floor=floor)
 
     @property
     def n(self) -> int:
@@ -42,7 +45,8 @@ class Measured:
     def note(self) -> str:
         if self.score is None:
             return self.on
-        return "; ".join(filter(None, (with_n(self.score), self.which)))
+        floor = f"floor {percent(self.floor.highest)}, {self.floor.named}" if self.floor and self.n else ""
+        return "; ".join(filter(None, (with_n(self.score), self.which, floor)))
 
 
 class Tile(NamedTuple):
@@ -96,14 +100,14 @@ def _headline(evidence: Evidence) -> tuple[Measured, Measured]:
     cells = evidence.cells(2)
     any_held_out = CellScore.pooled(cells[cell] for cell in ("IO", "OI", "OO"))
     in_ = _first_with_enough(
-        Measured.of(cells["II"], QUERIES, ""),
+        Measured.of(cells["II"], QUERIES, "", evidence.floor(2, "II")),
         Measured.of(evidence.questions("id"), QUESTIONS, "questions"),
     )
     questions = evidence.questions("ood") if evidence.held_out else CellScore()
     out = _first_with_enough(
-        Measured.of(cells["OO"], QUERIES, "both facts held out"),
+        Measured.of(cells["OO"], QUERIES, "both facts held out", evidence.floor(2, "OO")),
         Measured.of(questions, QUESTIONS, "questions over held-out facts alone"),
-        Measured.of(any_held_out, QUERIES, "any fact held out"),
+        Measured.of(any_held_out, QUERIES, "any fact held out", evidence.floor(2, "IO", "OI", "OO")),
     )
     return in_, out
 

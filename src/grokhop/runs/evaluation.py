@@ -3,6 +3,7 @@
 Cells tell by which facts a query is answered: I for one trained in compositions, O for one held out of them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from grokhop.core.records import INLINED, OMITTED, Conditions, Record
@@ -79,6 +80,52 @@ Cells = dict[str, dict[str, CellScore]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Floor(Record):
+    """The shares of a cell's queries that are right without following a fact (`grokhop.evaluation.floors`).
+
+    Each is None where the cell has no queries.
+
+    Attributes:
+        majority: by the commonest tail of the last relation. pair: by the commonest end of the last two relations.
+        head: by repeating the head of the query.
+    """
+
+    majority: float | None
+    pair: float | None
+    head: float | None
+
+    @property
+    def highest(self) -> float | None:
+        """The highest of the three."""
+        return max((share for share in (self.majority, self.pair, self.head) if share is not None), default=None)
+
+    @property
+    def named(self) -> str:
+        """How the highest is reached, in words; the simplest rule where several reach it."""
+        rules = (
+            (self.majority, "the commonest tail of the last relation"),
+            (self.pair, "the commonest end of the last two relations"),
+            (self.head, "repeating the head"),
+        )
+        highest = self.highest
+        return "" if highest is None else next(name for share, name in rules if share == highest)
+
+    @staticmethod
+    def pooled(floors: Iterable[tuple["Floor", int]]) -> "Floor":
+        """The floor of several cells together, each given with its number of queries."""
+        known = [(floor, n) for floor, n in floors if n]
+
+        def share(name: str) -> float | None:
+            return sum(getattr(floor, name) * n for floor, n in known) / sum(n for _, n in known) if known else None
+
+        return Floor(majority=share("majority"), pair=share("pair"), head=share("head"))
+
+
+Floors = dict[str, dict[str, Floor]]
+"""Floors of queries by hops and cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComparisonScore(Record):
     """The score of comparisons of facts in one cell.
 
@@ -120,12 +167,23 @@ class PairScore(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ControlScores(Record):
+    """What a control of a run answers, which is asked the same queries: facts on their own, and cells by hops."""
+
+    seeds: int
+    atomic: CellScore
+    cells: Cells
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvalResult(Record):
     """The content of `eval.json`. A default stands for what earlier versions did not measure.
 
     Attributes:
         seeds: how many models were asked. control: which control they are, if they are one.
+        controls: scores of controls of the run on the same cells, by name.
         atomic: all facts on their own; `atomic_held_out` those held out.
+        floors: what is right in each cell of `cells` without following a fact.
         comparison: comparisons of facts by cell, 'id' and 'ood'.
         parsed: the share of all questions that was understood.
         per_relation, per_pair: two-hop queries, the hardest first.
@@ -134,9 +192,11 @@ class EvalResult(Record):
 
     seeds: int
     control: str | None = field(default=None, metadata=OMITTED)
+    controls: dict[str, ControlScores] = field(default_factory=dict)
     atomic: CellScore
     atomic_held_out: CellScore
     cells: Cells
+    floors: Floors = field(default_factory=dict)
     comparison: dict[str, ComparisonScore] = field(default_factory=dict)
     rules: tuple[RuleScore, ...] = ()
     questions: Questions = field(default_factory=dict)

@@ -23,7 +23,8 @@ from grokhop.core.errors import InputError
 from grokhop.core.llm_client import MOST_COMPLETION, Usage
 from grokhop.core.statistics import over_seeds
 from grokhop.evaluation.baseline_types import Asked
-from grokhop.evaluation.baselines import commonest_objects, run_baselines
+from grokhop.evaluation.baselines import run_baselines
+from grokhop.evaluation.floors import commonest_objects
 from grokhop.evaluation.llm_baseline import LEAST_LISTED, MOST_LISTED
 from grokhop.evaluation.lookup import NO_ANSWER, NOT_UNDERSTOOD, READ_OTHERWISE, SAY_OTHERWISE, UNKNOWN, Oracle
 from grokhop.evaluation.qa_metrics import Gold

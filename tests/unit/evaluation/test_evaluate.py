@@ -18,6 +18,7 @@ import grokhop.evaluation.evaluate as evaluation
 from grokhop.cli.main import app
 from grokhop.config import Budget
 from grokhop.core.errors import InputError
+from grokhop.core.formatting import percent
 from grokhop.core.statistics import CellScore
 from grokhop.datasets import two_wiki
 from grokhop.evaluation.evaluate import evaluate, evaluate_questions
@@ -171,6 +172,26 @@ def test_the_hardest_relations_and_pairs_come_first_and_no_query_is_left_out(
     assert accuracies == sorted(accuracies)
     hard = [row["relations"] for row in found["per_pair"] if not row["accuracy"]]
     assert {relation for _, relation in hard} == {graph.relations[2]}
+
+
+# Floors.
+
+
+def test_the_table_shows_the_highest_floor_beside_each_accuracy_on_80_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = random_graph(entities=30, relations=5, degree=4, holdout=0.2)
+    run = run_of(graph, tmp_path, hops=3)
+    floors = evaluated(graph, run, monkeypatch, always_zero)["floors"]
+    words = ["eval", str(run), "--threads", "1"]
+    shown = CliRunner().invoke(app, words, env={"COLUMNS": "80"}).stdout.splitlines()
+    rows = {line.split("  ")[0].strip(): line for line in shown}
+    table = shown[: next(i for i, line in enumerate(shown) if line.startswith("floor:"))]
+    assert max(map(len, table)) <= 80 and not any("…" in line for line in table)
+    assert next(line for line in table if "queries" in line).split()[:3] == ["queries", "accuracy", "floor"]
+    for hops, name in (("2", "2 hops, OO"), ("3", "3 hops, 1 held out")):
+        highest = max(floors[hops][name.split(", ")[1].split(" ")[0]].values())
+        assert rows[name].removeprefix(name).split(" %")[1].strip() == percent(highest).removesuffix(" %")
 
 
 # Comparisons of facts.
@@ -693,6 +714,10 @@ def test_eval_json_keeps_the_keys_that_others_rely_on(tmp_path: Path, monkeypatc
     assert {"versions", "hardware", "created"} <= found.keys()
     assert set(found["cells"]["2"]) == {"II", "IO", "OI", "OO"}
     assert set(found["cells"]["3"]) == {"0", "1", "2", "3"}
+    assert {hops: set(by_cell) for hops, by_cell in found["floors"].items()} == {
+        hops: set(by_cell) for hops, by_cell in found["cells"].items()
+    }
+    assert all(floor.keys() == {"majority", "pair", "head"} for floor in found["floors"]["2"].values())
     scores = [found["atomic"], *(s for by in found["cells"].values() for s in by.values())]
     for kind in ("compositional", "inference"):
         scores += found["questions"][kind].values()

@@ -105,6 +105,10 @@ def asked(right: int, n: int, seeds: int) -> dict[str, Any]:
     return {**score(right, n, seeds), "f1": 0.8125, "evidence_f1": 0.7321, "parsed": 1.0}
 
 
+def floor(majority: float, pair: float, asked: bool = True) -> dict[str, float | None]:
+    return {"majority": majority, "pair": pair, "head": 0.0} if asked else dict.fromkeys(("majority", "pair", "head"))
+
+
 def evaluation(relations: list[str], *, seeds: int, held_out: bool) -> dict[str, Any]:
     two = {
         "II": score(1999, 2000, seeds),
@@ -125,6 +129,10 @@ def evaluation(relations: list[str], *, seeds: int, held_out: bool) -> dict[str,
         "atomic": score(90, 90, seeds),
         "atomic_held_out": score(0, 0, seeds),
         "cells": {"2": two, "3": three},
+        "floors": {
+            "2": {"II": floor(0.0625, 0.03125), **{c: floor(0.125, 0.1875, held_out) for c in ("IO", "OI", "OO")}},
+            "3": {"0": floor(0.5, 0.25), **{cell: floor(0, 0, False) for cell in "123"}},
+        },
         "comparison": {
             "id": {**score(13, 20, seeds), "majority": 0.44},
             "ood": {**score(0, 0, seeds), "majority": None},
@@ -201,6 +209,23 @@ def test_a_measured_number_appears(html: str, number: str) -> None:
 )
 def test_comparisons_and_the_scores_of_questions_appear(html: str, text: str) -> None:
     assert text in without_plotly(html)
+
+
+def test_the_floor_stands_beside_every_cell_and_names_the_rule_that_reaches_it(html: str) -> None:
+    own = without_plotly(html)
+    assert ">6.2 %</span><br><small>the commonest tail of the last relation</small>" in own
+    assert ">18.8 %</span><br><small>the commonest end of the last two relations</small>" in own
+    assert 'title="majority 12.5 %, pair 18.8 %, head 0 %"' in own
+    tile = re.search(r"both facts held out; floor 18.8 %, the commonest end of the last two relations", own)
+    assert tile and tile.start() < own.index("<section")
+
+
+def test_a_run_that_was_evaluated_before_there_were_floors_is_reported(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    found = json.loads((run / "eval.json").read_text())
+    write_json(run / "eval.json", {key: value for key, value in found.items() if key != "floors"})
+    html = without_plotly(page(run))
+    assert "floor 18.8 %" not in html and "2 hops, OO" in html
 
 
 def test_a_cell_of_comparisons_that_asks_nothing_is_left_out(html: str) -> None:

@@ -23,6 +23,7 @@ from grokhop.runs.evaluation import (
     Counts,
     EvalResult,
     FileResult,
+    Floor,
     Miss,
     PairScore,
     QuestionFile,
@@ -86,6 +87,7 @@ EVALUATED = EvalResult(
     atomic=CELL,
     atomic_held_out=CELL,
     cells={"2": {"II": CELL}},
+    floors={"2": {"II": Floor(majority=0.25, pair=0.5, head=0.0), "OO": Floor(majority=None, pair=None, head=None)}},
     comparison={"id": ComparisonScore(score=CELL, majority=0.5)},
     rules=(RuleScore(rule="grandfather", path=("father", "father"), examples=3, id=CELL, ood=CELL),),
     questions=QUESTIONS,
@@ -163,12 +165,14 @@ RECORDS: list[tuple[Record, set[str]]] = [
     (
         EVALUATED,
         {
-            *("seeds", "atomic", "atomic_held_out", "cells", "comparison", "rules", "questions", "parsed"),
+            *("seeds", "atomic", "atomic_held_out", "cells", "floors", "comparison", "rules"),
+            *("questions", "parsed"),
             *("per_relation", "per_pair", "grok", "train_seconds", *MADE_KEYS),
         },
     ),
     (OF_FILE, {"seeds", "questions", "parsed", "file", *MADE_KEYS}),
     (OF_FILE.file, {"name", "sha256", "questions", "in_graph"}),
+    (EVALUATED.floors["2"]["II"], {"majority", "pair", "head"}),
     (EVALUATED.comparison["id"], CELL_KEYS | {"majority"}),
     (EVALUATED.rules[0], {"rule", "path", "examples", "id", "ood"}),
     (EVALUATED.per_relation[0], {"relation", "first_hop", "last_hop", "any_hop"}),
@@ -239,3 +243,22 @@ def test_a_record_has_its_keys_in_json_and_no_others(record: Record, keys: set[s
 def test_a_record_is_read_back_as_it_was_written(record: Record) -> None:
     written: dict[str, Any] = json.loads(json.dumps(record.to_dict()))
     assert type(record).from_dict(written) == record
+
+
+def test_an_evaluation_of_an_older_version_is_read_and_has_no_floors() -> None:
+    written = {key: value for key, value in EVALUATED.to_dict().items() if key != "floors"}
+    assert EvalResult.from_dict(written) == replace(EVALUATED, floors={})
+
+
+def test_a_floor_names_the_simplest_rule_that_reaches_it() -> None:
+    floor = Floor(majority=0.25, pair=0.5, head=0.5)
+    assert (floor.highest, floor.named) == (0.5, "the commonest end of the last two relations")
+    nothing = Floor(majority=None, pair=None, head=None)
+    assert (nothing.highest, nothing.named) == (None, "")
+
+
+def test_the_floor_of_several_cells_counts_each_by_its_queries() -> None:
+    one, other = Floor(majority=0.5, pair=0.25, head=0.0), Floor(majority=0.0, pair=1.0, head=0.0)
+    empty = Floor(majority=None, pair=None, head=None)
+    assert Floor.pooled([(one, 30), (other, 10), (empty, 0)]) == Floor(majority=0.375, pair=0.4375, head=0.0)
+    assert Floor.pooled([(empty, 0)]) == empty

@@ -98,8 +98,8 @@ def _with_questions(before: Graph, after: Graph) -> Graph:
 
     A chain is followed anew to its new end, which becomes the answer. A question is left out where a chain goes on
     from its new bridge in no way or in several, and where permuted facts are compared: its words say what is wanted in
-    ways that no fact tells. A chain that is left out holds a held-out fact and so can be in no training row. A rule or a
-    kind of comparison of which no question is left is not trained either.
+    ways that no fact tells. A chain that is left out holds a held-out fact and so can be in no training row. Neither is
+    a rule or a kind of comparison trained of which no question is left.
     """
     columns = (before.head, before.relation, before.tail, after.tail)
     new = {(h, r, t): (h, r, other) for h, r, t, other in zip(*(c.tolist() for c in columns), strict=True)}

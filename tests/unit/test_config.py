@@ -26,6 +26,7 @@ from grokhop.core.errors import InputError
 
 OTHER: dict[str, Any] = {
     "task.supervision": "every_hop",
+    "task.control": "no-chains",
     "model.pretrained": "some/model",
     "model.d_model": 256,
     "model.n_heads": 8,

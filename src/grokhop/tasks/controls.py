@@ -5,8 +5,8 @@
 - `shuffled-ends`: the ends of trained compositions are permuted among those of one length, by chance. A model that
   still finds right ends has learned nothing from the ends that it was told.
 - `no-heldout-facts`: held-out facts are not trained at all. What is still answered is guessed, from inverses, say.
-- `permuted-heldout`: the tails of held-out facts are permuted within each relation, before anything is built. The
-  model must answer the new truth, which no pretrained weight and no regularity of the world can tell.
+- `permuted-heldout`: the tails of held-out facts are permuted within each relation and part, before anything is built.
+  The model must answer the new truth, which no pretrained weight and no regularity of the world can tell.
 
 Shuffled ends in detail. A composition is a head and its relations, with one end; wherever it stands, as a whole row, as
 the beginning of a longer one or as a branch, it gets the same false end, so that it can be memorised. All ends from the
@@ -56,19 +56,19 @@ def without_heldout_facts(graph: Graph, made: Compositions) -> Compositions:
 def permuted_heldout(graph: Graph) -> Graph:
     """Return the graph with the tails of its held-out facts permuted within each relation.
 
-    A pair keeps its number of tails: all of them go to another pair of the relation that has as many. Pairs get other
-    tails where that is possible. Questions follow (`_with_questions`).
+    A pair keeps its number of tails: all of them go to another pair of the relation that has as many and is held out
+    for the same part, so that chains within a part stay there. Pairs get other tails where that is possible. Questions
+    follow (`_with_questions`).
     """
     held = np.flatnonzero(graph.part != Split.TRAIN)
     order = held[np.lexsort((graph.tail[held], graph.pair[held]))]
     pairs, first, size = np.unique(graph.pair[order], return_index=True, return_counts=True)
-    kinds = np.column_stack([pairs % len(graph.relations), size])
+    kinds = np.column_stack([pairs % len(graph.relations), graph.part[order[first]], size])
     tail = graph.tail.copy()
-    for relation, tails in distinct_rows(kinds).tolist():
-        chosen = first[(kinds == (relation, tails)).all(axis=1)]
-        facts = order[chosen[:, None] + np.arange(tails)]
+    for kind in distinct_rows(kinds).tolist():
+        facts = order[first[(kinds == kind).all(axis=1)][:, None] + np.arange(kind[-1])]
         _, same = np.unique(graph.tail[facts], axis=0, return_inverse=True)
-        tail[facts] = graph.tail[facts[scattered(same.reshape(-1), np.random.default_rng([SEED, relation, tails]))]]
+        tail[facts] = graph.tail[facts[scattered(same.reshape(-1), np.random.default_rng([SEED, *kind]))]]
     return _with_questions(graph, replace(graph, tail=tail))
 
 
@@ -98,7 +98,8 @@ def _with_questions(before: Graph, after: Graph) -> Graph:
 
     A chain is followed anew to its new end, which becomes the answer. A question is left out where a chain goes on
     from its new bridge in no way or in several, and where permuted facts are compared: its words say what is wanted in
-    ways that no fact tells. A chain that is left out holds a held-out fact and so can be in no training row.
+    ways that no fact tells. A chain that is left out holds a held-out fact and so can be in no training row. Neither is
+    a rule or a kind of comparison trained of which no question is left.
     """
     columns = (before.head, before.relation, before.tail, after.tail)
     new = {(h, r, t): (h, r, other) for h, r, t, other in zip(*(c.tolist() for c in columns), strict=True)}

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import get_args
 
@@ -316,16 +316,17 @@ def test_permuted_facts_keep_their_pairs_parts_and_the_tails_of_their_relation(g
     assert np.array_equal(graph.tail[~held], permuted.tail[~held])
     assert len(set(triples(permuted))) == len(graph), "a fact is there twice"
     for relation in range(len(graph.relations)):
-        chosen = held & (graph.relation == relation)
-        assert Counter(graph.tail[chosen].tolist()) == Counter(permuted.tail[chosen].tolist())
+        for part in Split:
+            chosen = (graph.part == part) & (graph.relation == relation)
+            assert Counter(graph.tail[chosen].tolist()) == Counter(permuted.tail[chosen].tolist())
     assert changed_facts(graph, permuted) == len(set(triples(permuted)) - set(triples(graph)))
 
 
 def test_every_held_out_fact_that_can_change_does() -> None:
     graph = GRAPHS["one object"]
     permuted, stuck = permuted_heldout(graph), 0
-    for relation in range(len(graph.relations)):
-        tails = graph.tail[(graph.part != Split.TRAIN) & (graph.relation == relation)].tolist()
+    for relation, part in product(range(len(graph.relations)), (Split.VALIDATION, Split.TEST)):
+        tails = graph.tail[(graph.part == part) & (graph.relation == relation)].tolist()
         stuck += max(0, 2 * max(Counter(tails).values(), default=0) - len(tails))
     held_out = int((graph.part != Split.TRAIN).sum())
     assert changed_facts(graph, permuted) == held_out - stuck > held_out / 2

@@ -497,6 +497,11 @@ def _baseline_notes(baseline: BaselineResult) -> Iterator[str]:
             f"{counts.unreadable:,} of them answered unreadably, {counts.not_asked:,} not asked, "
             f"{counts.failed:,} failed; {endpoint.cost}"
         )
+    if baseline.atomic and baseline.atomic_held_out:
+        yield (
+            f"facts alone {percent(baseline.atomic.accuracy)} right, those held out "
+            f"{percent(baseline.atomic_held_out.accuracy)}; trained in {baseline.cpu_seconds or 0:.1f} CPU seconds"
+        )
     scores = [score for by_cell in (baseline.questions or {}).values() for score in by_cell.values()]
     causes: Counter[str] = Counter()
     for score in scores:

@@ -268,7 +268,8 @@ def evaluate(
         Path | None, typer.Option(help="Ask the questions of this file instead (2WikiMultiHopQA's format).")
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="Ask these instead of the models, with commas: oracle, majority, llm.")
+        str | None,
+        typer.Option(help="Ask these instead of the models, with commas: oracle, lookup, unseen, majority, llm."),
     ] = None,
     control: Annotated[
         list[Path] | None,

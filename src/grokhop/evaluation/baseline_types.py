@@ -73,6 +73,8 @@ BASELINES: Registry[Callable[[Exam], BaselineResult]] = Registry(
     "baseline",
     {
         "oracle": f"{_HERE}.baselines:oracle",
+        "lookup": f"{_HERE}.lookup_network:lookup",
+        "unseen": f"{_HERE}.lookup_network:unseen",
         "majority": f"{_HERE}.baselines:majority",
         "llm": f"{_HERE}.llm_baseline:ask_endpoint",
     },

@@ -1,11 +1,14 @@
 """Baselines: what else answers the test queries and questions of a run, scored by the rules that its models are.
 
 - `oracle` looks the facts of the graph up, held-out ones too (`grokhop.evaluation.lookup`): the ceiling.
+- `lookup` is a network that knows single facts, asked once a hop by a program (`grokhop.evaluation.lookup_network`):
+  what a told hop structure is worth. `unseen` is the same without the held-out facts: the floor of what they decide.
 - `majority` gives the commonest object of the last relation among trainable facts, whoever is asked about; of
   comparisons the commonest place or word (`grokhop.evaluation.questions`): the floor.
 - `llm` asks an endpoint (`grokhop.evaluation.llm_baseline`).
 
-The graph's questions that are for validation are not asked. This module imports no torch; reading questions does.
+The graph's questions that are for validation are not asked. This module imports no torch; reading questions does, and
+so do networks.
 """
 
 from collections import defaultdict

@@ -47,10 +47,11 @@ class Oracle:
         found: list[tuple[Fact, ...]] = [()]
         for relation in relations:
             ended = [(walk, walk[-1][2] if walk else head) for walk in found]
-            found = [(*walk, (end, relation, tail)) for walk, end in ended for tail in self._tails(end, relation)]
+            found = [(*walk, (end, relation, tail)) for walk, end in ended for tail in self.tails(end, relation)]
         return found
 
-    def _tails(self, head: int, relation: int) -> list[int]:
+    def tails(self, head: int, relation: int) -> list[int]:
+        """What the facts say of an entity and a relation."""
         return self.graph.tail[self.chaining.facts_of_pairs(np.array([head]), np.array([relation]))[1]].tolist()
 
     def answers(self, query: Query) -> list[Prediction]:
@@ -61,12 +62,13 @@ class Oracle:
         return [
             Prediction(
                 answer=(YES if same else NO) if query.operator == SAME else self._answer(query, chosen),
-                evidence=tuple(dict.fromkeys(self._triple(fact) for walk in chosen for fact in walk)),
+                evidence=tuple(dict.fromkeys(self.triple(fact) for walk in chosen for fact in walk)),
             )
             for chosen in product(*walks)
         ]
 
-    def _triple(self, fact: Fact) -> Triple:
+    def triple(self, fact: Fact) -> Triple:
+        """A fact in words."""
         head, relation, tail = fact
         return self.graph.entities[head].label, self.graph.relations[relation], self.graph.entities[tail].label
 
@@ -99,7 +101,7 @@ class Oracle:
         found = [self.answers(one.query) if isinstance(one.query, Query) else [] for one in asked]
         best = [_best(one, answers) for one, answers in zip(asked, found, strict=True)]
         misses = tuple(
-            _miss(one, guess, self._cause(one, answers))
+            _miss(one, guess, self.cause(one, answers))
             for one, answers, guess in zip(asked, found, best, strict=True)
             if guess.answer is None or not exact_match(guess.answer, one.gold.answers)
         )
@@ -110,14 +112,14 @@ class Oracle:
             misses=misses,
         )
 
-    def _cause(self, one: Asked, found: Sequence[Prediction]) -> str:
+    def cause(self, one: Asked, found: Sequence[Prediction]) -> str:
         """Whose fault a miss is: of the graph, of the reader, or of the data."""
         if not one.question.facts:
             return UNKNOWN
         if isinstance(one.query, str):
             return NOT_UNDERSTOOD
         followed = {triple for prediction in found for triple in prediction.evidence}
-        needed = set(map(self._triple, one.question.facts))
+        needed = set(map(self.triple, one.question.facts))
         return SAY_OTHERWISE if needed <= followed else READ_OTHERWISE
 
 

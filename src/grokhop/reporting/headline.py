@@ -45,8 +45,12 @@ class Measured:
     def note(self) -> str:
         if self.score is None:
             return self.on
-        floor = f"floor {percent(self.floor.highest)}, {self.floor.named}" if self.floor and self.n else ""
-        return "; ".join(filter(None, (with_n(self.score), self.which, floor)))
+        return "; ".join(filter(None, (with_n(self.score), self.which, floor_note(self.floor))))
+
+
+def floor_note(floor: Floor | None) -> str:
+    """The highest floor and how it is reached; nothing where it is not known."""
+    return f"floor {percent(floor.highest)}, {floor.named}" if floor and floor.named else ""
 
 
 class Tile(NamedTuple):
@@ -177,7 +181,8 @@ def tiles(evidence: Evidence) -> list[Tile]:
     untrained = evidence.run.settings.task.hops + 1
     long = evidence.cells(untrained).get("0")
     if long and long.n:
-        tiles.append(Tile(f"{untrained} hops, never trained", percent(long.accuracy), "untrained", with_n(long)))
+        note = "; ".join(filter(None, (with_n(long), floor_note(evidence.floor(untrained, "0")))))
+        tiles.append(Tile(f"{untrained} hops, never trained", percent(long.accuracy), "untrained", note))
     reached = _grok_seconds(evidence)
     if reached:
         between = f" ({duration(min(reached))} to {duration(max(reached))})" if len(set(reached)) > 1 else ""

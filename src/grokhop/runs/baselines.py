@@ -42,8 +42,15 @@ class EndpointUse(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineResult(Record):
-    """The scores of one baseline: questions by type and cell, queries by hops and cell."""
+    """The scores of one baseline: questions by type and cell, queries by hops and cell.
 
+    Attributes:
+        atomic, atomic_held_out: facts on their own, of a baseline that was trained on some, in `cpu_seconds`.
+    """
+
+    atomic: CellScore | None = field(default=None, metadata=OMITTED)
+    atomic_held_out: CellScore | None = field(default=None, metadata=OMITTED)
+    cpu_seconds: float | None = field(default=None, metadata=OMITTED)
     endpoint: EndpointUse | None = field(default=None, metadata=INLINED)
     questions: Mapping[str, Mapping[str, QuestionScore | BlindScore]] | None = field(default=None, metadata=OMITTED)
     cells: Mapping[str, Mapping[str, QuestionScore | CellScore]] | None = field(default=None, metadata=OMITTED)

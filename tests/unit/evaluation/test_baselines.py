@@ -660,7 +660,7 @@ def test_an_endpoint_is_asked_the_questions_of_a_file_whether_their_facts_are_kn
     ("names", "values", "says"),
     [
         (["oracle", "mayority"], {}, "mayority"),
-        ([], {}, "oracle, majority, llm"),
+        ([], {}, "oracle, lookup, unseen, majority, llm"),
         (["llm"], {}, "--base-url"),
         (["oracle"], {"open_book": True}, "--baseline llm"),
     ],

@@ -218,6 +218,7 @@ def test_the_floor_stands_beside_every_cell_and_names_the_rule_that_reaches_it(h
     assert 'title="majority 12.5 %, pair 18.8 %, head 0 %"' in own
     tile = re.search(r"both facts held out; floor 18.8 %, the commonest end of the last two relations", own)
     assert tile and tile.start() < own.index("<section")
+    assert own.index("floor 50.0 %, the commonest tail of the last relation") < own.index("<section")
 
 
 def test_a_run_that_was_evaluated_before_there_were_floors_is_reported(tmp_path: Path) -> None:

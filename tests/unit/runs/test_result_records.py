@@ -190,6 +190,10 @@ RECORDS: list[tuple[Record, set[str]]] = [
     (replace(BASELINES, file=None, model=None), {"baselines", "model", *MADE_KEYS}),
     (ORACLE, {"questions", "cells"}),
     (MAJORITY, {"questions", "cells"}),
+    (
+        BaselineResult(atomic=CELL, atomic_held_out=CELL, cpu_seconds=1.5, questions={}, cells={"2": {"II": CELL}}),
+        {"atomic", "atomic_held_out", "cpu_seconds", "questions", "cells"},
+    ),
     (ASKED, {"model", "base_url", "open_book", "limit", "usage", "cost", "questions", *COUNT_KEYS}),
     (
         BaselineResult(endpoint=ENDPOINT, cells={"2": {"II": OF_ENDPOINT}}),

@@ -18,7 +18,7 @@ from rich.text import Text
 from grokhop.config import RunConfig
 from grokhop.core.formatting import percent
 from grokhop.core.statistics import CellScore
-from grokhop.phi.report import PhiReport
+from grokhop.phi.report import LEARNED_FROM, PhiReport
 from grokhop.runs.baselines import BaselineResult, BaselinesResult, BlindScore, ModelScores, Scored
 from grokhop.runs.callbacks import Callback
 from grokhop.runs.evaluation import EvalResult, FileResult, QuestionScore
@@ -98,6 +98,15 @@ class TrainingDisplay(Callback):
             f"{', '.join(settings.model.words())}, chains of {settings.task.hops}, until validation ID "
             f"{percent(settings.train.id_target)} and OOD {percent(settings.train.ood_target)}, or {settings.budget}"
         )
+        phi = counts.get("trained_2_hops", 0) / max(1, counts["trainable_facts"])
+        if settings.model.architecture == "recurrent" and settings.task.control == "none" and phi < LEARNED_FROM:
+            err.print(
+                f"phi as trained is {phi:.2f}; from about {LEARNED_FROM:g} on this model has learned to compose. Two ways "
+                "out: 'grokhop augment' adds facts; '--preset loop' is told how to compose, and works on any graph",
+                style="bold",
+                soft_wrap=True,
+                markup=False,
+            )
 
     def on_eval(self, seed: int, record: EvalRecord) -> None:
         if self._live is None:

@@ -37,7 +37,7 @@ app.add_typer(bench_app, name="bench")
 
 Graph = Annotated[Path, typer.Argument(help="A graph folder.", metavar="GRAPH", show_default=False)]
 Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN", show_default=False)]
-Preset = Annotated[str | None, typer.Option(help="loop (the default), toy, paper, paper-full or gpt2.")]
+Preset = Annotated[str | None, typer.Option(help="recurrent (the default), loop, toy, paper, paper-full or gpt2.")]
 Hops = Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")]
 Compare = Annotated[
     bool | None,

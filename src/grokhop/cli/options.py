@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from grokhop.config import RunConfig, changed, described, merged, preset, read_config
+from grokhop.config import DEFAULT, RunConfig, changed, described, merged, preset, read_config
 from grokhop.config.schema import sections
 from grokhop.core.errors import InputError
 from grokhop.core.records import Record
@@ -114,7 +114,7 @@ def settings_of(
         InputError: a name is unknown or a value is wrong.
     """
     path, record = context.meta.get(FILE, (None, {}))
-    name = begin_with or str(record.get("preset") or RunConfig().preset)
+    name = begin_with or str(record.get("preset") or DEFAULT)
     settings = preset(name) if isinstance(name, str) else name
     in_file = {section: value for section, value in record.items() if section in sections() and value is not None}
     settings = merged(settings, in_file, where=str(path))

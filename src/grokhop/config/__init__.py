@@ -5,7 +5,7 @@
 
 from grokhop.config.budget import Budget
 from grokhop.config.models import GPT2Config, LoopConfig, ModelConfig, PretrainedConfig
-from grokhop.config.presets import PRESETS, preset
+from grokhop.config.presets import DEFAULT, PRESETS, preset
 from grokhop.config.schema import (
     MOST_HOPS,
     AugmentConfig,
@@ -29,6 +29,7 @@ from grokhop.config.settings import (
 )
 
 __all__ = [
+    "DEFAULT",
     "MOST_HOPS",
     "PRESETS",
     "AugmentConfig",

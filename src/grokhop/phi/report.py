@@ -19,6 +19,8 @@ from grokhop.graph.graph import Graph, Split
 from grokhop.phi.count import PathCounts, count_paths
 
 TARGET = 6.25
+LEARNED_FROM = 2.0
+"""Phi as trained from which the preset `recurrent` composed on random graphs (docs/log.md); no law."""
 """The threshold reported by Abramov et al. 2025 for composition."""
 
 
@@ -169,6 +171,6 @@ def _verdict(after: PhiCounts, hops: int, target: float) -> str:
     notes += [f"{alone} in no path at all"] if alone else []
     return (
         f"{len(below)} of {n} {relations} {'is' if len(below) == 1 else 'are'} below phi {target:g} after "
-        f"hold-out ({'; '.join(notes)}), so the graph cannot be fully generalised: 'grokhop augment' adds what "
-        "is missing."
+        f"hold-out ({'; '.join(notes)}), so not all of it may be learned: 'grokhop augment' adds what "
+        "is missing, and '--preset loop' is told how to compose."
     )

@@ -115,6 +115,11 @@ class TaskDataset:
         """How many rows and queries there are, for the manifest, including what the leakage check compared."""
         return self.compositions.counts
 
+    @property
+    def phi(self) -> float:
+        """Phi as trained: two-hop inferred facts in training for each trainable fact."""
+        return self.counts.get("trained_2_hops", 0) / max(1, self.counts["trainable_facts"])
+
     def trained(self, *, comparable: bool) -> dict[str, int]:
         """Count the trained inferred facts by number of hops, and the comparisons where the graph has any."""
         found = {

@@ -12,11 +12,15 @@ from grokhop.core.errors import InputError
 from grokhop.core.registry import nearest
 
 
+DEFAULT = "recurrent"
+"""What is trained where no preset is named."""
+
+
 def preset_names() -> list[str]:
     """Return the names of the presets, the default first."""
     found = (path.name for path in resources.files(__name__).iterdir() if path.name.endswith(".yaml"))
     names = sorted(name.removesuffix(".yaml") for name in found)
-    return sorted(names, key=lambda name: name != RunConfig().preset)
+    return sorted(names, key=lambda name: name != DEFAULT)
 
 
 def preset_record(name: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from grokhop.phi.report import LEARNED_FROM, PhiReport
 from grokhop.runs.baselines import BaselineResult, BaselinesResult, BlindScore, ModelScores, Scored
 from grokhop.runs.callbacks import Callback
 from grokhop.runs.evaluation import EvalResult, FileResult, QuestionScore
-from grokhop.runs.explanation import Explanation, QueryCircuit
+from grokhop.runs.explanation import Explanation, MeasureResult, QueryCircuit
 from grokhop.runs.metrics import EvalRecord
 from grokhop.tasks.composition import cell_names
 from grokhop.tasks.controls import control_words
@@ -101,8 +101,9 @@ class TrainingDisplay(Callback):
         phi = counts.get("trained_2_hops", 0) / max(1, counts["trainable_facts"])
         if settings.model.architecture == "recurrent" and settings.task.control == "none" and phi < LEARNED_FROM:
             err.print(
-                f"phi as trained is {phi:.2f}; from about {LEARNED_FROM:g} on this model has learned to compose. Two ways "
-                "out: 'grokhop augment' adds facts; '--preset loop' is told how to compose, and works on any graph",
+                f"phi as trained is {phi:.2f}; from about {LEARNED_FROM:g} on this model has learned to compose. Two "
+                "ways out: 'grokhop augment' adds facts; '--preset loop' is told how to compose, and works on any "
+                "graph",
                 style="bold",
                 soft_wrap=True,
                 markup=False,
@@ -585,8 +586,21 @@ def show_explanation(result: Explanation) -> None:
         out.print(patched)
     for line in _about_the_circuit(result):
         out.print(line, markup=False)
+    if result.measures:
+        out.print(_measures_table(result.measures))
     for query in result.queries:
         _show_places(query)
+
+
+def _measures_table(measures: Sequence[MeasureResult]) -> Table:
+    """A row for each number of a measure, a column for each seed and set of queries."""
+    columns = list(dict.fromkeys((row.seed, row.asked) for row in measures))
+    table = plain_table("measures", "", [f"seed {seed},\n{asked.upper()}" for seed, asked in columns])
+    for measure, number in dict.fromkeys((row.measure, name) for row in measures for name in row.found):
+        found = {(row.seed, row.asked): row.found.get(number) for row in measures if row.measure == measure}
+        values = (found.get(column) for column in columns)
+        table.add_row(f"{measure}: {number}", *("–" if value is None else f"{value:.3g}" for value in values))
+    return table
 
 
 def _about_the_circuit(result: Explanation) -> Iterator[str]:
@@ -601,7 +615,7 @@ def _about_the_circuit(result: Explanation) -> Iterator[str]:
                     f"{percent(ablation.second)}"
                 )
     if not result.formation:
-        yield "no snapshots were kept: train with --set checkpoints_per_decade=8 to see how the circuit forms"
+        yield "no snapshots were kept: train with --set train.checkpoints_per_decade=8 to see how the circuit forms"
 
 
 def _show_places(query: QueryCircuit) -> None:

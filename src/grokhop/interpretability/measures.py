@@ -1,4 +1,4 @@
-"""Measures of a circuit from outside: each looks into a model and returns numbers by name.
+"""Measures of a circuit by name, those of other packages too: each looks into a model and returns numbers by name.
 
 'grokhop explain' takes every registered measure, for the test queries in and out of distribution.
 """
@@ -21,14 +21,15 @@ class Measure(Protocol):
     def __call__(self, model: Model, chaining: PathIndex, queries: Queries) -> Mapping[str, float | None]: ...
 
 
-MEASURES: Registry[Measure] = Registry("circuit measure", {})
+MEASURES: Registry[Measure] = Registry("circuit measure", {"gates": "grokhop.interpretability.gates:gates"})
 
 
 def measured(model: Model, chaining: PathIndex, asked: Mapping[str, Queries], *, seed: int) -> list[MeasureResult]:
     """Take every registered measure of a seed's model on each set of queries that is not empty."""
-    return [
+    taken = [
         MeasureResult(measure=name, seed=seed, asked=of, found=dict(measure(model, chaining, queries)))
         for name, measure in MEASURES.items()
         for of, queries in asked.items()
         if len(queries)
     ]
+    return [row for row in taken if row.found]

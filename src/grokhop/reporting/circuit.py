@@ -17,6 +17,7 @@ from grokhop.runs.explanation import (
     CellCircuit,
     Explanation,
     Faithfulness,
+    MeasureResult,
     OddAnswer,
     Patched,
     QueryCircuit,
@@ -58,6 +59,25 @@ class QueryTable(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeasuresTable:
+    """Numbers of registered measures: a row for each, a column for each seed and set of queries."""
+
+    columns: list[str]
+    rows: list[tuple[str, list[float | None]]]
+
+
+def _measures(measures: Sequence[MeasureResult]) -> MeasuresTable | None:
+    if not measures:
+        return None
+    columns = list(dict.fromkeys((row.seed, row.asked) for row in measures))
+    rows = []
+    for measure, number in dict.fromkeys((row.measure, name) for row in measures for name in row.found):
+        found = {(row.seed, row.asked): row.found.get(number) for row in measures if row.measure == measure}
+        rows.append((f"{measure}: {number}", [found.get(column) for column in columns]))
+    return MeasuresTable(columns=[f"seed {seed}, {asked.upper()}" for seed, asked in columns], rows=rows)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CircuitSection:
     """The section on the circuit.
 
@@ -81,6 +101,7 @@ class CircuitSection:
     read: str | None
     names_last: bool
     last: int
+    measures: MeasuresTable | None
     formation: FormationSection | None
     queries: list[QueryTable]
     figures: dict[str, Figure]
@@ -127,6 +148,7 @@ def _section(found: Explanation, finished: int) -> CircuitSection:
         read=unbroken(_lens_heading(cells, last)) if lens else None,
         names_last=any((row.depth, row.position) == (last, 1) for row in lens),
         last=last,
+        measures=_measures(found.measures),
         formation=formed,
         queries=[_query(query) for query in found.queries],
         figures={f"circuit-{name}": figure for name, figure in figures.items()},

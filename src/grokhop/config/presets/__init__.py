@@ -11,7 +11,6 @@ from grokhop.config.settings import changed, config_of
 from grokhop.core.errors import InputError
 from grokhop.core.registry import nearest
 
-
 DEFAULT = "recurrent"
 """What is trained where no preset is named."""
 

@@ -119,7 +119,7 @@ def _model(run: Run, name: str, told: AskedFile | None) -> ModelScores | None:
         kind: {cell: replace(scored, misses=None) for cell, scored in by_cell.items()}
         for kind, by_cell in found.questions.items()
     }
-    return ModelScores(seeds=found.seeds, questions=questions, cells=found.cells)
+    return ModelScores(seeds=found.seeds, control=found.control, questions=questions, cells=found.cells)
 
 
 @dataclass(frozen=True, kw_only=True)

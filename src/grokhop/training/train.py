@@ -105,11 +105,12 @@ def refuse_another_run(run: Run, graph_path: Path, settings: RunConfig) -> None:
         InputError: it was begun with other settings or another graph.
     """
     if not settings.trains_as(run.settings):
+        control = f", {run.control} control" if run.control else ""
         raise InputError(
             f"{run.path} was begun with preset {run.settings.preset}, chains of {run.settings.task.hops}, "
-            f"{'' if run.settings.task.compare else 'no '}comparisons, {run.control or 'no'} control and settings of "
-            "its own: resume it with the same --preset, --hops, --compare, --control and --set, with "
-            f"--config {run.path}/config.yaml, or choose another name with -o"
+            f"{'' if run.settings.task.compare else 'no '}comparisons{control} and settings of its own: resume it with "
+            f"the same --preset, --hops, --compare, --control and --set, with --config {run.path}/config.yaml, or "
+            "choose another name with -o"
         )
     ours, theirs = run.plain_graph, controlled_graph(Graph.read(graph_path), settings.task.control)
     if ours.entities != theirs.entities or not all(

@@ -65,6 +65,8 @@ def test_a_control_is_named_in_what_is_asked_and_reported(trained: Run) -> None:
     assert json.loads((trained.path / EVAL).read_text())["control"] == trained.control
     assert f"control {trained.control}" in " ".join(cli("eval", trained.path).stdout.split())
     assert f"control {trained.control}" in " ".join(cli("ask", trained.path, "e1 / r1 / r2").stdout.split())
+    baselines = cli("eval", trained.path, "--baseline", "majority")
+    assert f"control {trained.control}" in " ".join(baselines.stdout.split())
     assert cli("report", trained.path).exit_code == 0
     page = (trained.path / REPORT).read_text()
     assert f"Control {trained.control}. " in page

@@ -237,7 +237,7 @@ def test_a_run_is_resumed_with_no_other_settings_and_no_other_graph(mini_graph: 
         trained(mini_graph, tmp_path / "run", notice=interrupt)
     others = with_(MINI, batch_size=8, model=shape_of(d_model=32))
     for settings in (others, with_(MINI, compare=False)):
-        with pytest.raises(InputError, match="same --preset, --hops, --compare and --set"):
+        with pytest.raises(InputError, match="same --preset, --hops, --compare, --control and --set"):
             trained(mini_graph, tmp_path / "run", resume=True, settings=settings)
     random_graph(entities=50, relations=10, degree=8, holdout=0.1).write(tmp_path / "graph")
     with pytest.raises(InputError, match="another graph"):

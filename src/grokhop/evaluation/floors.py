@@ -3,12 +3,12 @@
 Three rules answer every query, and a model's accuracy means something above the highest of them:
 
 - `majority` gives the commonest tail of the last relation among trainable facts, whoever is asked about;
-- `pair` gives the commonest end of the last two relations among trained compositions: any two facts that follow one
-  another in a trained chain count, once each. Where no chain joins the two relations it answers as `majority`;
+- `pair` gives the commonest end of the last two relations among trained compositions;
 - `head` repeats the entity that the query begins with.
 
-What training shows is counted, and not all trainable paths: among these are the ID queries that are asked. Of equally
-common entities the one with the lowest number is given. This module imports no torch.
+Any two facts that follow one another in a trained chain count for `pair`, once each. Where no chain joins the two
+relations it answers as `majority`. Trainable paths that are not trained do not count: ID queries are among them. Among
+equally common entities the one with the lowest number is given. This module imports no torch.
 """
 
 from collections.abc import Mapping
@@ -33,8 +33,9 @@ def floors(graph: Graph, chains: Longs, cells: Mapping[int, Mapping[str, Queries
 
 
 def commonest_objects(graph: Graph) -> Longs:
-    """(R,) the commonest object of each relation among trainable facts, the first of equals; the number of entities,
-    which is none of them, where a relation has no trainable facts.
+    """Return the (R,) commonest object of each relation among trainable facts, the first of equals.
+
+    Where a relation has no trainable facts it is the number of entities, which is none of them.
     """
     trained, found = graph.trainable, np.full(len(graph.relations), len(graph.entities))
     relations, objects = _commonest(trained.relation, trained.tail)
@@ -73,14 +74,14 @@ def _share(queries: Queries, guess: Longs) -> float | None:
 
 
 def _joined(chains: Longs) -> Longs:
-    """(P, 2) the distinct pairs of facts that follow one another in (C, K) chains."""
+    """Return the (P, 2) distinct pairs of facts that follow one another in (C, K) chains."""
     windows = [chains[:, hop : hop + 2] for hop in range(chains.shape[1] - 1)]
     joined = np.concatenate(windows) if windows else np.empty((0, 2), np.int64)
     return distinct_rows(joined[joined[:, 1] != NO_FACT])
 
 
 def _commonest(keys: Longs, values: Longs) -> tuple[Longs, Longs]:
-    """The distinct keys, in order, and the commonest value of each, of equals the lowest."""
+    """Return the distinct keys, in order, and the commonest value of each, of equals the lowest."""
     span = 1 + int(values.max(initial=0))
     codes, counts = np.unique(keys.astype(np.int64) * span + values, return_counts=True)
     key, value = np.divmod(codes, span)

@@ -51,7 +51,7 @@ class Oracle:
         return found
 
     def tails(self, head: int, relation: int) -> list[int]:
-        """What the facts say of an entity and a relation."""
+        """Return the tails of an entity and a relation."""
         return self.graph.tail[self.chaining.facts_of_pairs(np.array([head]), np.array([relation]))[1]].tolist()
 
     def answers(self, query: Query) -> list[Prediction]:
@@ -68,7 +68,7 @@ class Oracle:
         ]
 
     def triple(self, fact: Fact) -> Triple:
-        """A fact in words."""
+        """Put a fact into words."""
         head, relation, tail = fact
         return self.graph.entities[head].label, self.graph.relations[relation], self.graph.entities[tail].label
 
@@ -113,7 +113,7 @@ class Oracle:
         )
 
     def cause(self, one: Asked, found: Sequence[Prediction]) -> str:
-        """Whose fault a miss is: of the graph, of the reader, or of the data."""
+        """Say whose fault a miss is: of the graph, of the reader, or of the data."""
         if not one.question.facts:
             return UNKNOWN
         if isinstance(one.query, str):

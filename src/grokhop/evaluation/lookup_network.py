@@ -56,7 +56,7 @@ class FactNetwork(nn.Module):
         self.norm_in, self.norm_out = nn.RMSNorm(2 * width), nn.RMSNorm(width)
 
     def forward(self, heads: Tensor, relations: Tensor) -> Tensor:
-        """(B, E) logits of the tails of (B,) heads and (B,) relations."""
+        """Return (B, E) logits of the tails of (B,) heads and (B,) relations."""
         both = torch.cat([self.embedding[heads], self.embedding[relations + self.entities]], dim=-1)
         hidden = F.gelu(F.linear(self.norm_in(both), self.up))
         return self.norm_out(F.linear(hidden, self.down)) @ self.embedding[: self.entities].T
@@ -91,12 +91,12 @@ def learn(graph: Graph, *, seed: int = 0) -> FactNetwork:
 
 
 def _single_facts(graph: Graph) -> Queries:
-    """Every pair of head and relation, with all its tails."""
+    """Return every pair of head and relation, with all its tails."""
     return PathIndex(graph).queries(np.arange(len(graph))[:, None])[0]
 
 
 def _loss(network: FactNetwork, facts: Queries) -> Tensor:
-    """Cross-entropy to a target of which each tail of a pair is an equal share."""
+    """Measure cross-entropy to a target of which each tail of a pair is an equal share."""
     tails = np.diff(facts.offsets)
     row = torch.from_numpy(np.repeat(np.arange(len(facts)), tails))
     share = torch.from_numpy(np.repeat(1 / tails, tails)).float()
@@ -120,14 +120,14 @@ class Program(Oracle):
         self._facts = set(zip(graph.head.tolist(), graph.relation.tolist(), graph.tail.tolist(), strict=True))
 
     def ends(self, queries: Queries) -> Longs:
-        """(Q,) where each query ends: the answer of a hop is the head of the next."""
+        """Return the (Q,) ends of queries: the answer of a hop is the head of the next."""
         reached: Longs = queries.head
         for hop in range(queries.hops):
             reached = self._hop(reached, queries.relations[:, hop])
         return reached
 
     def tails(self, head: int, relation: int) -> list[int]:
-        """What the network answers, one entity."""
+        """Return the one entity that the network answers."""
         return self._hop(np.array([head]), np.array([relation])).tolist()
 
     def _hop(self, heads: Longs, relations: Longs) -> Longs:
@@ -140,11 +140,11 @@ class Program(Oracle):
             return self.network(_long(heads), _long(relations)).argmax(dim=-1).numpy()
 
     def scores(self, asked: Sequence[Asked]) -> QuestionScore:
-        """As the oracle's; a network answers in one way, so that nothing is ambiguous."""
+        """Score questions as the oracle does; a network answers in one way, so that nothing is ambiguous."""
         return replace(super().scores(asked), ambiguous=None)
 
     def cause(self, one: Asked, found: Sequence[Prediction]) -> str:
-        """As the oracle's, but for hops that the network answered wrongly."""
+        """Say whose fault a miss is, as the oracle does, but for hops that the network answered wrongly."""
         cause = super().cause(one, found)
         if cause in (UNKNOWN, NOT_UNDERSTOOD) or not isinstance(one.query, Query):
             return cause
@@ -167,7 +167,7 @@ def unseen(exam: Exam) -> BaselineResult:
 
 
 def _answered(exam: Exam, known: Graph) -> BaselineResult:
-    """The answers to an exam of a network that knows the facts `known`."""
+    """Have a network that knows the facts `known` answer an exam."""
     exam.notice(f"a network learns {len(known):,} facts, each on its own")
     start = process_time()
     program = Program(exam.graph, learn(known))

@@ -73,7 +73,7 @@ class Evidence:
         return self.evaluation.cells.get(str(hops), {}) if self.evaluation else {}
 
     def floor(self, hops: int, *cells: str) -> Floor | None:
-        """The floor of one or more cells together; None where an older version asked them, or nobody did."""
+        """Return the floor of one or more cells together; None where an older version asked them, or nobody did."""
         known, scores = self.evaluation.floors.get(str(hops)) if self.evaluation else None, self.cells(hops)
         return Floor.pooled((known[cell], scores[cell].n) for cell in cells) if known else None
 

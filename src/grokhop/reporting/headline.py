@@ -49,7 +49,7 @@ class Measured:
 
 
 def floor_note(floor: Floor | None) -> str:
-    """The highest floor and how it is reached; nothing where it is not known."""
+    """Put the highest floor and how it is reached into words; nothing where it is not known."""
     return f"floor {percent(floor.highest)}, {floor.named}" if floor and floor.named else ""
 
 

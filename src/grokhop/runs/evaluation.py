@@ -96,12 +96,12 @@ class Floor(Record):
 
     @property
     def highest(self) -> float | None:
-        """The highest of the three."""
+        """Return the highest of the three."""
         return max((share for share in (self.majority, self.pair, self.head) if share is not None), default=None)
 
     @property
     def named(self) -> str:
-        """How the highest is reached, in words; the simplest rule where several reach it."""
+        """Name the rule that reaches the highest in words, the simplest where several do."""
         rules = (
             (self.majority, "the commonest tail of the last relation"),
             (self.pair, "the commonest end of the last two relations"),
@@ -112,7 +112,7 @@ class Floor(Record):
 
     @staticmethod
     def pooled(floors: Iterable[tuple["Floor", int]]) -> "Floor":
-        """The floor of several cells together, each given with its number of queries."""
+        """Return the floor of several cells together, each given with its number of queries."""
         known = [(floor, n) for floor, n in floors if n]
 
         def share(name: str) -> float | None:

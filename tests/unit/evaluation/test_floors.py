@@ -18,12 +18,12 @@ from tests.graphs import answers_by_force, built, parted, parted_graphs, random_
 
 
 def commonest(values: Sequence[int]) -> int | None:
-    """The commonest value, of equals the lowest; None of none."""
+    """Return the commonest value, of equals the lowest; None of none."""
     return min(Counter(values).items(), key=lambda item: (-item[1], item[0]))[0] if values else None
 
 
 def guesses(graph: Graph, made: Compositions, head: int, relations: Sequence[int]) -> dict[str, int | None]:
-    """What each rule answers to a query, by counting over facts and chains one after the other."""
+    """Return what each rule answers to a query, by counting over facts and chains one after the other."""
     facts = triples(graph)
     tails = [t for i, (_, r, t) in enumerate(facts) if r == relations[-1] and graph.part[i] == Split.TRAIN]
     joined = set(pairs_of(made))
@@ -33,7 +33,7 @@ def guesses(graph: Graph, made: Compositions, head: int, relations: Sequence[int
 
 
 def pairs_of(made: Compositions) -> Iterator[tuple[int, int]]:
-    """Any two facts that follow one another in a trained chain."""
+    """Yield any two facts that follow one another in a trained chain."""
     for chain in made.chains.tolist():
         yield from ((a, b) for a, b in pairwise(chain) if b != NO_FACT)
 
@@ -78,7 +78,7 @@ def test_floors_are_what_counting_finds_on_graphs_with_hundreds_of_queries(
 
 
 def hub() -> Graph:
-    """Everybody works at one of two places: of the young it is the north's, of the old the south's, mostly."""
+    """Make a graph in which friends of the young are at one place and bosses of the old at another."""
     facts = [(f"young{i}", "friend", f"clerk{i}") for i in range(20)]
     facts += [(f"old{i}", "boss", f"smith{i}") for i in range(20)]
     facts += [(f"clerk{i}", "place", "north") for i in range(20)] + [(f"smith{i}", "place", "south") for i in range(20)]

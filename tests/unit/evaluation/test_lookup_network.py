@@ -24,13 +24,13 @@ SEED = 0
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some fewer steps than a user gets, enough for graphs of a few hundred facts."""
+    """Train for fewer steps than a user gets, enough for graphs of a few hundred facts."""
     monkeypatch.setattr(module, "STEPS", 150)
 
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Queries]]:
-    """The batches that a network is trained on."""
+    """Keep the batches that a network is trained on."""
     batches: list[Queries] = []
     loss = module._loss
 
@@ -47,7 +47,7 @@ def small() -> Graph:
 
 
 def accuracies(found: dict[str, Any]) -> dict[str, float]:
-    """The accuracy of each cell that is asked."""
+    """Return the accuracy of each cell that is asked."""
     return {
         f"{hops} {cell}": score["accuracy"]
         for hops, by_cell in found["cells"].items()

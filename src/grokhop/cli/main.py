@@ -292,7 +292,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Ask the finished models, or baselines, the test queries and questions."""
-    from grokhop.cli import console
+    from grokhop.cli import console, evaluations
 
     if baseline is not None or base_url is not None or open_book:
         from grokhop.evaluation.baselines import run_baselines
@@ -306,7 +306,7 @@ def evaluate(
             limit=limit,
             notice=console.say,
         )
-        emit(result, as_json, console.show_baselines)
+        emit(result, as_json, evaluations.show_baselines)
         return
     from grokhop.evaluation import evaluate as stage
 
@@ -314,10 +314,14 @@ def evaluate(
         emit(
             stage.evaluate(run, controls=control or (), threads=threads, device=device),
             as_json,
-            console.show_evaluation,
+            evaluations.show_evaluation,
         )
     else:
-        emit(stage.evaluate_questions(run, questions, threads=threads, device=device), as_json, console.show_questions)
+        emit(
+            stage.evaluate_questions(run, questions, threads=threads, device=device),
+            as_json,
+            evaluations.show_questions,
+        )
 
 
 @app.command()
@@ -332,10 +336,10 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Ask a question, and see the answer hop by hop."""
-    from grokhop.cli import console
+    from grokhop.cli import evaluations
     from grokhop.inference.ask import ask as ask_run
 
-    emit(ask_run(run, text, seed=seed, device=device), as_json, console.show_answer)
+    emit(ask_run(run, text, seed=seed, device=device), as_json, evaluations.show_answer)
 
 
 @app.command()
@@ -351,10 +355,10 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """See the circuit: what is named on the way, what carries the answer, and how that came about."""
-    from grokhop.cli import console
+    from grokhop.cli import circuits
     from grokhop.interpretability.explain import explain as explain_run
 
-    emit(explain_run(run, texts=query or (), threads=threads, device=device), as_json, console.show_explanation)
+    emit(explain_run(run, texts=query or (), threads=threads, device=device), as_json, circuits.show_explanation)
 
 
 @app.command()
@@ -392,11 +396,11 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Run a published experiment, and set its figures beside those that come of it here."""
-    from grokhop.cli import console
+    from grokhop.cli import console, reproductions
     from grokhop.experiments.recipes import read_recipe, recipes
 
     if not name:
-        emit(recipes(), as_json, console.show_recipes)
+        emit(recipes(), as_json, reproductions.show_recipes)
         return
     chosen: dict[str, Any] = {"preset": preset, "published": published, "changes": changes or (), "budget": budget}
     read_recipe(name).plan(**chosen)
@@ -413,7 +417,7 @@ def reproduce(
             force=force,
             callbacks=[shown],
         )
-    emit(result, as_json, console.show_reproduction)
+    emit(result, as_json, reproductions.show_reproduction)
 
 
 @app.command(cls=SettingsCommand)
@@ -430,14 +434,15 @@ def demo(
 ) -> None:
     """The whole flow on the built-in graph, to a report."""
     from grokhop.cli import console
+    from grokhop.cli import demo as demo_display
     from grokhop.pipeline import SETTINGS
     from grokhop.pipeline import demo as run_demo
 
     resources = {"budget": budget, "threads": threads, "device": device}
     settings = settings_of(context, SETTINGS, changes or (), resources=resources)
-    with console.display(console.DemoDisplay) as shown:
+    with console.display(demo_display.DemoDisplay) as shown:
         result = run_demo(out, settings, force=force, callbacks=[shown])
-    emit(result, as_json, console.show_demo)
+    emit(result, as_json, demo_display.show_demo)
 
 
 @app.command()

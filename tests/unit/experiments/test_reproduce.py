@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from grokhop.augmentation.sources import SOURCES
-from grokhop.cli.console import show_reproduction
 from grokhop.cli.main import app
+from grokhop.cli.reproductions import show_reproduction
 from grokhop.config import Budget, GPT2Config, LoopConfig, RunConfig
 from grokhop.core.errors import InputError
 from grokhop.core.statistics import CellScore

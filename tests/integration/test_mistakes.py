@@ -120,6 +120,7 @@ EFFECTS = {
     "supervision": "answer",
     "packing": False,
     "fact_share": 0.3,
+    "control": "no-chains",
     "mixing": "by_row",
     "phi": 1.0,
     "hops": 3,

@@ -23,9 +23,11 @@ from grokhop.cli.options import (
     Settings,
     SettingsCommand,
     Threads,
+    changes_of,
     emit,
     settings_of,
 )
+from grokhop.config.presets import DEFAULT, preset_names
 from grokhop.core.errors import InputError
 
 app = typer.Typer(
@@ -37,7 +39,7 @@ app.add_typer(bench_app, name="bench")
 
 Graph = Annotated[Path, typer.Argument(help="A graph folder.", metavar="GRAPH", show_default=False)]
 Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN", show_default=False)]
-Preset = Annotated[str | None, typer.Option(help="recurrent (the default), loop, toy, paper, paper-full or gpt2.")]
+Preset = Annotated[str | None, typer.Option(help=f"{DEFAULT} (the default), {', '.join(preset_names()[1:])}.")]
 Hops = Annotated[int | None, typer.Option(help="Longest chain to train; the preset's if left out.")]
 Compare = Annotated[
     bool | None,
@@ -207,6 +209,7 @@ def train(
 
 @app.command(cls=SettingsCommand)
 def sweep(
+    context: typer.Context,
     graph: Graph,
     out: Out,
     phi: Annotated[
@@ -249,7 +252,7 @@ def sweep(
             grid=grid or (),
             seeds=seeds,
             hops=hops,
-            changes=changes or (),
+            changes=changes_of(context, changes or ()),
             budget=budget,
             jobs=jobs,
             resume=resume,
@@ -376,6 +379,7 @@ def report(
 
 @app.command(cls=SettingsCommand)
 def reproduce(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A recipe; if left out, all are listed.")] = "",
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="FILES", help="Records, for a recipe that needs some.")
@@ -402,7 +406,12 @@ def reproduce(
     if not name:
         emit(recipes(), as_json, reproductions.show_recipes)
         return
-    chosen: dict[str, Any] = {"preset": preset, "published": published, "changes": changes or (), "budget": budget}
+    chosen: dict[str, Any] = {
+        "preset": preset,
+        "published": published,
+        "changes": changes_of(context, changes or ()),
+        "budget": budget,
+    }
     read_recipe(name).plan(**chosen)
     from grokhop.experiments.reproduce import reproduce as run_recipe
 

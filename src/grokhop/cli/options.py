@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +10,8 @@ import typer
 from typer.core import TyperCommand
 
 from grokhop.config import DEFAULT, RunConfig, changed, described, merged, preset, read_config
-from grokhop.config.schema import sections
+from grokhop.config.schema import LEARNED, sections
+from grokhop.config.settings import spelt
 from grokhop.core.errors import InputError
 from grokhop.core.records import Record
 from grokhop.core.registry import nearest
@@ -41,8 +42,19 @@ def _read(context: typer.Context, path: Path | None) -> None:
         if name not in known:
             raise InputError(f"{path}: {name!r} is no section{nearest(name, known)}")
     context.meta[FILE] = (path, record)
-    if command != "train":  # whose section holds settings, not options
-        context.default_map = {**_by_parameter(context, record.get(command), path), **(context.default_map or {})}
+    if command == "train" and context.parent is context.find_root():
+        return  # its section holds settings, not options
+    own = {**_resources(context, record), **_by_parameter(context, record.get(command), path)}
+    context.default_map = {**own, **(context.default_map or {})}
+
+
+def _resources(context: typer.Context, record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file says of resources and of the preset, for options of the same name."""
+    resources = record.get("resources")
+    found = dict(resources) if isinstance(resources, dict) else {}
+    preset_name = {"presets": record["preset"], "preset": record["preset"]} if record.get("preset") else {}
+    options = {str(parameter.name) for parameter in context.command.params}
+    return {name: value for name, value in {**found, **preset_name}.items() if name in options and value is not None}
 
 
 def _by_parameter(context: typer.Context, own: Any, path: Path | None) -> dict[str, Any]:
@@ -93,12 +105,25 @@ class SettingsCommand(TyperCommand):
 
         from grokhop.cli.console import out
 
-        table = Table(title="Settings, for --set and --config", title_justify="left", box=None, padding=(0, 1, 0, 0))
+        title = "Settings, for --set and --config"
+        width = min(out.width, 80)
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), width=width)
         table.add_column("name and default", no_wrap=True)
         table.add_column("meaning")
         for one in described():
+            if one.name.startswith("augment."):
+                continue  # which is no setting of a training
             table.add_row(f"[bold]{one.name}[/bold]\n  {one.shown}", one.meaning)
         out.print(table)
+
+
+def changes_of(context: typer.Context, changes: Iterable[str]) -> list[str]:
+    """Return the settings of the file as `SECTION.NAME=VALUE`, and behind them those of the command line."""
+    _, record = context.meta.get(FILE, (None, {}))
+    in_file = [
+        f"{section}.{name}={spelt(value)}" for section in LEARNED for name, value in (record.get(section) or {}).items()
+    ]
+    return [*in_file, *changes]
 
 
 def settings_of(
@@ -113,10 +138,18 @@ def settings_of(
     Raises:
         InputError: a name is unknown or a value is wrong.
     """
+    changes = list(changes)
     path, record = context.meta.get(FILE, (None, {}))
     name = begin_with or str(record.get("preset") or DEFAULT)
     settings = preset(name) if isinstance(name, str) else name
-    in_file = {section: value for section, value in record.items() if section in sections() and value is not None}
+    in_file = {section: record[section] for section in (*LEARNED, "resources") if record.get(section) is not None}
+    if isinstance(begin_with, str) and "model" in in_file and record.get("preset") not in (None, begin_with):
+        raise InputError(
+            f"{path} holds the settings of preset {record['preset']}, and --preset says {begin_with}: leave one out"
+        )
+    of_augment = next((change for change in changes if change.startswith("augment.")), None)
+    if of_augment:
+        raise InputError(f"--set {of_augment!r}: facts are added by 'grokhop augment', before any training")
     settings = merged(settings, in_file, where=str(path))
     chosen = {s: {k: v for k, v in values.items() if v is not None} for s, values in own.items()}
     settings = merged(settings, chosen, where="the options")

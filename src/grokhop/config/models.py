@@ -14,13 +14,13 @@ class ModelConfig:
 
     architecture: str = "loop"
     """Name of a registered model: `recurrent`, `loop`, `gpt2`, `pretrained`, or one of another package."""
-    d_model: int = Field(default=128, ge=1)
+    d_model: int = Field(default=128, ge=1, le=65_536)
     """Width of the states."""
-    n_heads: int = Field(default=8, ge=1)
+    n_heads: int = Field(default=8, ge=1, le=1_024)
     """Attention heads of each layer."""
-    n_layers: int = Field(default=1, ge=0)
+    n_layers: int = Field(default=1, ge=0, le=1_024)
     """Layers in the block."""
-    mlp_ratio: int = Field(default=4, ge=1)
+    mlp_ratio: int = Field(default=4, ge=1, le=64)
     """Hidden units of a layer's MLP for each unit of width."""
 
     def __post_init__(self) -> None:
@@ -56,7 +56,7 @@ class GPT2Config(ModelConfig):
     """A plain decoder (`grokhop.models.gpt2`)."""
 
     architecture: str = "gpt2"
-    repeats: int = Field(default=1, ge=1)
+    repeats: int = Field(default=1, ge=1, le=64)
     """How often the layers are applied, sharing their weights."""
 
     def words(self) -> list[str]:
@@ -93,21 +93,21 @@ class RecurrentConfig(ModelConfig):
     """Composition that is learned from final answers (`grokhop.models.recurrent`)."""
 
     architecture: str = "recurrent"
-    d_model: int = Field(default=64, ge=1)
+    d_model: int = Field(default=64, ge=1, le=65_536)
     """Width of the states."""
-    n_heads: int = Field(default=4, ge=1)
+    n_heads: int = Field(default=4, ge=1, le=1_024)
     """Attention heads of each layer."""
-    fewest_loops: int = Field(default=2, ge=1)
+    fewest_loops: int = Field(default=2, ge=1, le=64)
     """In training the block is applied at least so often; how often is drawn for each batch."""
-    most_loops: int = Field(default=4, ge=1)
+    most_loops: int = Field(default=4, ge=1, le=64)
     """In training the block is applied at most so often."""
-    loops: int = Field(default=8, ge=1)
+    loops: int = Field(default=8, ge=1, le=64)
     """So often the block is applied to every question after training, whatever its length."""
-    gate_bias: float = -3.0
+    gate_bias: float = Field(default=-3.0, ge=-100, le=100)
     """At first the gate of what is said is the sigmoid of this: -3 is shut."""
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: float = Field(default=1.0, gt=0, le=1_000)
     """Of what is said; higher says less surely."""
-    reach: int = Field(default=2, ge=1)
+    reach: int = Field(default=2, ge=1, le=32)
     """Attention tells distances apart up to so many tokens, and all longer ones from these."""
     order: Literal["head_first", "relations_first"] = "head_first"
     """Whether the entity stands before its relations in the row or behind them."""

@@ -21,7 +21,7 @@ Control = Literal["none", "no-chains", "shuffled-ends", "no-heldout-facts", "per
 class AugmentConfig:
     """How facts are added to a graph (`grokhop.augmentation`)."""
 
-    target_phi: float = Field(default=6.25, gt=0)
+    target_phi: float = Field(default=6.25, gt=0, allow_inf_nan=False)
     """The phi that every relation should reach."""
     source: str = "graph"
     """Sources in their order, with commas: graph, gazetteer, llm, wrong, or one of another package."""
@@ -43,7 +43,7 @@ class TaskConfig:
     """Longest chain that is trained."""
     extra_hops: int = Field(default=1, ge=1)
     """How many hops longer than trained the longest chain is that is asked."""
-    phi: float = Field(default=0.0, ge=0)
+    phi: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """Inferred facts of each length that are trained for each trainable atomic fact; all if 0."""
     compare: bool = True
     """Whether comparisons are trained too, where the graph's questions compare."""
@@ -62,15 +62,15 @@ class OptimizerConfig:
 
     name: str = "muon"
     """`muon` for matrices inside the block and AdamW for all else; `adamw`, `grokfast` or `orthograd` for all."""
-    muon_lr: float = 0.02
+    muon_lr: float = Field(default=0.02, gt=0, le=10, allow_inf_nan=False)
     """Learning rate of the matrices inside the block."""
-    muon_decay: float = 0.3
+    muon_decay: float = Field(default=0.3, ge=0, le=100, allow_inf_nan=False)
     """Weight decay of the matrices inside the block."""
-    adam_lr: float = 0.006
+    adam_lr: float = Field(default=0.006, gt=0, le=10, allow_inf_nan=False)
     """Learning rate of embeddings and gains, or of all weights where there is no Muon."""
-    adam_decay: float = 0.0
+    adam_decay: float = Field(default=0.0, ge=0, le=100, allow_inf_nan=False)
     """Weight decay under AdamW."""
-    adam_beta2: float = 0.95
+    adam_beta2: float = Field(default=0.95, ge=0, lt=1, allow_inf_nan=False)
     """AdamW's decay of the squared gradients."""
 
 
@@ -84,9 +84,9 @@ class ScheduleConfig:
     """After so many steps the learning rate decays as 1 / sqrt(step); 0 to keep it constant."""
     cooldown: bool = True
     """Whether the learning rate falls to zero in the end. Without, training ends as soon as targets are reached."""
-    cooldown_at: float = 0.8
+    cooldown_at: float = Field(default=0.8, ge=0, le=1, allow_inf_nan=False)
     """The cool-down begins when all validation accuracies have come to this share of their targets."""
-    cooldown_share: float = 0.5
+    cooldown_share: float = Field(default=0.5, ge=0, le=100, allow_inf_nan=False)
     """The cool-down lasts for this share of the steps taken until then."""
     cooldown_steps: int = Field(default=300, ge=1)
     """The cool-down lasts for at least so many steps."""
@@ -96,11 +96,11 @@ class ScheduleConfig:
 class TrainConfig:
     """How one model is trained (`grokhop.training`)."""
 
-    batch_size: int = Field(default=512, ge=1)
+    batch_size: int = Field(default=512, ge=2, le=1_000_000)
     """Rows of each step."""
     mixing: Literal["by_kind", "by_row"] = "by_kind"
     """`by_kind` gives each kind of row its share of a batch; `by_row` makes all rows as frequent, as published."""
-    fact_share: float = Field(default=0.0, ge=0, lt=1)
+    fact_share: float = Field(default=0.0, ge=0, le=0.95)
     """Share of facts on their own in a batch mixed by kind; 0 looks each up as often as facts in chains are."""
     packing: bool = True
     """Whether facts on their own stand several in a row, where batches are mixed by kind."""
@@ -112,9 +112,9 @@ class TrainConfig:
     """Steps between evaluations on the validation queries."""
     checkpoints_per_decade: int = Field(default=0, ge=0)
     """Sets of weights kept for each tenfold of steps, for `grokhop explain` to see how they came about."""
-    id_target: float = 0.99
+    id_target: float = Field(default=0.99, ge=0, allow_inf_nan=False)
     """Validation accuracy in distribution that, with the other reached after the decay, ends the training."""
-    ood_target: float = 0.96
+    ood_target: float = Field(default=0.96, ge=0, allow_inf_nan=False)
     """The same out of distribution. With thirty queries, one missed must not keep a model in training."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """`bfloat16` computes activations so, with weights in float32; for machines that have units for it."""

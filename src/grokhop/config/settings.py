@@ -3,6 +3,7 @@
 A setting is named `SECTION.NAME`, in a YAML file as `NAME` under `SECTION`.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, asdict, fields
 from pathlib import Path
@@ -27,7 +28,7 @@ class Described(NamedTuple):
     @property
     def shown(self) -> str:
         """The default as `--set` and a file spell it."""
-        return _spelt(self.default) or "''"
+        return spelt(self.default) or "''"
 
 
 def described() -> list[Described]:
@@ -84,6 +85,14 @@ def config_of(record: Mapping[str, Any], *, where: str) -> RunConfig:
     return _checked(lambda: RunConfig(**made), where, "")
 
 
+def _refuse_words_as_numbers(kind: Any, values: Mapping[str, Any], name: str, where: str) -> None:
+    """YAML reads yes and on as true, which would pass for 1."""
+    for field in fields(kind):
+        value = values.get(field.name)
+        if isinstance(value, bool) and "bool" not in str(field.type):
+            raise InputError(f"{where}: {name}.{field.name} must be no true or false, but it is {str(value).lower()}")
+
+
 def _section_of(section: str, values: Mapping[str, Any], where: str) -> Any:
     kind = sections()[section]
     if section == "model":
@@ -93,6 +102,7 @@ def _section_of(section: str, values: Mapping[str, Any], where: str) -> Any:
         if name not in names:
             full = [f"{section}.{one}" for one in names]
             raise InputError(f"{where}: {section}.{name} is no setting{nearest(f'{section}.{name}', full)}")
+    _refuse_words_as_numbers(kind, values, section, where)
     return _checked(lambda: kind(**values), where, section)
 
 
@@ -118,10 +128,16 @@ def _said(section: str, error: Any) -> str:
     elif kind.startswith("bool_"):
         must = "true or false"
     elif kind == "literal_error":
-        must = f"one of {limits['expected']}"
-    elif kind in ("greater_than_equal", "less_than_equal", "greater_than"):
-        words = {"ge": "at least", "le": "at most", "gt": "more than"}
+        choices = re.findall(r"'([^']*)'", limits["expected"])
+        near = nearest(str(error["input"]), choices)
+        return f"{name} must be one of {limits['expected']}, not {error['input']!r}{near}"
+    elif kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
+        words = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}
         must = " ".join(f"{words[limit]} {value:g}" for limit, value in limits.items())
+    elif kind == "finite_number":
+        must = "a finite number"
+    elif kind == "string_type":
+        must = "text, such as 90s for a budget"
     else:
         return f"{name}: {error['msg']}"
     return f"{name} must be {must}, not {error['input']!r}"
@@ -177,11 +193,12 @@ def changes(config: RunConfig, base: RunConfig) -> list[str]:
             value = getattr(one, field.name)
             # Of another architecture's shape `merged` keeps what both have.
             if value != getattr(other, field.name, _default(field)):
-                found.append(f"{section}.{field.name}={_spelt(value)}")
+                found.append(f"{section}.{field.name}={spelt(value)}")
     return found
 
 
-def _spelt(value: Any) -> str:
+def spelt(value: Any) -> str:
+    """Spell a value as `--set` and a file do."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -194,13 +211,29 @@ def read_config(path: Path) -> dict[str, Any]:
         InputError: it cannot be read, or is no such file.
     """
     try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        record = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceEach)  # a SafeLoader
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): give a YAML file of settings") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} cannot be read as YAML: {reason}") from error
     if not isinstance(record, dict):
         raise InputError(f"{path} holds no settings: write sections such as 'train:' with settings under them")
+    odd = next((name for name in record if not isinstance(name, str)), None)
+    if odd is not None:
+        raise InputError(f"{path}: {odd!r} is no name of a section")
     return record
+
+
+class _OnceEach(yaml.SafeLoader):
+    """Refuses a name that is given twice, of which the first would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
 
 
 def yaml_text(config: RunConfig) -> str:

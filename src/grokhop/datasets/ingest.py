@@ -6,6 +6,7 @@ the hash of every input in the manifest.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -217,12 +218,13 @@ def ingest_dataset(
     check_share(holdout)
     read, chosen = DATASETS.get(name), dict(options or {})
 
+    try:
+        signature(read).bind(files, **chosen)
+    except TypeError as error:
+        raise InputError(f"the dataset {name} cannot be read with {chosen or 'no options'}: {error}") from error
+
     def held_out() -> Graph:
-        try:
-            graph = read(files, **chosen)
-        except TypeError as error:
-            raise InputError(f"the dataset {name} cannot be read with {chosen or 'no options'}: {error}") from error
-        return hold_out(graph, share=holdout)
+        return hold_out(read(files, **chosen), share=holdout)
 
     settings = {"source": name, "options": chosen, "holdout": holdout}
     return ingest(held_out, out, inputs=files, settings=settings, force=force)

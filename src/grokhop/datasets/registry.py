@@ -9,7 +9,14 @@ from grokhop.graph.graph import Graph
 
 
 class ReadDataset(Protocol):
-    """Reads a dataset; `options` are given on the command line as `--option NAME=VALUE`."""
+    """Reads a dataset; `options` are given on the command line as `--option NAME=VALUE`.
+
+    def read(files: Sequence[Path], **options: str) -> Graph:
+        builder = GraphBuilder(source="mine")  # of grokhop.graph.graph
+        for head, relation, tail in facts_of(files):
+            builder.fact(head, relation, tail)
+        return builder.build()
+    """
 
     def __call__(self, files: Sequence[Path], **options: str) -> Graph: ...
 

@@ -199,5 +199,5 @@ def _points(layer: Any) -> dict[str, HookPoint]:
         HEADS: getattr(attention, "hook_z", None),
     }
     if not all(isinstance(point, HookPoint) for point in found.values()):
-        raise InputError("this model cannot be looked into: its layers are a pretrained model's own, without points")
+        raise InputError("this model cannot be looked into: its layers lack hook points (see grokhop.models.base)")
     return {part: point for part, point in found.items() if isinstance(point, HookPoint)}

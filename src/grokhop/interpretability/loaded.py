@@ -76,6 +76,7 @@ class LoadedModel:
         """
         if isinstance(texts, str):
             raise InputError(f"a list of questions is answered, not one text: give [{texts!r}]")
+        texts = list(texts)
         queries = [self._query(text) for text in texts]
         found: dict[int, ModelAnswer] = {}
         for numbers in _by_shape(queries):

@@ -55,7 +55,8 @@ class Model(nn.Module):
     """A network of `layers` over the `embedding` of each token, with which it also reads out.
 
     A subclass becomes an architecture by its name in `grokhop.config.models.MODELS`. It takes what `__init__` takes
-    here, names its own section of settings as `Config`, and answers in `forward`.
+    here, names its own section of settings as `Config`, and answers in `forward`. `grokhop explain` looks into models
+    whose `layers` each have the points `hook_resid_pre`, `hook_attn_out`, `hook_mlp_out` and `hook_z`.
     """
 
     Config: ClassVar[type[ModelConfig]] = ModelConfig

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from grokhop.config import RunConfig, preset, setting_names
+from grokhop.config.schema import sections
 from grokhop.core.errors import InputError
 from grokhop.core.registry import nearest
 
@@ -75,7 +76,7 @@ def _assignment(part: str, text: str) -> str:
     name, _, value = (word.strip() for word in part.partition("="))
     if name == "task.phi":
         raise InputError(f"--grid {text!r}: phi is what every sweep varies, name its levels with --phi")
-    if not value or name not in setting_names():
+    if not value or name.partition(".")[0] not in sections() or "." not in name:
         raise InputError(
             f"--grid {text!r}: {part.strip()!r} sets nothing: write SECTION.NAME=VALUE{nearest(name, setting_names())}"
         )

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grokhop.config import TrainConfig
+from grokhop.core.errors import InputError
 from grokhop.graph.paths import Longs
 from grokhop.tasks.dataset import TaskDataset
 from grokhop.tasks.encoding import NEVER_DUE, NO_TARGET, TokenBatch
@@ -134,6 +135,11 @@ class Mixed:
         self.facts = packs * self.together if alone else 0
         self.chain_rows = rows - self.facts if dataset.chains else 0
         self.chains_per_epoch = dataset.chains
+        if (dataset.chains and not self.chain_rows) or (alone and not self.facts):
+            raise InputError(
+                f"a batch of {rows} rows beside comparisons and rules has no room for chains and for facts on their "
+                "own: give a higher train.batch_size, or another train.fact_share"
+            )
         self._chains = Shuffled(0, dataset.chains, seed)
         self._alone = Shuffled(dataset.chains, alone, seed)
         self._follows = Follows(dataset)

@@ -30,14 +30,15 @@ from grokhop.runs.run import DATASET, GRAPH, PHI, PRETRAINED, SUMMARY, Run, writ
 from grokhop.tasks.controls import controlled_graph
 from grokhop.tasks.dataset import TaskDataset, build_dataset
 from grokhop.tasks.storage import save_dataset
+from grokhop.training.batching import batches
 from grokhop.training.losses import LOSSES
 from grokhop.training.optimizers import OPTIMIZERS
 from grokhop.training.trainer import Trainer
 
 
 def train(
-    graph_path: Path,
-    out: Path,
+    graph_path: Path | str,
+    out: Path | str,
     settings: RunConfig,
     *,
     resume: bool = False,
@@ -56,12 +57,14 @@ def train(
         InputError: the graph cannot be read or has no compositions, a setting names nothing that there is, or `out`
             exists and neither is to be resumed nor replaced.
     """
+    graph_path, out = Path(graph_path), Path(out)
     torch.set_num_threads(settings.resources.threads or torch.get_num_threads())
     refuse_inside(out, graph_path)
     if resume and out.exists():
         run = Run.read(out)
         refuse_another_run(run, graph_path, settings)
-        run = add_seeds(run, settings.resources.seeds)
+        refuse_another_budget(run, settings)
+        run = add_seeds(run, settings.resources.seeds, budget=settings.resources.budget)
         dataset = run.dataset
     else:
         dataset = begin(graph_path, out, settings, threads=torch.get_num_threads(), force=force)
@@ -90,12 +93,28 @@ def train_seed(run: Run, dataset: TaskDataset, seed: int, settings: RunConfig, c
         trainer.run(settings.budget, callback)
 
 
-def add_seeds(run: Run, seeds: int) -> Run:
-    """Let a run have at least so many seeds."""
-    if seeds <= run.settings.resources.seeds:
+def add_seeds(run: Run, seeds: int, *, budget: str | None = None) -> Run:
+    """Let a run have at least so many seeds, and another budget if one is given."""
+    now = run.settings.resources
+    grown = replace(now, seeds=max(seeds, now.seeds), budget=budget or now.budget)
+    if grown == now:
         return run
-    write_settings(run.path, replace(run.settings, resources=replace(run.settings.resources, seeds=seeds)))
+    write_settings(run.path, replace(run.settings, resources=grown))
     return Run.read(run.path)
+
+
+def refuse_another_budget(run: Run, settings: RunConfig) -> None:
+    """Let no seed be added that may train for another time than those that have ended.
+
+    Raises:
+        InputError: seeds have ended, others are to be trained, and the budget is another.
+    """
+    ended = [seed for seed in range(run.settings.resources.seeds) if (run.seed_folder(seed) / SUMMARY).exists()]
+    if ended and settings.resources.seeds > len(ended) and settings.budget != run.settings.budget:
+        raise InputError(
+            f"seeds of {run.path} have ended within {run.settings.resources.budget}: resume it with that --budget, "
+            "since seeds that were trained for different times cannot be compared, or choose another name with -o"
+        )
 
 
 def refuse_another_run(run: Run, graph_path: Path, settings: RunConfig) -> None:
@@ -131,6 +150,7 @@ def begin(graph_path: Path, out: Path, settings: RunConfig, *, threads: int, for
     graph = Graph.read(graph_path)
     dataset = build_dataset(graph, settings.task)
     kept = controlled_graph(graph, settings.task.control)
+    batches(dataset, settings.train, 0)  # which a batch without room for a kind of row refuses
     whole = replace(settings, augment=_augmented_as(read_manifest(graph_path, kind="graph")))
     manifest = {"threads": threads, "composed": dataset.counts}
     with new_folder(out, kind="run", manifest=manifest, force=force) as folder:

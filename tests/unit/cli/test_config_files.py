@@ -109,6 +109,44 @@ def test_what_is_wrong_in_a_file_is_refused_in_one_line(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_sweep_takes_settings_and_resources_of_a_file(mini_graph: Path, config: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sweep"
+    result = cli("sweep", mini_graph, "-o", out, "--phi", 2, "--seeds", 1, "--jobs", 1, "--config", config)
+    assert result.exit_code == 0, result.exception
+    settings = Run.read(out / "toy" / "phi-2").settings
+    assert (settings.model.d_model, settings.train.batch_size, settings.resources.seeds) == (16, 32, 1)
+    assert settings.resources.budget == "6 steps"
+
+
+def test_what_a_file_says_of_resources_counts_for_every_command(mini_graph: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("resources: {device: cuda}")
+    run = cli("train", mini_graph, "-o", tmp_path / "run", "--preset", "toy", "--budget", "2 steps")
+    assert run.exit_code == 0, run.exception
+    result = cli("eval", tmp_path / "run", "--config", tmp_path / "c.yaml")
+    assert "--device cuda" in str(result.exception)
+
+
+def test_a_preset_and_the_settings_of_another_in_a_file_are_refused_together(mini_graph: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("preset: loop\nmodel: {architecture: loop}")
+    result = cli("train", mini_graph, "-o", tmp_path / "run", "--preset", "paper", "--config", tmp_path / "c.yaml")
+    assert "leave one out" in str(result.exception)
+
+
+def test_seeds_that_trained_for_different_times_are_not_put_together(mini_graph: Path, tmp_path: Path) -> None:
+    words = ["train", mini_graph, "-o", tmp_path / "run", "--preset", "toy", "--budget"]
+    assert cli(*words, "3 steps").exit_code == 0
+    result = cli(*words, "6 steps", "--seeds", 2, "--resume")
+    assert "have ended within 3 steps" in str(result.exception)
+    assert cli(*words, "3 steps", "--seeds", 2, "--resume").exit_code == 0
+
+
+def test_a_batch_without_room_for_facts_is_refused(mini_graph: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = cli("train", mini_graph, "-o", out, "--preset", "loop", "--set", "train.batch_size=2")
+    assert "has no room" in str(result.exception)
+    assert not out.exists()
+
+
 def test_a_wrong_option_of_a_command_in_a_file_is_answered_with_the_nearest(mini_graph: Path, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("phi: {taget: 3}")
     result = cli("phi", mini_graph, "--config", tmp_path / "c.yaml")

@@ -48,7 +48,7 @@ def _read(context: typer.Context, path: Path | None) -> None:
     context.default_map = {**own, **(context.default_map or {})}
 
 
-def _resources(context: typer.Context, record: Mapping[str, Any]) -> dict[str, Any]:
+def _resources(context: typer.Context, record: Mapping[str, Any]) -> Mapping[str, object]:
     """What the file says of resources and of the preset, for options of the same name."""
     resources = record.get("resources")
     found = dict(resources) if isinstance(resources, dict) else {}

@@ -7,7 +7,7 @@
 pytorch_optimizer.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from torch import nn
 from torch.optim import AdamW, Optimizer
@@ -26,6 +26,13 @@ class MakeOptimizers(Protocol):
     """Makes the optimizers of all weights of a model; none may be left out, and none be in two."""
 
     def __call__(self, model: Model, settings: OptimizerConfig, *, threads: int) -> list[Optimizer]: ...
+
+
+class Group(TypedDict):
+    """Weights with a decay of their own, as torch's optimizers take them."""
+
+    params: list[nn.Parameter]
+    weight_decay: float
 
 
 _HERE = "grokhop.training.optimizers"
@@ -85,10 +92,11 @@ def _library(name: str) -> Any:
 
 
 def _adamw(weights: list[nn.Parameter], settings: OptimizerConfig) -> AdamW:
-    return AdamW(_groups(weights, settings), lr=settings.adam_lr, betas=(0.9, settings.adam_beta2), fused=True)
+    groups = [{**group} for group in _groups(weights, settings)]
+    return AdamW(groups, lr=settings.adam_lr, betas=(0.9, settings.adam_beta2), fused=True)
 
 
-def _groups(weights: list[nn.Parameter], settings: OptimizerConfig) -> list[dict[str, Any]]:
+def _groups(weights: list[nn.Parameter], settings: OptimizerConfig) -> list[Group]:
     """Matrices and embeddings, which decay, and gains and biases, which do not, as published."""
     decaying = [w for w in weights if w.ndim > 1]
     others = [w for w in weights if w.ndim <= 1]

@@ -109,8 +109,9 @@ class RecurrentConfig(ModelConfig):
     """Of what is said; higher says less surely."""
     reach: int = Field(default=2, ge=1, le=32)
     """Attention tells distances apart up to so many tokens, and all longer ones from these."""
-    order: Literal["head_first", "relations_first"] = "head_first"
-    """Whether the entity stands before its relations in the row or behind them."""
+    order: Literal["head_first", "relations_first", "answer_token"] = "head_first"
+    """Whether the entity stands before its relations in the row or behind them, where the last relation is read out;
+    `answer_token` puts a token of its own behind the row, where the answer is read."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

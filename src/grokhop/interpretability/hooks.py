@@ -110,7 +110,9 @@ def watch(model: Model, rows: TokenBatch) -> ActivationCache:
 
     def keep(part: str, depth: int) -> Replace:
         def kept(value: Tensor, row: Tensor, position: Tensor) -> Tensor:
-            grid = torch.full((*rows.tokens.shape, *value.shape[1:]), float("nan"))
+            # A model may have tokens of its own behind a row.
+            width = max(rows.tokens.shape[1], int(position.max()) + 1)
+            grid = torch.full((len(rows), width, *value.shape[1:]), float("nan"))
             grid[row.cpu(), position.cpu()] = value.cpu()
             values[part, depth] = grid
             return value

@@ -29,6 +29,8 @@ from grokhop.models.base import HookPoint, Model, ReadOut
 from grokhop.models.looped import Mlp, linear
 from grokhop.tasks.encoding import GIVEN, NEVER_DUE
 
+LONGEST, POINTED = 64, 3.0
+"""Positions of a row that an answer token tells apart, and the head start of its neighbour."""
 BIAS_SCALE = 8.0
 """The bias of a distance moves so many times faster than other weights: it has to win against whole scores."""
 
@@ -41,29 +43,38 @@ class Rows:
         row, position: (N,) where each token came from.
         groups: for each length the slice of its tokens, and the length.
         read: (R,) the places, from 0 to N, that are read out, in the order of the places.
+        told: (R,) the positions in the given rows whose answers these are.
     """
 
     row: Tensor
     position: Tensor
     groups: tuple[tuple[slice, int], ...]
     read: Tensor
+    told: Tensor
 
     @staticmethod
-    def of(read_at: Tensor, *, relations_first: bool) -> "Rows":
-        """Lay out the rows of (B, T) `read_at`; what stands behind the last place that is not padding is left out."""
-        places = torch.arange(read_at.shape[1], device=read_at.device)
-        lengths = torch.where(read_at != NEVER_DUE, places + 1, 0).amax(1)
-        order = _heads_behind(read_at) if relations_first else places.expand(read_at.shape)
+    def of(read_at: Tensor, *, order: str = "head_first") -> "Rows":
+        """Lay out the rows of (B, T) `read_at`; what stands behind the last place that is not padding is left out.
+
+        An answer token stands behind each row, at the position behind its last; it tells the last answer that is due.
+        """
+        places = torch.arange(read_at.shape[1] + (order == "answer_token"), device=read_at.device)
+        last = torch.where(read_at != NEVER_DUE, places[: read_at.shape[1]], -1).amax(1)
+        lengths = last + (2 if order == "answer_token" else 1)
+        seats = _heads_behind(read_at) if order == "relations_first" else places.expand(len(read_at), len(places))
         row, position, groups, start = [], [], [], 0
         for length in sorted(set(lengths.tolist())):
             (number,) = torch.nonzero(lengths == length, as_tuple=True)
             row.append(number.repeat_interleave(length))
-            position.append(order[number, :length].reshape(-1))
+            position.append(seats[number, :length].reshape(-1))
             groups.append((slice(start, start + len(row[-1])), length))
             start += len(row[-1])
         rows, positions = torch.cat(row), torch.cat(position)
+        if order == "answer_token":
+            (read,) = torch.nonzero(positions == last[rows] + 1, as_tuple=True)
+            return Rows(rows, positions, tuple(groups), read, last[rows[read]])
         (read,) = torch.nonzero(read_at[rows, positions] > GIVEN, as_tuple=True)
-        return Rows(rows, positions, tuple(groups), read)
+        return Rows(rows, positions, tuple(groups), read, positions[read])
 
 
 def _heads_behind(read_at: Tensor) -> Tensor:
@@ -127,6 +138,33 @@ class RecurrentLayer(nn.Module):
         return BIAS_SCALE * self.distance_bias[distance.clamp(-self.reach, self.reach) + self.reach, :, 0]
 
 
+class Pointer(nn.Module):
+    """Reads an answer at a token of its own: a mixture of what the other positions of the row would answer.
+
+    The answer token may not do the last hop by itself, or it does so without the channel and composes nothing. At
+    first it points at its neighbour: a hint that is built in.
+    """
+
+    def __init__(self, D: int) -> None:
+        super().__init__()
+        self.query, self.key = linear(D, D), linear(D, D)
+        self.distance_bias = nn.Parameter(torch.zeros(LONGEST))
+        with torch.no_grad():
+            self.distance_bias[1] = POINTED
+
+    def forward(self, state_ND: Tensor, logits_NV: Tensor, rows: Rows) -> Tensor:
+        """(B, V) logarithms of probabilities, in the order of the rows laid out."""
+        answers, told_NV = [], logits_NV.log_softmax(-1)
+        for tokens, length in rows.groups:
+            x_BTD = state_ND[tokens].view(-1, length, state_ND.shape[1])
+            score_BT = (self.query(x_BTD[:, -1:]) * self.key(x_BTD[:, :-1])).sum(-1) * x_BTD.shape[-1] ** -0.5
+            distance = torch.arange(length - 1, 0, -1, device=state_ND.device)
+            share_BT = (score_BT + self.distance_bias[distance]).log_softmax(-1)
+            told_BTV = told_NV[tokens].view(-1, length, told_NV.shape[1])[:, :-1]
+            answers.append((share_BT[..., None] + told_BTV).logsumexp(1))
+        return torch.cat(answers)
+
+
 class RecurrentTransformer(Model):
     """A block applied some times, between which positions may say to each other what they would answer."""
 
@@ -144,6 +182,9 @@ class RecurrentTransformer(Model):
         nn.init.zeros_(self.gate.weight)
         nn.init.constant_(self.gate.bias, settings.gate_bias)
         self.hook_gate, self.hook_logits, self.hook_said = HookPoint(), HookPoint(), HookPoint()
+        self.pointer = Pointer(D) if settings.order == "answer_token" else None
+        if self.pointer is not None:
+            self.answer_token = nn.Parameter(0.02 * torch.randn(D))
         self.loops, self.loops_asked = settings.most_loops, settings.loops
 
     def prepare(self, seed: int, step: int) -> None:
@@ -156,17 +197,28 @@ class RecurrentTransformer(Model):
 
     def forward(self, tokens: Tensor, read_at: Tensor) -> list[ReadOut]:
         """Answer every due position after the last loop, whatever `read_at` says of when it is due."""
-        rows = Rows.of(read_at, relations_first=self.shape.order == "relations_first")
+        rows = Rows.of(read_at, order=self.shape.order)
         loops = self.loops if self.training else self.loops_asked
-        token_ND = self.token_norm(self.embedding(tokens[rows.row, rows.position]))
+        token_ND = self.token_norm(self._embedded(tokens, rows))
         x_ND = self._enter(0, token_ND, rows)
         said_ND = token_ND
         for _ in range(1, loops):
             x_ND = self._enter(0, self._block(x_ND, said_ND, rows, None), rows)
             said_ND = self._say(x_ND, token_ND, rows)
             x_ND = self.state_norm(x_ND) + token_ND
-        x_RD = self._block(x_ND, said_ND, rows, rows.read)
-        return [ReadOut(loops, rows.row[rows.read], rows.position[rows.read], self.read_out(x_RD))]
+        if self.pointer is None:
+            logits_RV = self.read_out(self._block(x_ND, said_ND, rows, rows.read))
+        else:
+            x_ND = self._block(x_ND, said_ND, rows, None)
+            logits_RV = self.pointer(self.final_norm(x_ND), self.read_out(x_ND), rows)
+        return [ReadOut(loops, rows.row[rows.read], rows.told, logits_RV)]
+
+    def _embedded(self, tokens: Tensor, rows: Rows) -> Tensor:
+        """(N, D) the embedding of each token, an answer token among them where the model has one."""
+        if self.pointer is None:
+            return self.embedding(tokens[rows.row, rows.position])
+        embedded_ND = self.embedding(tokens[rows.row, rows.position.clamp(max=tokens.shape[1] - 1)])
+        return embedded_ND.index_put((rows.read,), self.answer_token.expand(len(rows.read), -1))
 
     def _block(self, x_ND: Tensor, said_ND: Tensor, rows: Rows, at: Tensor | None) -> Tensor:
         """All layers, the last of them for the places `at` alone, if there are any."""

@@ -80,7 +80,7 @@ def test_relations_may_stand_first_and_the_answer_is_told_at_the_same_place() ->
     head, relations = model_of(loops=2), model_of(loops=2, order="relations_first")
     row = [3, 9, 10, 11]
     tokens, read_at = padded([row])
-    turned = Rows.of(read_at, relations_first=True)
+    turned = Rows.of(read_at, order="relations_first")
     assert turned.position.tolist() == [1, 2, 3, 0]
     (read,) = relations(tokens, read_at)
     assert (read.row.tolist(), read.position.tolist()) == ([0], [3])
@@ -90,9 +90,23 @@ def test_relations_may_stand_first_and_the_answer_is_told_at_the_same_place() ->
 
 def test_in_a_comparison_each_entity_stands_behind_its_own_relations() -> None:
     read_at = torch.tensor([[GIVEN, NEVER_DUE, NEVER_DUE, GIVEN, NEVER_DUE, 3], [GIVEN, 1, *[NEVER_DUE] * 4]])
-    rows = Rows.of(read_at, relations_first=True)
+    rows = Rows.of(read_at, order="relations_first")
     assert rows.position[rows.row == 0].tolist() == [1, 2, 0, 4, 5, 3]
     assert rows.position[rows.row == 1].tolist() == [1, 0]
+
+
+@torch.no_grad()
+def test_an_answer_token_mixes_what_the_others_would_answer_and_says_nothing_itself() -> None:
+    model = model_of(loops=2, order="answer_token")
+    rows = [[3, 9, 10], [4, 11]]
+    (read,) = model(*padded(rows))
+    assert sorted(zip(read.row.tolist(), read.position.tolist(), strict=True)) == [(0, 2), (1, 1)]
+    torch.testing.assert_close(read.logits.exp().sum(-1), torch.ones(2))
+    (alone,) = model(*padded(rows[1:]))
+    torch.testing.assert_close(read.logits[read.row == 1], alone.logits, atol=1e-5, rtol=1e-5)
+    laid = Rows.of(padded(rows)[1], order="answer_token")
+    assert laid.position.tolist() == [0, 1, 2, 0, 1, 2, 3]
+    assert laid.position[laid.read].tolist() == [2, 3]
 
 
 @torch.no_grad()

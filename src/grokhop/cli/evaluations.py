@@ -26,6 +26,7 @@ _HEADS = {
     "ood": "OOD",
     "id": "ID",
     "validation": "valid.",
+    "never_composed": "never",
 }
 _FLOORS = """\
 floor: right without following a fact, by the best of three guesses: the commonest

@@ -143,8 +143,9 @@ def _questions(run: Run, file: Path | None) -> dict[str, dict[str, list[Asked]]]
     from grokhop.language.parser import QuestionParser
 
     chaining, understander = PathIndex(graph), QuestionParser(graph)
+    composed = None if run.control or file else run.dataset.composed(len(graph))
     for question, gold in sorted(wanted, key=lambda pair: pair[0].type):
-        cell = question_cell(chaining, question)
+        cell = question_cell(chaining, question, composed)
         if file or cell != "validation":
             query = understood(understander, question)
             asked = Asked(question=question, gold=gold, query=query, cell=cell)

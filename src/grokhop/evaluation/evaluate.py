@@ -4,7 +4,7 @@ Cells tell by which facts a query is answered: I for one trained in compositions
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from grokhop.runs.evaluation import (
     RuleScore,
 )
 from grokhop.runs.run import EVAL, Run
+from grokhop.tasks.composition import cell_name
 from grokhop.tasks.dataset import RuleTest, TaskDataset
 from grokhop.tasks.vocabulary import Vocabulary
 
@@ -48,20 +49,28 @@ def evaluate(
         InputError: a run cannot be read or has no finished seed, or one is no control or was asked other queries.
     """
     run = Run.read(path)
-    beside = {name: evaluate(other, threads=threads, device=device) for name, other in _controls(run, controls).items()}
+    composed = None if run.control else run.dataset.composed(len(run.graph))
+    others = _controls(run, controls)
+    beside = {name: _evaluate(Run.read(other), composed, {}, threads, device) for name, other in others.items()}
+    return _evaluate(run, composed, beside, threads, device)
+
+
+def _evaluate(
+    run: Run, composed: Mask | None, beside: Mapping[str, EvalResult], threads: int | None, device: str | None
+) -> EvalResult:
+    """Evaluate a run; `composed` marks the facts in trained compositions, those of the run where it is a control."""
     seeds = run.finished_seeds()
     torch.set_num_threads(threads or torch.get_num_threads())
     graph = run.graph
     models = [load_model(run, seed, device=device) for seed in seeds]
     dataset = run.dataset
-    cells = dataset.test
-    questions = score_questions(models, graph, seeds=seeds, words=run.plain_graph)
+    questions = score_questions(models, graph, seeds=seeds, words=run.plain_graph, composed=composed)
     atomic, compared = _atomic(models, graph), _compared(models, dataset)
     chains = {
         k: {cell: ask_queries(f"{k} hops/{cell}", models, dataset.vocabulary, q) for cell, q in by_cell.items()}
-        for k, by_cell in cells.items()
+        for k, by_cell in dataset.test.items()
     }
-    rights = {k: {cell: answered.rights for cell, answered in by_cell.items()} for k, by_cell in chains.items()}
+    cells, rights, never = _by_composed(run, dataset, chains, composed)
     rules = _rules(models, dataset)
     summaries = [run.summary(seed) for seed in seeds]
     result = EvalResult(
@@ -74,6 +83,7 @@ def evaluate(
         atomic=over_seeds(atomic.rights),
         atomic_held_out=_held_out_score(graph, atomic),
         cells={str(k): {c: over_seeds(r) for c, r in by_cell.items()} for k, by_cell in rights.items()},
+        never_composed={str(k): over_seeds(found) for k, found in never.items()},
         floors=floors(run.plain_graph, dataset.compositions.chains, cells),
         comparison={cell: _comparison_score(sets) for cell, sets in compared.items()},
         rules=tuple(_rule_scores(graph, rule, by_cell) for rule, by_cell in rules),
@@ -95,6 +105,33 @@ def evaluate(
         write_predictions(run.seed_folder(seed) / PREDICTIONS, dataset.labels, asked, number)
     write_json(run.path / EVAL, result.to_dict())
     return result
+
+
+Chains = dict[int, dict[str, Answered]]
+
+
+def _by_composed(
+    run: Run, dataset: TaskDataset, chains: Chains, composed: Mask | None
+) -> tuple[dict[int, dict[str, Queries]], dict[int, dict[str, list[Mask]]], dict[int, list[Mask]]]:
+    """Queries and right answers by hops and cell, and apart the right answers of what is never composed.
+
+    A query in distribution is one whose facts are all in trained compositions. Where one is in none, nobody held it
+    out, and yet no training has shown how it goes on.
+    """
+    chaining = PathIndex(run.plain_graph)
+    cells = {k: dict(by_cell) for k, by_cell in dataset.test.items()}
+    rights = {k: {cell: answered.rights for cell, answered in by_cell.items()} for k, by_cell in chains.items()}
+    never: dict[int, list[Mask]] = {}
+    if composed is None:
+        return cells, rights, never
+    for k, by_cell in cells.items():
+        inside = cell_name([False] * k)
+        queries = by_cell[inside]
+        kept = chaining.go_along(queries.head.astype(np.int64), queries.relations.astype(np.int64), composed)
+        never[k] = [right[~kept] for right in rights[k][inside]]
+        by_cell[inside] = queries.where(kept)
+        rights[k][inside] = [right[kept] for right in rights[k][inside]]
+    return cells, rights, never
 
 
 def _controls(run: Run, paths: Sequence[Path]) -> dict[str, Path]:

@@ -13,7 +13,7 @@ import numpy as np
 from grokhop.core.errors import InputError
 from grokhop.evaluation.qa_metrics import Gold, Prediction, exact_match, gold_of, score
 from grokhop.graph.graph import Graph, Question, Split
-from grokhop.graph.paths import PathIndex
+from grokhop.graph.paths import Mask, PathIndex
 from grokhop.graph.queries import Query
 from grokhop.inference.answering import QuestionAnswerer, Response
 from grokhop.inference.predict import are_right
@@ -32,6 +32,7 @@ def score_questions(
     words: Graph | None = None,
     questions: Sequence[Question] | None = None,
     golds: Sequence[Gold] | None = None,
+    composed: Mask | None = None,
 ) -> Questions:
     """Scores of questions by type and cell (see `question_cell`), with their misses.
 
@@ -44,6 +45,7 @@ def score_questions(
         words: the graph whose names the questions use, without calendar and operators; `graph` if left out.
         questions: the graph's own if left out, those that compare only where the models were trained to.
         golds: what each question should be answered with; as the graph has it if left out.
+        composed: (F,) facts that are in trained compositions; a chain with another is 'never composed', not 'id'.
     """
     if questions is None:
         compares = is_comparable(graph)
@@ -53,7 +55,7 @@ def score_questions(
     queries = [understood(understander, question) for question in questions]
     chaining, cells = PathIndex(graph), defaultdict(list)
     for i, question in enumerate(questions):
-        cells[question.type, question_cell(chaining, question)].append(i)
+        cells[question.type, question_cell(chaining, question, composed)].append(i)
     responders = [QuestionAnswerer(graph, model) for model in models]
     answered = [_answered(responder, queries) for responder in responders]
     result: dict[str, dict[str, QuestionScore]] = defaultdict(dict)
@@ -117,11 +119,12 @@ def _prediction(responder: QuestionAnswerer, query: Query | str, response: Respo
     return Prediction(answer=response.answer, evidence=responder.evidence(query, response))
 
 
-def question_cell(chaining: PathIndex, question: Question) -> str:
-    """'id', 'ood' (all facts held out for test), 'validation' (all held out, some for validation), 'mixed', 'unknown'.
+def question_cell(chaining: PathIndex, question: Question, composed: Mask | None = None) -> str:
+    """Return 'id', 'ood' (all facts held out for test), 'validation' (all held out, some for validation), or another.
 
-    A question whose path forks into facts of several parts is 'mixed' too, since any of its ends is a right answer;
-    one whose facts are not in the graph is 'unknown'.
+    Where nothing is held out, but a fact of a chain is in no trained composition, it is 'never_composed'. One with
+    facts of several parts is 'mixed', and so is one whose path forks into facts of several parts, since any of its ends
+    is a right answer. One whose facts are not in the graph is 'unknown'.
     """
     if not question.facts:
         return "unknown"
@@ -134,7 +137,8 @@ def question_cell(chaining: PathIndex, question: Question) -> str:
     if not pure or (Split.TRAIN in parts and len(parts) > 1):
         return "mixed"
     if parts == {Split.TRAIN}:
-        return "id"
+        alone = composed is not None and question.path and not composed[facts].all()
+        return "never_composed" if alone else "id"
     return "ood" if parts == {Split.TEST} else "validation"
 
 

@@ -169,6 +169,16 @@ class PathIndex:
         offsets = np.concatenate([[0], np.cumsum(np.bincount(query, minlength=len(head)))]).astype(np.int64)
         return Queries(head=head, relations=relations, answers=entity, offsets=offsets), pure
 
+    def go_along(self, head: Longs, relations: Longs, marked: Mask) -> Mask:
+        """(Q,) whether every fact on the way of each query is one of those that are marked, (F,)."""
+        query, entity, only = np.arange(len(head)), head, np.ones(len(head), bool)
+        for hop in range(relations.shape[1]):
+            row, fact = self.facts_of_pairs(entity, relations[query, hop])
+            query, entity = query[row], self.graph.tail[fact].astype(np.int64)
+            only[query[~marked[fact]]] = False
+            query, entity = distinct_rows(np.column_stack([query, entity])).T
+        return only
+
 
 def _expand(sorted_keys: Longs, order: Longs, wanted: Longs) -> tuple[Longs, Longs]:
     low, high = (_places(sorted_keys, wanted, side) for side in ("left", "right"))

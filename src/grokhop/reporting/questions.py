@@ -11,6 +11,7 @@ from grokhop.runs.evaluation import Miss, Questions, QuestionScore, RuleScore
 _MOST_MISSES = 40
 _FACTS = {
     "id": "in distribution",
+    "never_composed": "trainable, but one is in no trained composition",
     "ood": "out of distribution",
     "mixed": "some held out",
     "validation": "held out, for validation",

@@ -196,6 +196,7 @@ class EvalResult(Record):
     atomic: CellScore
     atomic_held_out: CellScore
     cells: Cells
+    never_composed: dict[str, CellScore] = field(default_factory=dict)
     floors: Floors = field(default_factory=dict)
     comparison: dict[str, ComparisonScore] = field(default_factory=dict)
     rules: tuple[RuleScore, ...] = ()

@@ -12,7 +12,7 @@ import numpy as np
 from grokhop.config import Control, TaskConfig
 from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph, Split
-from grokhop.graph.paths import NO_FACT, Longs, PathIndex, Queries
+from grokhop.graph.paths import NO_FACT, Longs, Mask, PathIndex, Queries
 from grokhop.tasks.comparison import OPERATORS, Comparing, check_comparisons, comparable, is_comparable
 from grokhop.tasks.composition import Compositions, compose
 from grokhop.tasks.controls import (
@@ -114,6 +114,13 @@ class TaskDataset:
     def counts(self) -> dict[str, int]:
         """How many rows and queries there are, for the manifest, including what the leakage check compared."""
         return self.compositions.counts
+
+    def composed(self, facts: int) -> Mask:
+        """(F,) whether each of a graph's facts is in a trained chain; those behind the composed ones are in none."""
+        marked = np.zeros(facts, bool)
+        chains = self.compositions.chains
+        marked[chains[chains != NO_FACT]] = True
+        return marked
 
     @property
     def phi(self) -> float:

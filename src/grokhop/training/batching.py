@@ -131,7 +131,8 @@ class Mixed:
             (fact_share or dataset.atomic_share) if dataset.chains else 1.0
         )  # a graph may have comparisons and no chains
         self.together = ceil((1 + max(dataset.validation)) / FACT_TOKENS) if packing else 1
-        packs = min(max(1, round(rows * share / self.together)), rows // self.together)
+        room = rows - bool(dataset.chains)
+        packs = min(max(1, round(rows * share / self.together)), room // self.together)
         self.facts = packs * self.together if alone else 0
         self.chain_rows = rows - self.facts if dataset.chains else 0
         self.chains_per_epoch = dataset.chains

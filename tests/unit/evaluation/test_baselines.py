@@ -28,6 +28,7 @@ from grokhop.evaluation.floors import commonest_objects
 from grokhop.evaluation.llm_baseline import LEAST_LISTED, MOST_LISTED
 from grokhop.evaluation.lookup import NO_ANSWER, NOT_UNDERSTOOD, READ_OTHERWISE, SAY_OTHERWISE, UNKNOWN, Oracle
 from grokhop.evaluation.qa_metrics import Gold
+from grokhop.evaluation.questions import question_cell
 from grokhop.graph.graph import Graph, GraphBuilder, Question, Split
 from grokhop.graph.paths import PathIndex
 from grokhop.graph.queries import LESS, LIVED_LONGER, MORE, SAME, Branch, Query
@@ -102,12 +103,9 @@ def sizes(scores: dict[str, Any]) -> dict[str, dict[str, tuple[int, int]]]:
 
 
 def cell_of(graph: Graph, question: Question) -> str:
-    """By the parts of a question's facts, one after the other."""
-    part_of = {(h, r): graph.part[i] for i, (h, r, _) in enumerate(triples(graph))}
-    parts = {Split(int(part_of[h, r])) for h, r, _ in question.facts}
-    if len(parts) > 1 and Split.TRAIN in parts:
-        return "mixed"
-    return "validation" if Split.VALIDATION in parts else "ood" if Split.TEST in parts else "id"
+    """The cell of a question of a run as `run_of` makes it."""
+    composed = build_dataset(graph, preset("toy").task).composed(len(graph))
+    return question_cell(PathIndex(graph), question, composed)
 
 
 # The oracle.
@@ -123,7 +121,12 @@ def test_the_oracle_is_right_about_every_question_and_query_and_nothing_for_vali
             score = found["questions"][kind][cell]
             assert (score["correct"], score["n"], score["f1"], score["parsed"]) == (n, n, 1.0, 1.0)
             assert (score["evidence_f1"], score["ambiguous"], score["causes"], score["misses"]) == (1.0, 0, {}, [])
-    assert {cell for by_cell in found["questions"].values() for cell in by_cell} == {"id", "ood", "mixed"}
+    assert {cell for by_cell in found["questions"].values() for cell in by_cell} == {
+        "id",
+        "never_composed",
+        "ood",
+        "mixed",
+    }
     for hops, by_cell in compose(graph).cells["test"].items():
         assert sizes(found["cells"])[str(hops)] == {cell: (len(q), len(q)) for cell, q in by_cell.items()}
 

@@ -320,7 +320,7 @@ def test_questions_are_scored_by_type_and_cell(tmp_path: Path, monkeypatch: pyte
     graph = asked_graph()
     questions = evaluated(graph, run_of(graph, tmp_path), monkeypatch, follows_the_facts(graph))["questions"]
     sizes = {kind: {cell: score["n"] for cell, score in by.items()} for kind, by in questions.items()}
-    assert sizes["compositional"] == {"id": 1, "ood": 2}
+    assert sizes["compositional"] == {"never_composed": 1, "ood": 2}  # its facts are asked, so no chain has them
     assert sizes["inference"] == {"validation": 1, "mixed": 1}
     chained = [score for kind in ("compositional", "inference") for score in questions[kind].values()]
     assert all(score["accuracy"] == 1.0 and score["misses"] == [] for score in chained)
@@ -349,7 +349,7 @@ def test_a_miss_names_the_hop_that_went_wrong_and_why(
         return wrong if (entity, relation) == pair and hop in hops else follow(entity, relation, hop)
 
     found = evaluated(graph, run_of(graph, tmp_path), monkeypatch, all_but_one)["questions"]["compositional"]
-    assert found["id"]["misses"] == []
+    assert found["never_composed"]["misses"] == []
     misses = {miss["id"]: miss for miss in found["ood"]["misses"]}
     assert misses.keys() == {"out", "long"}
     assert {miss["cause"] for miss in misses.values()} == {cause}
@@ -380,7 +380,7 @@ def test_a_relation_read_where_an_entity_is_due_is_a_miss(tmp_path: Path, monkey
     graph = asked_graph()
     found = evaluated(graph, run_of(graph, tmp_path), monkeypatch, lambda *_: len(graph.entities))
     assert found["atomic"]["correct"] == 0
-    miss = found["questions"]["compositional"]["id"]["misses"][0]
+    miss = found["questions"]["compositional"]["never_composed"]["misses"][0]
     assert miss["read"] == ["r", "r"]
     assert miss["cause"].startswith("hop 1, a / r:")
 

@@ -1,6 +1,7 @@
 """Every answer to every test query is kept, and the scores can be counted from the file."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -39,8 +40,12 @@ def test_the_scores_of_all_cells_are_counted_from_the_predictions(asked_run: Pat
         for hops, by_cell in scores["cells"].items():
             for cell, score in by_cell.items():
                 right = [row["right"] for row in rows if row["set"] == f"{hops} hops/{cell}"]
-                assert len(right) == score["n"]
-                assert sum(map(bool, right)) == pytest.approx(score["per_seed"][seed] * score["n"] if right else 0)
+                apart: dict[str, Any] = (
+                    scores["never_composed"][hops] if set(cell) <= {"I", "0"} else {"n": 0, "per_seed": []}
+                )
+                assert len(right) == score["n"] + apart["n"]
+                counted = [(one["per_seed"][seed], one["n"]) for one in (score, apart) if one["n"]]
+                assert sum(map(bool, right)) == pytest.approx(sum(share * n for share, n in counted))
         alone = [row["right"] for row in rows if row["set"] == "fact"]
         assert len(alone) == scores["atomic"]["n"] > 0
         for cell in ("id", "ood"):

@@ -165,7 +165,17 @@ RECORDS: list[tuple[Record, set[str]]] = [
     (
         EVALUATED,
         {
-            *("seeds", "atomic", "atomic_held_out", "cells", "controls", "floors", "comparison", "rules"),
+            *(
+                "seeds",
+                "atomic",
+                "atomic_held_out",
+                "cells",
+                "controls",
+                "never_composed",
+                "floors",
+                "comparison",
+                "rules",
+            ),
             *("questions", "parsed"),
             *("per_relation", "per_pair", "grok", "train_seconds", *MADE_KEYS),
         },

@@ -21,7 +21,7 @@ from grokhop.cli.sweep_progress import Lines, progress_table
 from grokhop.core.errors import InputError
 from grokhop.core.statistics import CellScore, over_seeds
 from grokhop.graph.graph import Graph, Split
-from grokhop.graph.paths import NO_FACT, Queries
+from grokhop.graph.paths import NO_FACT, PathIndex, Queries
 from grokhop.reporting import report
 from grokhop.reporting.sweep.headline import reach
 from grokhop.runs.metrics import append_look
@@ -131,7 +131,11 @@ def test_the_phi_of_a_relation_is_counted_from_the_chains_that_use_it(whole: Pat
 def test_queries_of_a_relation_are_those_that_use_it_at_any_hop(whole: Path, mini_graph: Path) -> None:
     names = Graph.read(mini_graph).relations
     _, row = next(rows_of_result(whole))
-    cells = run_of(whole, "toy", row["level"]).dataset.test[2]
+    run = run_of(whole, "toy", row["level"])
+    cells, chaining = dict(run.dataset.test[2]), PathIndex(run.plain_graph)
+    composed = run.dataset.composed(len(run.plain_graph))
+    asked = cells["II"]
+    cells["II"] = asked.where(chaining.go_along(asked.head, asked.relations, composed))
     for relation in row["per_relation"]:
         number = names.index(relation["relation"])
         for name, cell in (("id", "II"), ("ood", "OO")):

@@ -12,7 +12,7 @@ so do networks.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,17 +29,24 @@ from grokhop.evaluation.lookup import NO_ANSWER, Oracle
 from grokhop.evaluation.qa_metrics import Prediction, gold_of, score
 from grokhop.evaluation.question_files import read_questions
 from grokhop.graph.graph import Graph
-from grokhop.graph.paths import Longs, PathIndex
+from grokhop.graph.paths import Longs, PathIndex, Queries
 from grokhop.graph.queries import Query
-from grokhop.runs.baselines import AskedFile, BaselineResult, BaselinesResult, BlindScore, ModelScores
+from grokhop.runs.baselines import (
+    BASELINES_NAME,
+    AskedFile,
+    BaselineResult,
+    BaselinesResult,
+    BlindScore,
+    ModelScores,
+)
 from grokhop.runs.evaluation import QuestionScore
 from grokhop.runs.run import EVAL, Run
 from grokhop.tasks.comparison import COMPARED, is_comparable
+from grokhop.tasks.composition import cell_name
 
 if TYPE_CHECKING:
     from grokhop.core.llm_client import Client
 
-RESULT = "baselines"
 """The result's name in a run folder, without its ending; `evaluate_questions` names that of a file as well."""
 
 
@@ -73,10 +80,12 @@ def run_baselines(
     run = Run.read(path)
     groups, cells = _questions(run, file), {} if file else run.dataset.test
     graph = run.plain_graph
+    if cells and not run.control:
+        cells = _composed_alone(run, cells)
     exam = Exam(graph=graph, groups=groups, cells=cells, client=client, open_book=open_book, limit=limit, notice=notice)
     made = {name: BASELINES.get(name)(exam) for name in names}
     told = AskedFile(name=file.name, sha256=sha256(file)) if file else None
-    target = f"{RESULT}-{file.stem}.json" if file else f"{RESULT}.json"
+    target = f"{BASELINES_NAME}-{file.stem}.json" if file else f"{BASELINES_NAME}.json"
     kept = {**_earlier(run, target, told), **made}
     result = BaselinesResult(
         baselines={name: kept[name] for name in BASELINES.names() if name in kept},
@@ -86,6 +95,13 @@ def run_baselines(
     )
     write_json(run.path / target, result.to_dict())
     return result
+
+
+def _composed_alone(run: Run, cells: Mapping[int, dict[str, Queries]]) -> dict[int, dict[str, Queries]]:
+    """Test queries as `evaluate` counts them: in distribution those whose facts are all in trained compositions."""
+    kept = run.dataset.inside(run.plain_graph, run.dataset.composed(len(run.graph)))
+    inside = {k: cell_name([False] * k) for k in cells}
+    return {k: {**by_cell, inside[k]: by_cell[inside[k]].where(kept[k])} for k, by_cell in cells.items()}
 
 
 def _check(names: Sequence[str], client: "Client | None", open_book: bool) -> None:

@@ -118,16 +118,14 @@ def _by_composed(
     A query in distribution is one whose facts are all in trained compositions. Where one is in none, nobody held it
     out, and yet no training has shown how it goes on.
     """
-    chaining = PathIndex(run.plain_graph)
     cells = {k: dict(by_cell) for k, by_cell in dataset.test.items()}
     rights = {k: {cell: answered.rights for cell, answered in by_cell.items()} for k, by_cell in chains.items()}
     never: dict[int, list[Mask]] = {}
     if composed is None:
         return cells, rights, never
-    for k, by_cell in cells.items():
-        inside = cell_name([False] * k)
+    for k, kept in dataset.inside(run.plain_graph, composed).items():
+        inside, by_cell = cell_name([False] * k), cells[k]
         queries = by_cell[inside]
-        kept = chaining.go_along(queries.head.astype(np.int64), queries.relations.astype(np.int64), composed)
         never[k] = [right[~kept] for right in rights[k][inside]]
         by_cell[inside] = queries.where(kept)
         rights[k][inside] = [right[kept] for right in rights[k][inside]]

@@ -1,12 +1,12 @@
 """The section on the test: accuracy in each cell, cells being told apart by which facts were held out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
 
 from grokhop.core.formatting import count, percent, plural
 from grokhop.core.statistics import CellScore
-from grokhop.reporting.evidence import Evidence
+from grokhop.reporting.evidence import Beside, Evidence, accuracy_beside
 from grokhop.reporting.plot import ID, MIXED, OOD, Figure, labelled_axis, safe
 from grokhop.runs.evaluation import EvalResult, Floor
 
@@ -37,12 +37,14 @@ class CellRow(ScoreRow):
 
     Attributes:
         floor: None where an older version asked the cell.
+        beside: accuracies of controls and baselines.
     """
 
     cell: str
     hops: int
     untrained: bool
     floor: Floor | None = None
+    beside: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +56,15 @@ class ComparisonRow(ScoreRow):
 
 @dataclass(frozen=True, kw_only=True)
 class CellsSection:
-    """The section on the test; `empty` says why no query is in cell OO, where that is so."""
+    """The section on the test.
+
+    Attributes:
+        empty: why no query is in cell OO, where that is so.
+        beside: names of controls and baselines, one column each.
+    """
 
     heading: str
+    beside: list[str]
     empty: str | None
     rows: list[CellRow]
     comparisons: list[ComparisonRow]
@@ -69,9 +77,10 @@ def cells_section(evidence: Evidence) -> CellsSection | None:
     if found is None:
         return None
     trained = evidence.run.settings.task.hops
-    rows = list(_rows(found, trained))
+    rows = list(_rows(found, trained, evidence.beside))
     return CellsSection(
         heading=_cells_heading(rows, trained),
+        beside=list(evidence.beside),
         empty=_empty(evidence),
         rows=rows,
         comparisons=[
@@ -94,7 +103,7 @@ def cells_section(evidence: Evidence) -> CellsSection | None:
     )
 
 
-def _rows(found: EvalResult, trained: int) -> Iterator[CellRow]:
+def _rows(found: EvalResult, trained: int, beside: Mapping[str, Beside]) -> Iterator[CellRow]:
     """The cells of all lengths, the shortest first."""
     for hops, cells in sorted((int(hops), cells) for hops, cells in found.cells.items()):
         for cell, score in cells.items():
@@ -106,6 +115,7 @@ def _rows(found: EvalResult, trained: int) -> Iterator[CellRow]:
                 hops=hops,
                 untrained=hops > trained,
                 floor=found.floors.get(str(hops), {}).get(cell),
+                beside=tuple(accuracy_beside(other, hops, cell) for other in beside.values()),
             )
 
 

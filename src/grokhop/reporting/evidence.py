@@ -8,10 +8,16 @@ from statistics import mean
 from grokhop.core.statistics import CellScore
 from grokhop.graph.graph import Split
 from grokhop.phi.report import PhiReport
-from grokhop.runs.evaluation import EvalResult, Floor
+from grokhop.runs.baselines import BASELINES_NAME, BaselineResult, BaselinesResult
+from grokhop.runs.evaluation import ControlScores, EvalResult, Floor, QuestionScore
 from grokhop.runs.explanation import Explanation
 from grokhop.runs.metrics import EvalRecord, GrokTime, TrainSummary, read_looks, summary
 from grokhop.runs.run import EVAL, EXPLANATION, PHI, SUMMARY, Run
+
+BASELINES = f"{BASELINES_NAME}.json"
+
+Beside = ControlScores | BaselineResult
+"""Who was asked the same test queries as the run."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,15 @@ class Evidence:
         if not (self.run.path / EVAL).exists():
             return None
         return self.run.read_record(EVAL, EvalResult.from_dict, made_by="grokhop eval")
+
+    @cached_property
+    def beside(self) -> dict[str, Beside]:
+        """Controls and baselines that were asked the same test queries, by name."""
+        found: dict[str, Beside] = dict(self.evaluation.controls) if self.evaluation else {}
+        if not (self.run.path / BASELINES).exists():
+            return found
+        made = self.run.read_record(BASELINES, BaselinesResult.from_dict, made_by="grokhop eval --baseline")
+        return {**found, **{name: result for name, result in made.baselines.items() if result.cells}}
 
     @cached_property
     def explanation(self) -> Explanation | None:
@@ -81,6 +96,12 @@ class Evidence:
         """The score of the graph's questions in a cell ('id', 'ood', ...), all types together."""
         found = self.evaluation.questions if self.evaluation else {}
         return CellScore.pooled(by_cell[cell].score for by_cell in found.values() if cell in by_cell)
+
+
+def accuracy_beside(found: Beside, hops: int, cell: str) -> float | None:
+    """Return the accuracy of a control or a baseline in a cell, None where it was not asked."""
+    score = (found.cells or {}).get(str(hops), {}).get(cell)
+    return score.score.accuracy if isinstance(score, QuestionScore) else score.accuracy if score else None
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:

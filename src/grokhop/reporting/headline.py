@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from grokhop.core.formatting import count, duration, percent, plural, with_n
 from grokhop.core.statistics import CellScore
-from grokhop.reporting.evidence import Evidence, mean_of
+from grokhop.reporting.evidence import Evidence, accuracy_beside, mean_of
 from grokhop.runs.evaluation import Floor
 from grokhop.runs.metrics import ENOUGH_OOD_QUERIES
 from grokhop.runs.run import EVAL
@@ -24,6 +24,7 @@ class Measured:
     Attributes:
         on: what was asked; `which` narrows it. score: None of validation, of which only the accuracy is kept.
         floor: the accuracy without following a fact, where it is known.
+        controls: the accuracies of controls, in words.
     """
 
     accuracy: float | None
@@ -31,11 +32,12 @@ class Measured:
     which: str = ""
     score: CellScore | None = None
     floor: Floor | None = None
+    controls: str = ""
 
     @staticmethod
-    def of(score: CellScore, on: str, which: str, floor: Floor | None = None) -> "Measured":
+    def of(score: CellScore, on: str, which: str, floor: Floor | None = None, controls: str = "") -> "Measured":
         """Take a score of the test."""
-        return Measured(accuracy=score.accuracy, on=on, which=which, score=score, floor=floor)
+        return Measured(accuracy=score.accuracy, on=on, which=which, score=score, floor=floor, controls=controls)
 
     @property
     def n(self) -> int:
@@ -45,12 +47,18 @@ class Measured:
     def note(self) -> str:
         if self.score is None:
             return self.on
-        return "; ".join(filter(None, (with_n(self.score), self.which, floor_note(self.floor))))
+        return "; ".join(filter(None, (with_n(self.score), self.which, floor_note(self.floor), self.controls)))
 
 
 def floor_note(floor: Floor | None) -> str:
     """Put the highest floor and how it is reached into words; nothing where it is not known."""
     return f"floor {percent(floor.highest)}, {floor.named}" if floor and floor.named else ""
+
+
+def _controls(evidence: Evidence, hops: int, cell: str) -> str:
+    """Put the accuracies of controls in a cell into words; nothing where none was asked."""
+    found = evidence.evaluation.controls if evidence.evaluation else {}
+    return ", ".join(f"{name} {percent(accuracy_beside(control, hops, cell))}" for name, control in found.items())
 
 
 class Tile(NamedTuple):
@@ -104,12 +112,12 @@ def _headline(evidence: Evidence) -> tuple[Measured, Measured]:
     cells = evidence.cells(2)
     any_held_out = CellScore.pooled(cells[cell] for cell in ("IO", "OI", "OO"))
     in_ = _first_with_enough(
-        Measured.of(cells["II"], QUERIES, "", evidence.floor(2, "II")),
+        Measured.of(cells["II"], QUERIES, "", evidence.floor(2, "II"), _controls(evidence, 2, "II")),
         Measured.of(evidence.questions("id"), QUESTIONS, "questions"),
     )
     questions = evidence.questions("ood") if evidence.held_out else CellScore()
     out = _first_with_enough(
-        Measured.of(cells["OO"], QUERIES, "both facts held out", evidence.floor(2, "OO")),
+        Measured.of(cells["OO"], QUERIES, "both facts held out", evidence.floor(2, "OO"), _controls(evidence, 2, "OO")),
         Measured.of(questions, QUESTIONS, "questions over held-out facts alone"),
         Measured.of(any_held_out, QUERIES, "any fact held out", evidence.floor(2, "IO", "OI", "OO")),
     )
@@ -181,7 +189,8 @@ def tiles(evidence: Evidence) -> list[Tile]:
     untrained = evidence.run.settings.task.hops + 1
     long = evidence.cells(untrained).get("0")
     if long and long.n:
-        note = "; ".join(filter(None, (with_n(long), floor_note(evidence.floor(untrained, "0")))))
+        controls = _controls(evidence, untrained, "0")
+        note = "; ".join(filter(None, (with_n(long), floor_note(evidence.floor(untrained, "0")), controls)))
         tiles.append(Tile(f"{untrained} hops, never trained", percent(long.accuracy), "untrained", note))
     reached = _grok_seconds(evidence)
     if reached:

@@ -8,6 +8,9 @@ from grokhop.core.records import INLINED, OMITTED, Conditions, Record
 from grokhop.core.statistics import CellScore
 from grokhop.runs.evaluation import Cells, Counts, Questions, QuestionScore
 
+BASELINES_NAME = "baselines"
+"""How the files that hold baselines begin."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BlindScore(Record):

@@ -14,7 +14,7 @@ from grokhop.core.errors import InputError
 from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import NO_FACT, Longs, Mask, PathIndex, Queries
 from grokhop.tasks.comparison import OPERATORS, Comparing, check_comparisons, comparable, is_comparable
-from grokhop.tasks.composition import Compositions, compose
+from grokhop.tasks.composition import Compositions, cell_name, compose
 from grokhop.tasks.controls import (
     answered_by,
     changed_facts,
@@ -114,6 +114,14 @@ class TaskDataset:
     def counts(self) -> dict[str, int]:
         """How many rows and queries there are, for the manifest, including what the leakage check compared."""
         return self.compositions.counts
+
+    def inside(self, graph: Graph, composed: Mask) -> dict[int, Mask]:
+        """By hops, which test queries over no held-out fact go along facts that are all in trained compositions."""
+        chaining, asked = PathIndex(graph), {k: by_cell[cell_name([False] * k)] for k, by_cell in self.test.items()}
+        return {
+            k: chaining.go_along(queries.head.astype(np.int64), queries.relations.astype(np.int64), composed)
+            for k, queries in asked.items()
+        }
 
     def composed(self, facts: int) -> Mask:
         """(F,) whether each of a graph's facts is in a trained chain; those behind the composed ones are in none."""

@@ -127,8 +127,12 @@ def test_the_oracle_is_right_about_every_question_and_query_and_nothing_for_vali
         "ood",
         "mixed",
     }
+    dataset = build_dataset(graph, preset("toy").task)
+    composed = dataset.inside(graph, dataset.composed(len(graph)))
+    assert not all(kept.all() for kept in composed.values())
     for hops, by_cell in compose(graph).cells["test"].items():
-        assert sizes(found["cells"])[str(hops)] == {cell: (len(q), len(q)) for cell, q in by_cell.items()}
+        asked_of = {cell: len(q) for cell, q in by_cell.items()} | {"0" * (hops > 2) or "II": composed[hops].sum()}
+        assert sizes(found["cells"])[str(hops)] == {cell: (n, n) for cell, n in asked_of.items()}
 
 
 @given(graph=parted_graphs(), relations=st.lists(st.integers(0, 2), min_size=1, max_size=3))

@@ -221,6 +221,29 @@ def test_the_floor_stands_beside_every_cell_and_names_the_rule_that_reaches_it(h
     assert own.index("floor 50.0 %, the commonest tail of the last relation") < own.index("<section")
 
 
+def test_controls_and_baselines_stand_beside_every_cell_and_the_controls_at_the_top_too(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    found = json.loads((run / "eval.json").read_text())
+    found["controls"] = {
+        "no-chains": {
+            "seeds": 1,
+            "atomic": score(90, 90, 1),
+            "cells": {"2": {"II": score(3, 40, 1), "OO": score(1, 32, 1)}},
+        }
+    }
+    write_json(run / "eval.json", found)
+    lookup = {"cells": {"2": {"II": score(17, 32, 1), "OO": score(19, 32, 1)}}}
+    write_json(run / "baselines.json", {"baselines": {"lookup": lookup, "oracle": {}}, "model": None})
+    html = without_plotly(page(run))
+    assert '<th class="n">floor</th><th class="n">no-chains</th><th class="n">lookup</th>' in html
+    row = html[html.index("<td>2 hops, OO</td>") :]
+    assert '<td class="n">3.1 %</td><td class="n">59.4 %</td>' in row[: row.index("</tr>")]
+    assert "the commonest end of the last two relations; no-chains 3.1 %" in html[: html.index("<section")]
+    table = html[html.index('<th class="n">no-chains</th>') :]
+    columns = {line.count("<td") for line in table[: table.index("</table>")].splitlines() if line.startswith("<tr>")}
+    assert columns == {9}
+
+
 def test_a_run_that_was_evaluated_before_there_were_floors_is_reported(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     found = json.loads((run / "eval.json").read_text())

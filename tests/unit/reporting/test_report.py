@@ -213,8 +213,8 @@ def test_comparisons_and_the_scores_of_questions_appear(html: str, text: str) ->
 
 def test_the_floor_stands_beside_every_cell_and_names_the_rule_that_reaches_it(html: str) -> None:
     own = without_plotly(html)
-    assert ">6.2 %</span><br><small>the commonest tail of the last relation</small>" in own
-    assert ">18.8 %</span><br><small>the commonest end of the last two relations</small>" in own
+    assert '>6.2 %</span><br><small class="how">the commonest tail of the last relation</small>' in own
+    assert '>18.8 %</span><br><small class="how">the commonest end of the last two relations</small>' in own
     assert 'title="majority 12.5 %, pair 18.8 %, head 0 %"' in own
     tile = re.search(r"both facts held out; floor 18.8 %, the commonest end of the last two relations", own)
     assert tile and tile.start() < own.index("<section")
@@ -235,11 +235,11 @@ def test_controls_and_baselines_stand_beside_every_cell_and_the_controls_at_the_
     lookup = {"cells": {"2": {"II": score(17, 32, 1), "OO": score(19, 32, 1)}}}
     write_json(run / "baselines.json", {"baselines": {"lookup": lookup, "oracle": {}}, "model": None})
     html = without_plotly(page(run))
-    assert '<th class="n">floor</th><th class="n">no-chains</th><th class="n">lookup</th>' in html
-    row = html[html.index("<td>2 hops, OO</td>") :]
+    assert '<th class="n">floor</th><th class="n how">no-chains</th><th class="n how">lookup</th>' in html
+    row = html[html.index('<td class="name">2 hops, OO</td>') :]
     assert '<td class="n">3.1 %</td><td class="n">59.4 %</td>' in row[: row.index("</tr>")]
     assert "the commonest end of the last two relations; no-chains 3.1 %" in html[: html.index("<section")]
-    table = html[html.index('<th class="n">no-chains</th>') :]
+    table = html[html.index('<th class="n how">no-chains</th>') :]
     columns = {line.count("<td") for line in table[: table.index("</table>")].splitlines() if line.startswith("<tr>")}
     assert columns == {9}
 

@@ -90,7 +90,7 @@ def show_answer(result: "Answer") -> None:
     for name in result.linked:
         if name.how != "exact":
             out.print(f"  {name.name}: taken for {name.entity} ({name.how})", markup=False, soft_wrap=True)
-    names = ("after loop", "read out", "probability")
+    names = ("hop", "read out", "probability")
     table = plain_table(controlled("hop by hop", result.control), "relation", names)
     for hop in result.hops:
         table.add_row(short(hop.relation), str(hop.loop), short(hop.entity), percent(hop.probability))

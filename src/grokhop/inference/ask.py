@@ -22,7 +22,11 @@ from grokhop.tasks.rules import rules_of
 
 @dataclass(frozen=True, kw_only=True)
 class HopAnswer(Record):
-    """The read-out of one position: what it is, by which relation or operator, after which loop."""
+    """The read-out of one position: what it is, by which relation or operator.
+
+    Attributes:
+        loop: which hop of its branch this is; the preset `loop` reads it out after so many loops, others at the end.
+    """
 
     branch: int
     position: int

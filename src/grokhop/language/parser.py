@@ -1,7 +1,8 @@
 """From words to a query: the readings of a question, weighed by what the graph knows.
 
 A reading is good when its names are entities, better when the facts that it asks for exist. Only observed facts
-count: one that an augmentation made up says nothing about what people mean.
+count: one that an augmentation made up says nothing about what people mean. Facts held out for test do not count
+either, or the reading of a test question would give its answer away.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ import numpy as np
 from rapidfuzz import process
 
 from grokhop.core.errors import InputError
-from grokhop.graph.graph import Graph
+from grokhop.graph.graph import Graph, Split
 from grokhop.graph.paths import PathIndex
 from grokhop.graph.queries import LIVED_LONGER, Branch, Query, Rule
 from grokhop.language.entity_linking import Linker, Match, plain
@@ -177,7 +178,7 @@ class QuestionParser:
 
     @cached_property
     def _facts(self) -> PathIndex:
-        return PathIndex(self.graph.where(self.graph.is_observed))
+        return PathIndex(self.graph.where(self.graph.is_observed & (self.graph.part != Split.TEST)))
 
 
 def _printable(text: str) -> str:

@@ -1,15 +1,17 @@
 """From words to a query over a graph: which reading, which path, which entity, and what is said when none fits."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from grokhop.core.errors import InputError
 from grokhop.datasets import two_wiki
-from grokhop.graph.graph import Entity, Graph, GraphBuilder, Question
+from grokhop.graph.graph import Entity, Graph, GraphBuilder, Question, Split
 from grokhop.graph.queries import LESS, LIVED_LONGER, SAME, Query
 from grokhop.language.parser import QuestionParser
 
@@ -130,6 +132,22 @@ def test_two_of_one_name_are_told_apart_by_their_facts_or_by_the_reader() -> Non
         QuestionParser(graph).understand("Who is Jan Reed's mother?")
     with pytest.raises(InputError, match="may be any of"):
         QuestionParser(graph).understand("Jan Reed / mother")
+
+
+def test_a_fact_held_out_for_test_does_not_choose_the_reading_that_it_answers() -> None:
+    builder = GraphBuilder(source="test")
+    for key, other in (("a", "b"), ("c", "d")):
+        builder.entity(key, label=f"Jan Reed ({key})", aliases=["Jan Reed"])
+        builder.fact(key, "mother", other)
+    builder.fact("a", "father", "b")
+    graph = builder.build()
+    for part, unread in ((Split.TEST, True), (Split.VALIDATION, False), (Split.TRAIN, False)):
+        held = replace(graph, part=np.array([Split.TRAIN, Split.TRAIN, part], graph.part.dtype))
+        if unread:
+            with pytest.raises(InputError, match="'Jan Reed' may be any of"):
+                QuestionParser(held).understand("Who is Jan Reed's father?")
+        else:
+            assert QuestionParser(held).understand("Who is Jan Reed's father?").query.branches[0].head == 0
 
 
 def test_a_slip_in_a_name_is_forgiven_and_told() -> None:

@@ -20,7 +20,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 from grokhop.bench.graphs import Columns
-from grokhop.core.errors import InputError
+from grokhop.core.optional import imported
 from grokhop.phi.report import measure
 
 HOPS = (2, 3)
@@ -71,10 +71,7 @@ def library(name: str) -> Any:
     Raises:
         InputError: it is not installed.
     """
-    try:
-        return __import__(name)
-    except ImportError as error:
-        raise InputError(f"comparing with {name} needs the library {name}: pip install 'grokhop[bench]'") from error
+    return imported(name, f"comparing with {name} needs the library {name}: pip install 'grokhop[bench]'")
 
 
 def _frame(columns: Columns) -> Any:

@@ -1,11 +1,22 @@
 """Libraries that only an extra installs, asked for by name."""
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import Any
 
 from grokhop.core.errors import InputError
 
-if TYPE_CHECKING:
-    pass
+
+def imported(module: str, otherwise: str) -> Any:
+    """Import a module of a library that may be missing.
+
+    Raises:
+        InputError: it is not installed; the message is `otherwise`.
+    """
+    try:
+        __import__(module)
+    except ImportError as error:
+        raise InputError(otherwise) from error
+    return sys.modules[module]
 
 
 def library() -> Any:
@@ -14,10 +25,6 @@ def library() -> Any:
     Raises:
         InputError: it is not installed.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise InputError(
-            "models of Hugging Face need the library transformers: pip install 'grokhop[pretrained]'"
-        ) from error
-    return transformers
+    return imported(
+        "transformers", "models of Hugging Face need the library transformers: pip install 'grokhop[pretrained]'"
+    )

@@ -12,7 +12,7 @@ so do networks.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ from grokhop.evaluation.lookup import NO_ANSWER, Oracle
 from grokhop.evaluation.qa_metrics import Prediction, gold_of, score
 from grokhop.evaluation.question_files import read_questions
 from grokhop.graph.graph import Graph
-from grokhop.graph.paths import Longs, PathIndex, Queries
+from grokhop.graph.paths import Longs, Mask, PathIndex, Queries
 from grokhop.graph.queries import Query
 from grokhop.runs.baselines import (
     BASELINES_NAME,
@@ -78,10 +78,11 @@ def run_baselines(
     """
     _check(names, client, open_book)
     run = Run.read(path)
-    groups, cells = _questions(run, file), {} if file else run.dataset.test
+    composed = None if run.control or file else run.dataset.composed(len(run.graph))
+    groups, cells = _questions(run, file, composed), {} if file else run.dataset.test
     graph = run.plain_graph
-    if cells and not run.control:
-        cells = _composed_alone(run, cells)
+    if composed is not None:
+        cells = _composed_alone(run, composed)
     exam = Exam(graph=graph, groups=groups, cells=cells, client=client, open_book=open_book, limit=limit, notice=notice)
     made = {name: BASELINES.get(name)(exam) for name in names}
     told = AskedFile(name=file.name, sha256=sha256(file)) if file else None
@@ -97,9 +98,9 @@ def run_baselines(
     return result
 
 
-def _composed_alone(run: Run, cells: Mapping[int, dict[str, Queries]]) -> dict[int, dict[str, Queries]]:
+def _composed_alone(run: Run, composed: Mask) -> dict[int, dict[str, Queries]]:
     """Test queries as `evaluate` counts them: in distribution those whose facts are all in trained compositions."""
-    kept = run.dataset.inside(run.plain_graph, run.dataset.composed(len(run.graph)))
+    kept, cells = run.dataset.inside(run.plain_graph, composed), run.dataset.test
     inside = {k: cell_name([False] * k) for k in cells}
     return {k: {**by_cell, inside[k]: by_cell[inside[k]].where(kept[k])} for k, by_cell in cells.items()}
 
@@ -118,18 +119,14 @@ def _check(names: Sequence[str], client: "Client | None", open_book: bool) -> No
 
 def _earlier(run: Run, name: str, told: AskedFile | None) -> dict[str, BaselineResult]:
     """The baselines that the file `name` holds; none where it is about another file of questions."""
-    if not (run.path / name).exists():
-        return {}
-    kept = run.read_record(name, BaselinesResult.from_dict, made_by="grokhop eval --baseline")
-    return kept.baselines if kept.file == told else {}
+    kept = run.find_record(name, BaselinesResult.from_dict, made_by="grokhop eval --baseline")
+    return kept.baselines if kept and kept.file == told else {}
 
 
 def _model(run: Run, name: str, told: AskedFile | None) -> ModelScores | None:
     """The scores that the run's models have; None where they were not asked the same."""
-    if not (run.path / name).exists():
-        return None
-    found = run.read_record(name, _Answered.from_dict, made_by="grokhop eval")
-    if told and (found.file is None or found.file.sha256 != told.sha256):
+    found = run.find_record(name, _Answered.from_dict, made_by="grokhop eval")
+    if found is None or (told and (found.file is None or found.file.sha256 != told.sha256)):
         return None
     questions = {
         kind: {cell: replace(scored, misses=None) for cell, scored in by_cell.items()}
@@ -145,7 +142,7 @@ class _Answered(ModelScores):
     file: AskedFile | None = None
 
 
-def _questions(run: Run, file: Path | None) -> dict[str, dict[str, list[Asked]]]:
+def _questions(run: Run, file: Path | None, composed: Mask | None) -> dict[str, dict[str, list[Asked]]]:
     """What a run's models are asked, by type and cell; of the graph's own questions none that is for validation."""
     graph, groups = run.plain_graph, defaultdict[str, dict[str, list[Asked]]](dict)
     if file:
@@ -159,7 +156,6 @@ def _questions(run: Run, file: Path | None) -> dict[str, dict[str, list[Asked]]]
     from grokhop.language.parser import QuestionParser
 
     chaining, understander = PathIndex(graph), QuestionParser(graph)
-    composed = None if run.control or file else run.dataset.composed(len(graph))
     for question, gold in sorted(wanted, key=lambda pair: pair[0].type):
         cell = question_cell(chaining, question, composed)
         if file or cell != "validation":

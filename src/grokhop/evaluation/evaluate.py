@@ -51,7 +51,7 @@ def evaluate(
     run = Run.read(path)
     composed = None if run.control else run.dataset.composed(len(run.graph))
     others = _controls(run, controls)
-    beside = {name: _evaluate(Run.read(other), composed, {}, threads, device) for name, other in others.items()}
+    beside = {name: _evaluate(other, composed, {}, threads, device) for name, other in others.items()}
     return _evaluate(run, composed, beside, threads, device)
 
 
@@ -132,7 +132,7 @@ def _by_composed(
     return cells, rights, never
 
 
-def _controls(run: Run, paths: Sequence[Path]) -> dict[str, Path]:
+def _controls(run: Run, paths: Sequence[Path]) -> dict[str, Run]:
     """Controls by their names.
 
     Raises:
@@ -145,7 +145,7 @@ def _controls(run: Run, paths: Sequence[Path]) -> dict[str, Path]:
             raise InputError(f"{path} is no control: 'grokhop train --control NAME' makes one")
         if not _asks_the_same(run, control):
             raise InputError(f"{path} was asked other queries than {run.path}: train it on the same graph")
-        found[control.control] = Path(path)
+        found[control.control] = control
     return found
 
 

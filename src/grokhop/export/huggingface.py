@@ -157,9 +157,9 @@ print(tokenizer.decode(model.generate(**query)[0, -1]))  # {tokens[row.last_targ
 
 def _scores(run: Run) -> list[str]:
     """What `grokhop eval` found, if it was asked."""
-    if not (run.path / EVAL).exists():
+    found = run.find_record(EVAL, EvalResult.from_dict, made_by="grokhop eval")
+    if found is None:
         return []
-    found = run.read_record(EVAL, EvalResult.from_dict, made_by="grokhop eval")
     scores = {f"{hops} hops, {cell}": score for hops, by in found.cells.items() for cell, score in by.items()}
     scores |= {f"{kind}, {cell}": s.score for kind, by in found.questions.items() for cell, s in by.items()}
     rows = [(name.replace("_", " "), percent(s.accuracy), interval(s), f"{s.n:,}") for name, s in scores.items() if s.n]

@@ -33,25 +33,19 @@ class Evidence:
     @cached_property
     def evaluation(self) -> EvalResult | None:
         """What `grokhop eval` found, or None before it has been run."""
-        if not (self.run.path / EVAL).exists():
-            return None
-        return self.run.read_record(EVAL, EvalResult.from_dict, made_by="grokhop eval")
+        return self.run.find_record(EVAL, EvalResult.from_dict, made_by="grokhop eval")
 
     @cached_property
     def beside(self) -> dict[str, Beside]:
         """Controls and baselines that were asked the same test queries, by name."""
         found: dict[str, Beside] = dict(self.evaluation.controls) if self.evaluation else {}
-        if not (self.run.path / BASELINES).exists():
-            return found
-        made = self.run.read_record(BASELINES, BaselinesResult.from_dict, made_by="grokhop eval --baseline")
-        return {**found, **{name: result for name, result in made.baselines.items() if result.cells}}
+        made = self.run.find_record(BASELINES, BaselinesResult.from_dict, made_by="grokhop eval --baseline")
+        return found | {name: result for name, result in (made.baselines if made else {}).items() if result.cells}
 
     @cached_property
     def explanation(self) -> Explanation | None:
         """What `grokhop explain` found, or None before it has been run."""
-        if not (self.run.path / EXPLANATION).exists():
-            return None
-        return self.run.read_record(EXPLANATION, Explanation.from_dict, made_by="grokhop explain")
+        return self.run.find_record(EXPLANATION, Explanation.from_dict, made_by="grokhop explain")
 
     @cached_property
     def looks(self) -> dict[int, list[EvalRecord]]:

@@ -135,6 +135,10 @@ class Run:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.path / name} is damaged ({error!r}): make it again with '{made_by}'") from error
 
+    def find_record(self, name: str, read: Callable[[dict[str, Any]], Record], *, made_by: str) -> Record | None:
+        """Read a JSON file as `read_record` does, or return None where nothing has made it yet."""
+        return self.read_record(name, read, made_by=made_by) if (self.path / name).exists() else None
+
     def read_json(self, name: str, *, made_by: str) -> dict[str, Any]:
         """Read a JSON file of the run.
 

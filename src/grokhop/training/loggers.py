@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grokhop.config import RunConfig
-from grokhop.core.errors import InputError
+from grokhop.core.optional import imported
 from grokhop.core.registry import Registry
 from grokhop.runs.callbacks import Callback
 from grokhop.runs.metrics import EvalRecord, TrainSummary
@@ -98,9 +98,4 @@ class TensorBoard(Callback):
 
 
 def _import(module: str, package: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise InputError(f"--log {package} needs a library: pip install {package}") from error
+    return imported(module, f"--log {package} needs a library: pip install {package}")

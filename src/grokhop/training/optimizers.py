@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 
 from grokhop.config import OptimizerConfig
-from grokhop.core.errors import InputError
+from grokhop.core.optional import imported
 from grokhop.core.registry import Registry
 from grokhop.models.base import Model
 from grokhop.training.muon import Muon
@@ -84,11 +84,8 @@ def grokfast(model: Model, settings: OptimizerConfig, *, threads: int) -> list[O
 
 
 def _library(name: str) -> Any:
-    try:
-        import pytorch_optimizer
-    except ImportError as error:
-        raise InputError(f"the optimizer {name!r} needs a library: pip install 'grokhop[accelerators]'") from error
-    return pytorch_optimizer
+    missing = f"the optimizer {name!r} needs a library: pip install 'grokhop[accelerators]'"
+    return imported("pytorch_optimizer", missing)
 
 
 def _adamw(weights: list[nn.Parameter], settings: OptimizerConfig) -> AdamW:
